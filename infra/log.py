@@ -1,0 +1,17 @@
+"""Logging for every process: one line per event on standard output, UTC, named after the process."""
+
+import logging
+import sys
+import time
+
+
+def start_logging(process: str, level: int = logging.INFO) -> logging.Logger:
+    """The process's logger, after pointing the root logger at standard output (supervisor keeps it as `var/logs/<process>.log`)."""
+    formatter = logging.Formatter("%(asctime)s.%(msecs)03dZ %(levelname)s %(name)s: %(message)s", "%Y-%m-%dT%H:%M:%S")
+    formatter.converter = time.gmtime
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(formatter)
+    logging.basicConfig(level=level, handlers=[handler], force=True)
+    for noisy in ("cassandra", "py4j", "urllib3", "hdfs.client", "httpx", "httpcore"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    return logging.getLogger(process)

@@ -1,0 +1,33 @@
+import logging
+
+from infra.state import ProcessState, read_state
+
+
+def test_what_a_process_says_last_about_itself_can_be_read(tmp_path):
+    state = ProcessState(tmp_path, "customers", every_seconds=0)
+    state.report("waiting", "for the shop")
+    state.report("running", "4.0 actions/s", orders=7)
+    said = read_state(tmp_path, "customers")
+    assert (said["state"], said["detail"], said["orders"]) == ("running", "4.0 actions/s", 7)
+
+
+def test_a_process_that_never_spoke_has_no_state(tmp_path):
+    assert read_state(tmp_path, "customers") is None
+
+
+def test_only_a_change_of_state_is_logged(tmp_path, caplog):
+    state = ProcessState(tmp_path, "customers", every_seconds=0)
+    with caplog.at_level(logging.INFO):
+        for detail in ("first", "second", "third"):
+            state.report("running", detail)
+        state.report("waiting", "the shop went away")
+    assert [record.getMessage() for record in caplog.records] == ["running: first", "waiting: the shop went away"]
+
+
+def test_a_change_of_state_is_written_at_once_and_news_of_the_same_state_is_not(tmp_path):
+    state = ProcessState(tmp_path, "clicks", every_seconds=3600)
+    state.report("running", "first")
+    state.report("running", "second")
+    assert read_state(tmp_path, "clicks")["detail"] == "first"
+    state.report("waiting", "third")
+    assert read_state(tmp_path, "clicks")["detail"] == "third"
