@@ -1,0 +1,206 @@
+"""A member of a consumer group that hands out batches in the order of the log, with nothing missing in between.
+
+librdkafka shares the partitions and fetches the bytes; this adds what exact counting needs to know about them: which batches
+belong to one uninterrupted reading (`epoch`), and whether one of them was lost on the way to whoever counts (`number`).
+"""
+
+import threading
+import time
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from confluent_kafka import OFFSET_INVALID, Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from connectors.kafka import TIMEOUT_SECONDS, as_kappa_error, errors, group_consumer
+from infra.errors import KappaError, Refused
+from infra.settings import Kafka
+
+ASK_SECONDS = 1.0
+COMMIT_SECONDS = 0.2
+
+Place = tuple[str, int]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Records of one topic, ascending by offset within each partition.
+
+    All batches of an epoch together hold every record from the committed offsets on; `number` counts a topic's batches in
+    an epoch from 0. When a rebalance begins a new epoch, reading begins again at the committed offsets, so batches of earlier
+    epochs that are not counted yet can be dropped.
+    """
+
+    topic: str
+    epoch: int
+    number: int
+    messages: Sequence[Message] = field(repr=False)
+
+
+class GroupReader:
+    """Reads topics as a member of a group. `read`, `ends` and `close` belong to one thread; `epoch`, `rewind` and `commit` to any.
+
+    `starts` are the committed offsets, by topic and partition, at which the epoch began.
+    """
+
+    def __init__(self, kafka: Kafka, client_id: str, group: str, topics: Sequence[str]) -> None:
+        # An eager assignment takes all partitions away before it gives them anew: so every epoch begins at the committed offsets.
+        more = {"partition.assignment.strategy": "roundrobin", "queued.max.messages.kbytes": 32_768}
+        self._consumer: Consumer = group_consumer(kafka, client_id, group, on_commit=self._on_commit, error_cb=self._on_error, **more)
+        self._topics = list(topics)
+        self._numbers: Counter[str] = Counter()
+        self._rewind = self._unchecked = False
+        self._assigned: list[TopicPartition] = []
+        self._lock = threading.Lock()
+        self._due: dict[Place, int] = {}
+        self._committed_at = 0.0
+        self._away: KafkaError | None = None
+        self._ends: dict[Place, int] = {}
+        self.starts: dict[Place, int] = {}
+        self.epoch = 0
+        self._consumer.subscribe(self._topics, on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_revoke)
+
+    def read(self, most: int, seconds: float) -> list[Batch]:
+        """What has arrived, as one batch per topic and at most `most` records: at once if there is something, else within `seconds`.
+
+        Raises Unavailable while Kafka is away; Refused if the log no longer continues where the counts ended, until it does.
+        """
+        if time.monotonic() - self._committed_at >= COMMIT_SECONDS:
+            self._commit_due()
+        if self._rewind:
+            self._begin_again()
+        # Until the new partitions are checked nothing flows, but the next rebalance may come.
+        messages = self._fetch(most, 0 if self._unchecked else seconds)
+        if not messages and self._away is not None:
+            self._ask_whether_kafka_is_back()
+        if self._unchecked:
+            self._check_that_the_log_continues()
+            return []  # what came was fetched before the rebalance, and is fetched again in the new epoch
+        return self._batches(messages)
+
+    def rewind(self) -> None:
+        """Begins a new epoch at the committed offsets: the cure when a batch got lost within the process."""
+        self._rewind = True
+
+    def commit(self, topic: str, following: Mapping[int, int]) -> None:
+        """Has a topic's next offsets by partition committed soon, by the reading thread: librdkafka would make any other wait for its poll."""
+        with self._lock:
+            self._due |= {(topic, partition): offset for partition, offset in following.items()}
+
+    def ends(self) -> dict[Place, int]:
+        """The high watermark of each assigned partition as last heard, without asking Kafka."""
+        for partition in self._assigned:
+            with errors(f"reading the end of {partition.topic}[{partition.partition}]"):
+                _low, high = self._consumer.get_watermark_offsets(partition, cached=True)
+            if high >= 0 and (place := (partition.topic, partition.partition)) in self._ends:
+                self._ends[place] = high
+        return dict(self._ends)
+
+    def close(self) -> None:
+        """Leaves the group, so that the others need not wait for the session to time out."""
+        self._commit_due()
+        self._consumer.close()
+
+    def _commit_due(self) -> None:
+        """Commits without waiting. That a partition has been given away meanwhile does no harm: its rows are as far as its offset says."""
+        self._committed_at = time.monotonic()
+        with self._lock:
+            due, self._due = self._due, {}
+        if not due:
+            return
+        offsets = [TopicPartition(topic, partition, offset) for (topic, partition), offset in due.items()]
+        try:
+            self._consumer.commit(offsets=offsets, asynchronous=True)
+        except KafkaException as error:
+            self._on_commit(error.args[0], offsets)
+
+    def _on_commit(self, error: KafkaError | None, offsets: list[TopicPartition]) -> None:
+        """Keeps offsets that Kafka did not take for the next time, unless later ones are due or the partition is another's."""
+        mine = {(p.topic, p.partition) for p in self._assigned}
+        failed = {(p.topic, p.partition): p.offset for p in offsets if (error or p.error) and (p.topic, p.partition) in mine}
+        with self._lock:
+            self._due = failed | self._due
+
+    def _on_error(self, error: KafkaError) -> None:
+        """librdkafka tells only here, and only once, that it has lost every broker."""
+        if error.code() == KafkaError._ALL_BROKERS_DOWN:
+            self._away = error
+
+    def _ask_whether_kafka_is_back(self) -> None:
+        with errors(f"reading {', '.join(self._topics)}"):
+            self._consumer.list_topics(self._topics[0], timeout=ASK_SECONDS)
+        self._away = None
+
+    def _fetch(self, most: int, seconds: float) -> list[Message]:
+        """Waits for a record, and takes whatever else is here already: a quiet topic's click is counted at once, a busy one's in a crowd."""
+        with errors(f"reading {', '.join(self._topics)}"):
+            first = self._consumer.poll(seconds)
+            try:
+                return [first, *self._consumer.consume(most - 1, 0)] if first is not None else []
+            except KafkaException:
+                self.rewind()  # else the first record would be missing
+                raise
+
+    def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        consumer.assign(partitions)
+        consumer.pause(partitions)
+        self._assigned = partitions
+        self._new_epoch()
+
+    def _on_revoke(self, _consumer: Consumer, _partitions: list[TopicPartition]) -> None:
+        self._commit_due()
+        self._assigned = []
+        self._new_epoch()
+
+    def _new_epoch(self) -> None:
+        self.epoch += 1
+        self._numbers.clear()
+        self._unchecked = True
+
+    def _begin_again(self) -> None:
+        self._rewind = False
+        if not self._assigned:
+            return  # the next assignment begins at the committed offsets anyway
+        again = [TopicPartition(p.topic, p.partition, OFFSET_INVALID) for p in self._assigned]
+        with errors("beginning again at the committed offsets"):
+            self._consumer.unassign()
+            self._on_assign(self._consumer, again)
+
+    def _check_that_the_log_continues(self) -> None:
+        """Lets the new partitions flow, unless one's log begins after or ends before its committed offset: then counts would be wrong."""
+        starts, ends = {}, {}
+        with errors("reading the committed offsets"):
+            for place in self._consumer.committed(self._assigned, timeout=TIMEOUT_SECONDS) if self._assigned else []:
+                low, high = self._consumer.get_watermark_offsets(place, timeout=TIMEOUT_SECONDS)
+                if place.offset >= 0 and not low <= place.offset <= high:
+                    raise _broken_log(place, low, high)
+                starts[place.topic, place.partition] = place.offset if place.offset >= 0 else low
+                ends[place.topic, place.partition] = high
+            self._consumer.resume(self._assigned)
+        self.starts, self._ends = starts, ends
+        self._unchecked = False
+
+    def _batches(self, messages: Sequence[Message]) -> list[Batch]:
+        by_topic: dict[str, list[Message]] = defaultdict(list)
+        trouble: KappaError | None = None
+        for message in messages:
+            if (error := message.error()) is not None:
+                trouble = as_kappa_error(error, f"reading {message.topic() or ', '.join(self._topics)}")
+            else:
+                by_topic[message.topic() or ""].append(message)
+        if trouble is not None and not by_topic:
+            raise trouble
+        return [self._batch(topic, found) for topic, found in by_topic.items()]
+
+    def _batch(self, topic: str, messages: Sequence[Message]) -> Batch:
+        number = self._numbers[topic]
+        self._numbers[topic] += 1
+        return Batch(topic, self.epoch, number, messages)
+
+
+def _broken_log(place: TopicPartition, low: int, high: int) -> Refused:
+    return Refused(
+        f"{place.topic}[{place.partition}] holds offsets {low} to {high}, but was counted up to {place.offset}: "
+        "the topic was made anew or shortened, so its counts cannot be continued",
+        "restore the topic; or count it from its start into new tables",
+    )

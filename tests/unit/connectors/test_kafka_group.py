@@ -1,0 +1,153 @@
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from confluent_kafka import KafkaError, TopicPartition
+
+from connectors import kafka_group
+from infra.errors import Refused, Unavailable
+from infra.settings import Kafka
+
+
+class Message:
+    def __init__(self, topic: str, offset: int, error: KafkaError | None = None) -> None:
+        self._topic, self._offset, self._error = topic, offset, error
+
+    def topic(self) -> str:
+        return self._topic
+
+    def offset(self) -> int:
+        return self._offset
+
+    def error(self) -> KafkaError | None:
+        return self._error
+
+
+class Consumer:
+    """A consumer of one partition of one topic that does as it is told: `arriving` holds what each poll meets, messages or a rebalance."""
+
+    def __init__(self, **callbacks: Any) -> None:
+        self.callbacks = callbacks
+        self.arriving: list[Any] = []
+        self.committed_offset, self.log = -1001, (0, 100)
+        self.paused = False
+        self.commits: list[int] = []
+
+    def subscribe(self, topics: list[str], **callbacks: Callable[..., None]) -> None:
+        self.callbacks |= callbacks
+
+    def assign(self, partitions: list[TopicPartition]) -> None: ...
+
+    def unassign(self) -> None: ...
+
+    def pause(self, partitions: list[TopicPartition]) -> None:
+        self.paused = True
+
+    def resume(self, partitions: list[TopicPartition]) -> None:
+        self.paused = False
+
+    def committed(self, partitions: list[TopicPartition], timeout: float) -> list[TopicPartition]:
+        return [TopicPartition(p.topic, p.partition, self.committed_offset) for p in partitions]
+
+    def get_watermark_offsets(self, partition: TopicPartition, **how: Any) -> tuple[int, int]:
+        return self.log
+
+    def poll(self, seconds: float) -> Any:
+        met = self.arriving.pop(0) if self.arriving else None
+        if callable(met):
+            met()
+            return self.poll(seconds)
+        return met
+
+    def consume(self, most: int, seconds: float) -> list[Any]:
+        return []
+
+    def commit(self, offsets: list[TopicPartition], asynchronous: bool) -> None:
+        self.commits += [p.offset for p in offsets]
+
+    def rebalance(self) -> None:
+        mine = [TopicPartition("productview", 0)]
+        self.callbacks["on_revoke"](self, mine)
+        self.callbacks["on_assign"](self, mine)
+
+
+@pytest.fixture
+def consumer(monkeypatch: pytest.MonkeyPatch) -> Consumer:
+    made = Consumer()
+
+    def group_consumer(*_: Any, **callbacks: Any) -> Consumer:
+        made.callbacks |= callbacks
+        return made
+
+    monkeypatch.setattr(kafka_group, "group_consumer", group_consumer)
+    monkeypatch.setattr(kafka_group, "COMMIT_SECONDS", 0)
+    return made
+
+
+@pytest.fixture
+def reader(consumer: Consumer) -> kafka_group.GroupReader:
+    made = kafka_group.GroupReader(Kafka(), "counts", "counts", ["productview"])
+    consumer.arriving = [consumer.rebalance]
+    assert made.read(10, 0) == []
+    return made
+
+
+def test_batches_of_an_epoch_are_numbered(reader: kafka_group.GroupReader, consumer: Consumer) -> None:
+    consumer.arriving = [Message("productview", 0), Message("productview", 1)]
+    numbers = [(batch.epoch, batch.number) for _ in range(3) for batch in reader.read(10, 0)]
+    assert numbers == [(reader.epoch, 0), (reader.epoch, 1)]
+
+
+def test_what_was_fetched_before_a_rebalance_is_left_to_the_next_epoch(reader: kafka_group.GroupReader, consumer: Consumer) -> None:
+    before = reader.epoch
+    consumer.arriving = [consumer.rebalance, Message("productview", 7)]
+    assert reader.read(10, 0) == []
+    consumer.arriving = [Message("productview", 5)]
+    (batch,) = reader.read(10, 0)
+    assert (batch.epoch > before, batch.number, batch.messages[0].offset()) == (True, 0, 5)
+
+
+def test_a_rebalance_is_noticed_while_the_log_does_not_continue(reader: kafka_group.GroupReader, consumer: Consumer) -> None:
+    consumer.committed_offset, consumer.log = 40, (50, 100)
+    consumer.arriving = [consumer.rebalance]
+    with pytest.raises(Refused):
+        reader.read(10, 0)
+    consumer.arriving = [lambda: consumer.callbacks["on_revoke"](consumer, [])]
+    assert reader.read(10, 0) == []
+
+
+@pytest.mark.parametrize("log", [(50, 100), (0, 30)])
+def test_a_log_that_does_not_continue_the_counts_is_not_read(log: tuple[int, int], reader: kafka_group.GroupReader, consumer: Consumer) -> None:
+    consumer.committed_offset, consumer.log = 40, log
+    consumer.arriving = [consumer.rebalance]
+    for _ in range(2):
+        with pytest.raises(Refused, match=r"productview\[0\] holds offsets"):
+            reader.read(10, 0)
+    assert consumer.paused
+    consumer.log = (0, 40)
+    assert reader.read(10, 0) == []
+    assert not consumer.paused
+
+
+def test_a_rewound_reader_begins_a_new_epoch(reader: kafka_group.GroupReader) -> None:
+    before = reader.epoch
+    reader.rewind()
+    reader.read(10, 0)
+    assert reader.epoch == before + 1
+
+
+def test_offsets_that_kafka_did_not_take_are_committed_again(reader: kafka_group.GroupReader, consumer: Consumer) -> None:
+    reader.commit("productview", {0: 5})
+    reader.read(10, 0)
+    consumer.callbacks["on_commit"](KafkaError(KafkaError._TIMED_OUT), [TopicPartition("productview", 0, 5)])
+    reader.read(10, 0)
+    reader.commit("productview", {0: 6})
+    consumer.callbacks["on_commit"](KafkaError(KafkaError._TIMED_OUT), [TopicPartition("productview", 0, 5)])
+    reader.read(10, 0)
+    assert consumer.commits == [5, 5, 6]
+
+
+def test_an_error_of_kafka_is_told_and_is_no_record(reader: kafka_group.GroupReader, consumer: Consumer) -> None:
+    consumer.arriving = [Message("productview", -1, KafkaError(KafkaError._TRANSPORT))]
+    with pytest.raises(Unavailable):
+        reader.read(10, 0)

@@ -1,0 +1,30 @@
+import pytest
+
+from connectors.mysql import granted, privileges
+
+
+def test_only_the_shop_may_change_rows():
+    writing = {"INSERT", "UPDATE", "DELETE"}
+    rights = privileges("eCommerce")
+    writers = {role for role, scopes in rights.items() if any(writing & granted for granted in scopes.values())}
+    assert writers == {"mysql.shop"}
+
+
+@pytest.mark.parametrize("role", ["mysql.shop", "mysql.reader"])
+def test_shop_and_readers_see_no_other_database(role):
+    assert set(privileges("eCommerce")[role]) == {"`eCommerce`.*"}
+
+
+def test_nobody_may_grant_or_change_tables():
+    every = {right for scopes in privileges("eCommerce").values() for rights in scopes.values() for right in rights}
+    assert every.isdisjoint({"ALL", "CREATE", "DROP", "ALTER", "SUPER", "GRANT OPTION", "RELOAD"})
+
+
+def test_the_rights_that_mysql_lists_are_understood():
+    lines = [
+        "GRANT SHOW DATABASES, REPLICATION SLAVE ON *.* TO `debezium`@`%`",
+        "GRANT FLUSH_TABLES ON *.* TO `debezium`@`%`",
+        "GRANT SELECT, LOCK TABLES ON `eCommerce`.* TO `debezium`@`%`",
+        "GRANT `a_role`@`%` TO `debezium`@`%`",
+    ]
+    assert granted(lines) == {"*.*": {"SHOW DATABASES", "REPLICATION SLAVE", "FLUSH_TABLES"}, "`eCommerce`.*": {"SELECT", "LOCK TABLES"}}
