@@ -1,0 +1,93 @@
+"""Faust's way in: a service that reads batches with librdkafka and puts them into a channel per topic, from which agents take them."""
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from faust.app import App
+from faust.channels import Channel
+from mode import Service
+from mode.utils.queues import FlowControlEvent, ThrowableQueue
+
+from connectors.kafka_group import Batch, GroupReader
+from infra.errors import KappaError
+from processors.progress import Progress
+
+# Enough that reading overlaps counting, few enough that memory stays small and a rebalance drops little.
+BATCHES_AHEAD = 4
+POLL_SECONDS = 0.25
+PAUSE_SECONDS = 0.5
+REPORT_SECONDS = 1.0
+
+
+class BatchChannel(Channel[Batch]):  # type: ignore[misc]  # Faust's own types are not checked
+    """A channel that loses nothing: all its readers and writers share one queue.
+
+    A plain channel makes a queue per reader, drops what is put before there is one, and empties the queues whenever Faust's own
+    consumer rebalances.
+    """
+
+    def __init__(self, app: App, **options: Any) -> None:
+        if options.get("queue") is None:
+            flow = FlowControlEvent(initially_suspended=False)
+            options |= {"queue": ThrowableQueue(maxsize=BATCHES_AHEAD, flow_control=flow), "maxsize": BATCHES_AHEAD}
+        super().__init__(app, **options)
+
+    def _clone_args(self) -> Mapping[str, Any]:
+        return {**super()._clone_args(), "queue": self.queue}
+
+    async def put(self, value: Batch) -> None:
+        """Waits while the queue is full."""
+        await self.queue.put(value)
+
+
+class Source(Service):  # type: ignore[misc]  # Faust's own types are not checked
+    """Moves batches from the log into the channels; a full channel holds it back. When it stops, it ends the counting and leaves the group."""
+
+    def __init__(
+        self,
+        reader: GroupReader,
+        channels: Mapping[str, BatchChannel],
+        most: int,
+        progress: Progress,
+        stop_counting: Callable[[], None],
+        **options: Any,
+    ) -> None:
+        super().__init__(**options)
+        self._reader = reader
+        self._channels = channels
+        self._most = most
+        self._progress = progress
+        self._stop_counting = stop_counting
+        self._thread = ThreadPoolExecutor(1, "reader")
+        self._reported = 0.0
+
+    @Service.task  # type: ignore[untyped-decorator]
+    async def _pump(self) -> None:
+        while not self.should_stop:
+            try:
+                batches = await self._in_thread(self._read)
+                self._progress.over("log")
+            except KappaError as error:
+                self._progress.trouble("log", error)
+                await self.sleep(PAUSE_SECONDS)
+                continue
+            for batch in batches:
+                await self._channels[batch.topic].put(batch)
+
+    async def on_stop(self) -> None:
+        """A batch at hand stays uncommitted, and will be read again."""
+        self._stop_counting()
+        await self._in_thread(self._reader.close)
+        self._thread.shutdown()
+
+    def _read(self) -> list[Batch]:
+        if time.monotonic() - self._reported >= REPORT_SECONDS:
+            self._reported = time.monotonic()
+            self._progress.report(self._reader.starts, self._reader.ends())
+        return self._reader.read(self._most, POLL_SECONDS)
+
+    async def _in_thread(self, work: Callable[[], Any]) -> Any:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
