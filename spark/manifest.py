@@ -1,0 +1,168 @@
+"""Versions of the warehouse. A manifest says what one version consists of; creating its file is the commit.
+
+Manifests are files `_versions/<number>.json` that are created whole and only once: of two compactors that build the same version,
+one commits and the other is told so (TRAPS 32). What no manifest names does not exist for anybody.
+"""
+
+import dataclasses
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+from connectors.hdfs import Hdfs, read_json
+from infra.errors import WarehouseError
+from schemas.warehouse import versions_folder
+
+HiveColumns = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class HivePartition:
+    """The files of one hive partition: their folder, what they hold, and the lowest and highest of the first key column (if a number).
+
+    Facts are only ever added, so the folder of theirs takes further files from version to version; rows are always in one file.
+    """
+
+    location: str
+    rows: int
+    size: int
+    lowest_key: int | None = None
+    highest_key: int | None = None
+    files: int = 1
+
+
+@dataclass(frozen=True)
+class Table:
+    """A warehouse table. `version` and `gtid` are of the last change that reached it; `kind` is its source's."""
+
+    topic: str
+    kind: str
+    columns: HiveColumns
+    key: tuple[str, ...]
+    partition_column: str | None
+    schema_id: int
+    version: int
+    gtid: str
+    partitions: dict[str, HivePartition] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class LakeDay:
+    """One day of a topic's archive: its folder and the number of files in it."""
+
+    location: str
+    files: int
+
+
+@dataclass(frozen=True)
+class Archive:
+    """A lake table."""
+
+    topic: str
+    columns: HiveColumns
+    days: dict[str, LakeDay] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """One version of everything. Nothing in it grows with the number of versions.
+
+    `offsets` are the next ones to read, by topic and partition. `arrivals` are this version's files of the archive and of facts (where they wait,
+    where they belong); they are moved after the commit. `replaced` are the folders that this version no longer needs. `unreadable` counts, by
+    topic, the records that were archived but could not be read.
+    """
+
+    version: int
+    previous: int | None
+    created_at: str
+    owner: str
+    gtid: str
+    changes: int
+    offsets: dict[str, dict[int, int]]
+    tables: dict[str, Table]
+    archives: dict[str, Archive]
+    arrivals: tuple[tuple[str, str], ...] = ()
+    replaced: tuple[str, ...] = ()
+    unreadable: dict[str, int] = field(default_factory=dict)
+
+    def touched(self) -> list[str]:
+        """The names of the tables that this version changed."""
+        return [name for name, table in self.tables.items() if table.version == self.version]
+
+    def locations(self) -> set[str]:
+        """Every folder that this version needs."""
+        partitions = {partition.location for table in self.tables.values() for partition in table.partitions.values()}
+        return partitions | {day.location for archive in self.archives.values() for day in archive.days.values()}
+
+
+NOTHING = Manifest(-1, None, "", "", "", 0, {}, {}, {})
+
+
+def to_json(manifest: Manifest) -> bytes:
+    """A manifest as it is stored."""
+    return json.dumps(dataclasses.asdict(manifest), indent=1).encode()
+
+
+def from_json(stored: dict[str, Any]) -> Manifest:
+    """A manifest from its stored form."""
+    return Manifest(
+        **{
+            **stored,
+            "offsets": {topic: {int(p): offset for p, offset in found.items()} for topic, found in stored["offsets"].items()},
+            "tables": {name: _table(found) for name, found in stored["tables"].items()},
+            "archives": {name: _archive(found) for name, found in stored["archives"].items()},
+            "arrivals": tuple((staged, final) for staged, final in stored["arrivals"]),
+            "replaced": tuple(stored["replaced"]),
+        }
+    )
+
+
+class Versions:
+    """The manifests in HDFS."""
+
+    def __init__(self, hdfs: Hdfs, root: str) -> None:
+        self._hdfs = hdfs
+        self._folder = versions_folder(root)
+
+    def numbers(self) -> list[int]:
+        """The versions that are kept, oldest first."""
+        return sorted(int(entry.name.removesuffix(".json")) for entry in self._hdfs.list(self._folder) if not entry.name.startswith("."))
+
+    def read(self, number: int) -> Manifest:
+        """One version."""
+        return from_json(read_json(self._hdfs, self._path(number)))
+
+    def newest(self) -> Manifest:
+        """The newest version; `NOTHING` if there is none yet."""
+        numbers = self.numbers()
+        return self.read(numbers[-1]) if numbers else NOTHING
+
+    def commit(self, manifest: Manifest) -> None:
+        """Make a version the newest. Raises WarehouseError if another compactor has committed that number."""
+        path = self._path(manifest.version)
+        # An answer that was lost on the way looks like a refusal, so the file itself tells who committed.
+        if not self._hdfs.create(path, to_json(manifest)) and (found := self.read(manifest.version)).owner != manifest.owner:
+            raise WarehouseError(
+                f"version {manifest.version} was committed by another compactor ({found.owner}) at {found.created_at}",
+                "only one compactor may run per warehouse: stop the other one",
+            )
+
+    def forget(self, number: int) -> None:
+        """Remove a manifest."""
+        self._hdfs.delete(self._path(number))
+
+    def _path(self, number: int) -> str:
+        return f"{self._folder}/{number:020d}.json"
+
+
+def _table(stored: dict[str, Any]) -> Table:
+    partitions = {value: HivePartition(**found) for value, found in stored["partitions"].items()}
+    return Table(**{**stored, "columns": _columns(stored), "key": tuple(stored["key"]), "partitions": partitions})
+
+
+def _archive(stored: dict[str, Any]) -> Archive:
+    return Archive(stored["topic"], _columns(stored), {day: LakeDay(**found) for day, found in stored["days"].items()})
+
+
+def _columns(stored: dict[str, Any]) -> HiveColumns:
+    return tuple((name, kind) for name, kind in stored["columns"])

@@ -1,0 +1,160 @@
+"""Changes into rows, on Arrow tables: the latest change of each key, and the old rows that no change touched.
+
+Pure functions; order always means order in the log.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from infra.errors import ContractError
+from schemas.envelope import DELETE, TRUNCATE, UPDATE, binlog_number
+from schemas.warehouse import WHOLE, Partitioning, utc_dates
+
+# Names of our own, which no MySQL column has.
+PLACE = "\x00place"
+GONE = "\x00gone"
+# What a merge reads of an archive file.
+READ = ["partition", "offset", "op", "binlog_file", "binlog_pos", "binlog_row", "error", "before", "after"]
+
+
+@dataclass(frozen=True)
+class Latest:
+    """What a batch of changes leaves: the rows to have, every key that changed (also those whose row is gone), whether all older rows go."""
+
+    rows: pa.Table
+    keys: pa.Table
+    truncated: bool
+
+
+def latest_per_key(archived: Sequence[pa.Table], schema: pa.Schema, key: Sequence[str]) -> Latest:
+    """The latest state of every key in some archived changes (tables with the columns `READ`).
+
+    Deletes leave no row, whatever came before them; a changed key removes the old one; changes before a TRUNCATE do not count.
+    """
+    changes = in_log_order([_with_images(table, schema) for table in archived])
+    changes, truncated = _since_truncate(changes)
+    events = _events(changes, schema, key)
+    last = events.append_column(PLACE, pa.array(range(events.num_rows), pa.int64())).group_by(list(key)).aggregate([(PLACE, "max")])
+    states = events.take(last.column(f"{PLACE}_max").sort())
+    rows = states.filter(pc.invert(states.column(GONE))).select(schema.names)
+    return Latest(rows, states.select(list(key)), truncated)
+
+
+def facts(archived: Sequence[pa.Table], schema: pa.Schema) -> Latest:
+    """Rows that are only ever added, in log order."""
+    records = [table.filter(pc.is_valid(table.column("after"))) for table in archived if "after" in table.column_names]
+    rows = [project(_fields(table.column("after")), schema) for table in records]
+    return Latest(_concatenated(rows, schema), pa.table({}), False)
+
+
+def in_log_order(changes: Sequence[pa.Table]) -> pa.Table:
+    """Changes in the order of the log: by offset within one partition; across partitions by binlog file, position and row as numbers."""
+    together = pa.concat_tables(changes)
+    if len(together.column("partition").unique()) <= 1:
+        return together.sort_by("offset")
+    files = together.column("binlog_file").combine_chunks().dictionary_encode()
+    numbers = pa.array([binlog_number(name) for name in files.dictionary.to_pylist()], pa.int64()).take(files.indices)
+    order = [("binlog_number", "ascending"), ("binlog_pos", "ascending"), ("binlog_row", "ascending"), ("offset", "ascending")]
+    return together.append_column("binlog_number", numbers).sort_by(order)
+
+
+def without(old: pa.Table, keys: pa.Table) -> pa.Table:
+    """The old rows whose key is not among `keys`, in their order."""
+    if not keys.num_columns or not keys.num_rows:
+        return old
+    names = keys.column_names
+    if len(names) == 1:
+        return old.filter(pc.invert(pc.is_in(old.column(names[0]), value_set=keys.column(names[0]).combine_chunks())))
+    placed = old.select(names).append_column(PLACE, pa.array(range(old.num_rows), pa.int64()))
+    return old.take(placed.join(keys, names, join_type="left anti").column(PLACE).sort())
+
+
+def project(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    """A table with the columns of a schema, by name: what it lacks is null, what is too much is left out (TRAPS 28).
+
+    Raises ContractError for a column whose values do not fit the schema's type.
+    """
+    return pa.Table.from_arrays([_column(table, wanted) for wanted in schema], schema=schema)
+
+
+def hive_partitions(table: pa.Table, cut: Partitioning | None) -> pa.Array | pa.ChunkedArray:
+    """The hive partition of each row."""
+    if cut is None:
+        return pa.array([WHOLE] * table.num_rows, pa.string())
+    return utc_dates(table.column(cut.column))
+
+
+def _column(table: pa.Table, wanted: pa.Field) -> pa.Array | pa.ChunkedArray:
+    if wanted.name not in table.column_names:
+        return pa.nulls(table.num_rows, wanted.type)
+    found = table.column(wanted.name)
+    if found.type == wanted.type:
+        return found
+    try:
+        return found.cast(wanted.type)
+    except pa.ArrowException as error:
+        raise ContractError(
+            f"column {wanted.name} changed from {found.type} to {wanted.type}, and older values do not fit: {error}",
+            "give the column a type that holds the older values",
+        ) from error
+
+
+def _with_images(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    """Archived changes with images of the wanted columns; without tombstones and what could not be read."""
+    changes = table.filter(pc.is_valid(table.column("op")))
+    images = {}
+    for name in ("before", "after"):
+        if name in changes.column_names:
+            image = changes.column(name).combine_chunks()
+            rows = project(_fields(image), schema)
+            arrays = [column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column for column in rows.columns]
+            images[name] = pa.StructArray.from_arrays(arrays, fields=list(schema), mask=image.is_null())
+        else:
+            images[name] = pa.nulls(changes.num_rows, pa.struct(list(schema)))
+    place = [name for name in READ if name not in ("before", "after", "error")]
+    return pa.table({**{name: changes.column(name) for name in place}, **images})
+
+
+def _since_truncate(changes: pa.Table) -> tuple[pa.Table, bool]:
+    ops = changes.column("op").to_pylist()
+    if TRUNCATE not in ops:
+        return changes, False
+    last = len(ops) - 1 - ops[::-1].index(TRUNCATE)
+    return changes.slice(last + 1), True
+
+
+def _events(changes: pa.Table, schema: pa.Schema, key: Sequence[str]) -> pa.Table:
+    """What happens to keys, in order: a row appears under its key, or a key's row is gone."""
+    deleted = pc.equal(changes.column("op"), DELETE)
+    before, after = _fields(changes.column("before")), _fields(changes.column("after"))
+    position = pa.array(range(changes.num_rows), pa.int64())
+    moved = pc.and_(pc.equal(changes.column("op"), UPDATE), pc.and_(pc.is_valid(changes.column("before")), _differ(before, after, key)))
+    leaving, arriving = pc.or_(deleted, moved), pc.invert(deleted)
+    gone = before.append_column(PLACE, position).filter(leaving)
+    come = after.append_column(PLACE, position).filter(arriving)
+    # What goes and what comes at one place have different keys: their order does not matter.
+    return pa.concat_tables([_marked(gone, True), _marked(come, False)]).sort_by(PLACE).select([*schema.names, GONE])
+
+
+def _marked(rows: pa.Table, gone: bool) -> pa.Table:
+    return rows.append_column(GONE, pa.array([gone] * rows.num_rows, pa.bool_()))
+
+
+def _differ(before: pa.Table, after: pa.Table, key: Sequence[str]) -> pa.Array | pa.ChunkedArray:
+    different = pa.array([False] * before.num_rows, pa.bool_())
+    for name in key:
+        different = pc.or_(different, pc.fill_null(pc.not_equal(before.column(name), after.column(name)), False))
+    return different
+
+
+def _fields(image: pa.Array | pa.ChunkedArray) -> pa.Table:
+    """A struct column as a table; a null struct gives null fields."""
+    struct = image.combine_chunks() if isinstance(image, pa.ChunkedArray) else image
+    return pa.Table.from_arrays(struct.flatten(), schema=pa.schema(list(struct.type)))
+
+
+def _concatenated(tables: Sequence[pa.Table], schema: pa.Schema) -> pa.Table:
+    return pa.concat_tables(tables) if tables else schema.empty_table()

@@ -1,0 +1,67 @@
+"""Parquet files in memory: written in row groups of a useful size, read a row group at a time."""
+
+import io
+from collections.abc import Iterator
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+ROW_GROUP_ROWS = 131_072
+COMPRESSION = "zstd"
+
+
+class ParquetWriter:
+    """A file being written. Small tables are gathered, so that many small writes still make few row groups."""
+
+    def __init__(self, schema: pa.Schema) -> None:
+        self.rows = 0
+        self._schema = schema
+        self._buffer = io.BytesIO()
+        # Timestamps keep their microseconds; Hive truncates milliseconds and loses nanoseconds (TRAPS 29).
+        self._writer = pq.ParquetWriter(self._buffer, schema, compression=COMPRESSION, coerce_timestamps="us", version="2.6", store_schema=False)
+        self._waiting: list[pa.Table] = []
+        self._waiting_rows = 0
+
+    def write(self, table: pa.Table) -> None:
+        """Add rows; the table has the file's schema."""
+        if table.num_rows:
+            self._waiting.append(table)
+            self._waiting_rows += table.num_rows
+            self.rows += table.num_rows
+        if self._waiting_rows >= ROW_GROUP_ROWS:
+            self._flush()
+
+    @property
+    def size(self) -> int:
+        """Bytes written so far, without the rows that wait for their row group."""
+        return self._buffer.tell()
+
+    def finish(self) -> bytes:
+        """The whole file."""
+        self._flush()
+        self._writer.close()
+        return self._buffer.getvalue()
+
+    def _flush(self) -> None:
+        if self._waiting:
+            self._writer.write_table(pa.concat_tables(self._waiting), row_group_size=ROW_GROUP_ROWS)
+        self._waiting, self._waiting_rows = [], 0
+
+
+def schema_of(data: bytes) -> pa.Schema:
+    """The Arrow schema of a file."""
+    return pq.ParquetFile(pa.BufferReader(data)).schema_arrow.remove_metadata()
+
+
+def read_table(data: bytes, columns: list[str] | None = None) -> pa.Table:
+    """The rows of a file; of `columns` those that it has."""
+    file = pq.ParquetFile(pa.BufferReader(data))
+    wanted = None if columns is None else [name for name in columns if name in file.schema_arrow.names]
+    return file.read(columns=wanted)
+
+
+def row_groups(data: bytes) -> Iterator[pa.Table]:
+    """The rows of a file, a row group at a time."""
+    file = pq.ParquetFile(pa.BufferReader(data))
+    for number in range(file.num_row_groups):
+        yield file.read_row_group(number)

@@ -1,0 +1,128 @@
+"""One Spark task: the latest changes of a table into new files of the hive partitions that they touch."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from connectors.hdfs import Hdfs
+from infra import settings
+from infra.errors import ContractError
+from schemas.warehouse import WHOLE, Partitioning, partition_location
+from spark.manifest import HivePartition
+from spark.merge import READ, Latest, facts, hive_partitions, latest_per_key, project, without
+from spark.parquet import ParquetWriter, read_table, row_groups
+from spark.roll_up import MOST_FILES
+from spark.spans import ANY_KEY, KeySpan, span_of
+
+FILE = "rows.parquet"
+
+
+@dataclass(frozen=True)
+class RewriteTask:
+    """Hive partitions of one table to rewrite (by value, with their present state), and the archive files with the changes.
+
+    `key` is empty for facts, which are only ever added.
+    """
+
+    table: str
+    schema: pa.Schema
+    key: tuple[str, ...]
+    cut: Partitioning | None
+    files: tuple[str, ...]
+    old: dict[str, HivePartition | None]
+    version: int
+    token: str
+    staging: str
+    hdfs: settings.Hdfs
+
+    def folder(self, value: str) -> str:
+        """The new folder of a hive partition."""
+        hive_column = self.cut.hive_column if self.cut else None
+        return partition_location(self.hdfs.root, self.table, hive_column, value, self.version, self.token)
+
+
+@dataclass
+class Rewritten:
+    """The new state of hive partitions: None for one that has no rows any more. Partitions that no change concerned are left out.
+
+    `arrivals` are files that join a standing folder after the commit: where they wait, and where they belong.
+    """
+
+    table: str
+    partitions: dict[str, HivePartition | None] = field(default_factory=dict)
+    arrivals: list[tuple[str, str]] = field(default_factory=list)
+    refusal: str | None = None
+
+
+def rewrite(task: RewriteTask) -> Rewritten:
+    """Rewrite the partitions of a task. Raises Unavailable if HDFS is away; rows that do not fit the newest columns are a refusal."""
+    hdfs, done = Hdfs(task.hdfs), Rewritten(task.table)
+    try:
+        archived = [read_table(hdfs.read_bytes(path), READ) for path in task.files]
+        latest = latest_per_key(archived, task.schema, task.key) if task.key else facts(archived, task.schema)
+        values = hive_partitions(latest.rows, task.cut)
+        for value, old in task.old.items():
+            incoming = latest.rows.filter(pc.equal(values, value))
+            if not task.key and old is not None and old.files < MOST_FILES:
+                done.partitions[value] = _add(task, hdfs, incoming, value, old, done.arrivals)
+            else:
+                _replace(task, hdfs, latest, incoming, value, done)
+        return done
+    except ContractError as error:
+        return Rewritten(task.table, refusal=f"{error}; {error.hint}" if error.hint else str(error))
+
+
+def _add(task: RewriteTask, hdfs: Hdfs, incoming: pa.Table, value: str, old: HivePartition, arrivals: list[tuple[str, str]]) -> HivePartition:
+    """Facts into one more file: what it costs does not grow with the partition."""
+    file = ParquetWriter(task.schema)
+    file.write(incoming)
+    data = file.finish()
+    staged = f"{task.staging}/{task.table}-{value}.parquet"
+    hdfs.write_bytes(staged, data)
+    arrivals.append((staged, f"{old.location}/{task.version}-{task.token}.parquet"))
+    return replace(old, rows=old.rows + file.rows, size=old.size + len(data), files=old.files + 1)
+
+
+def _replace(task: RewriteTask, hdfs: Hdfs, latest: Latest, incoming: pa.Table, value: str, done: Rewritten) -> None:
+    """The old rows that stay and the new ones into a new folder, unless nothing differs."""
+    new, removed, old = NewRows(task), 0, task.old[value]
+    for rows in _old_rows(hdfs, old, task.schema):
+        stay = rows.slice(0, 0) if latest.truncated else without(rows, latest.keys)
+        removed += rows.num_rows - stay.num_rows
+        new.add(stay)
+    # A table that is not partitioned exists also with no rows; a partition goes.
+    whole = value == WHOLE
+    if not removed and not incoming.num_rows and (old is not None or not whole):
+        return
+    new.add(incoming)
+    if not new.file.rows and not whole:
+        done.partitions[value] = None
+        return
+    data, folder, keys = new.file.finish(), task.folder(value), new.keys or ANY_KEY
+    hdfs.write_bytes(f"{folder}/{FILE}", data)
+    done.partitions[value] = HivePartition(folder, new.file.rows, len(data), keys.low, keys.high)
+
+
+class NewRows:
+    """The rows of a partition's new file, and the span of their keys."""
+
+    def __init__(self, task: RewriteTask) -> None:
+        self.file = ParquetWriter(task.schema)
+        self.keys: KeySpan | None = None
+        self._key = task.key[0] if task.key else None
+
+    def add(self, rows: pa.Table) -> None:
+        """Add rows."""
+        self.file.write(rows)
+        found = span_of(rows.column(self._key)) if self._key else None
+        self.keys = found.wider(self.keys) if found else self.keys
+
+
+def _old_rows(hdfs: Hdfs, old: HivePartition | None, schema: pa.Schema) -> Iterator[pa.Table]:
+    if old is None:
+        return
+    for entry in hdfs.list(old.location):
+        for rows in row_groups(hdfs.read_bytes(f"{old.location}/{entry.name}")):
+            yield project(rows, schema)

@@ -1,0 +1,143 @@
+"""What a batch of changes leaves of a table."""
+
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from infra.errors import ContractError
+from schemas.warehouse import WHOLE
+from spark.merge import facts, hive_partitions, in_log_order, latest_per_key, project, without
+
+SCHEMA = pa.schema([("id", pa.int64()), ("name", pa.string())])
+ROW = pa.struct(list(SCHEMA))
+POSITION = [("partition", pa.int32()), ("offset", pa.int64()), ("op", pa.string()), ("binlog_file", pa.string())]
+LOG = pa.schema([*POSITION, ("binlog_pos", pa.int64()), ("binlog_row", pa.int32()), ("error", pa.string()), ("before", ROW), ("after", ROW)])
+
+
+def row(key: int, name: str) -> dict[str, Any]:
+    return {"id": key, "name": name}
+
+
+def insert(key: int, name: str) -> dict[str, Any]:
+    return {"op": "c", "after": row(key, name)}
+
+
+def update(key: int, name: str) -> dict[str, Any]:
+    return {"op": "u", "before": row(key, "?"), "after": row(key, name)}
+
+
+def delete(key: int) -> dict[str, Any]:
+    return {"op": "d", "before": row(key, "?")}
+
+
+TOMBSTONE: dict[str, Any] = {}
+TRUNCATE = {"op": "t"}
+
+
+def log(*changes: dict[str, Any], partition: int = 0) -> pa.Table:
+    """Changes as archived, in this order."""
+    return pa.Table.from_pylist([{"partition": partition, "offset": number, **change} for number, change in enumerate(changes)], LOG)
+
+
+def after(*changes: dict[str, Any]) -> list[tuple[int, str]]:
+    """The rows that some changes leave of an empty table."""
+    return rows(latest_per_key([log(*changes)], SCHEMA, ["id"]).rows)
+
+
+def rows(table: pa.Table) -> list[tuple[int, str]]:
+    return sorted((found["id"], found["name"]) for found in table.to_pylist())
+
+
+@pytest.mark.parametrize(
+    ("changes", "left"),
+    [
+        ([insert(1, "a")], [(1, "a")]),
+        ([insert(1, "a"), update(1, "b")], [(1, "b")]),
+        ([insert(1, "a"), update(1, "b"), delete(1), TOMBSTONE], []),
+        ([insert(1, "a"), delete(1), TOMBSTONE, insert(1, "c")], [(1, "c")]),
+        ([insert(1, "a"), update(1, "b"), delete(1), insert(1, "c"), delete(1)], []),
+        ([insert(1, "a"), insert(1, "a"), insert(1, "a")], [(1, "a")]),
+        ([insert(1, "a"), TRUNCATE], []),
+        ([insert(1, "a"), TRUNCATE, insert(2, "b")], [(2, "b")]),
+        ([{"op": "r", "after": row(1, "a")}, update(1, "b")], [(1, "b")]),
+        ([TOMBSTONE], []),
+    ],
+    ids=["I", "IU", "IUD", "ID-I", "IUDID", "thrice", "T", "ITI", "snapshot then U", "tombstone"],
+)
+def test_the_last_change_of_a_row_counts(changes: list[dict[str, Any]], left: list[tuple[int, str]]) -> None:
+    assert after(*changes) == left
+
+
+def test_a_changed_key_leaves_no_ghost_as_debezium_says_it() -> None:
+    latest = latest_per_key([log(insert(1, "a"), delete(1), TOMBSTONE, insert(7, "a"))], SCHEMA, ["id"])
+    assert rows(latest.rows) == [(7, "a")]
+    assert sorted(latest.keys.column("id").to_pylist()) == [1, 7]
+
+
+def test_a_changed_key_leaves_no_ghost_when_said_as_an_update() -> None:
+    moved = {"op": "u", "before": row(1, "a"), "after": row(7, "a")}
+    latest = latest_per_key([log(moved)], SCHEMA, ["id"])
+    assert rows(latest.rows) == [(7, "a")]
+    assert sorted(latest.keys.column("id").to_pylist()) == [1, 7]
+
+
+def test_two_rows_that_swap_their_keys_are_both_there() -> None:
+    swap = [delete(1), insert(99, "a"), delete(2), insert(1, "b"), delete(99), insert(2, "a")]
+    assert after(*swap) == [(1, "b"), (2, "a")]
+
+
+def test_the_whole_of_a_composite_key_identifies_a_row() -> None:
+    latest = latest_per_key([log(insert(1, "a"), insert(1, "b"), delete(1) | {"before": row(1, "a")})], SCHEMA, ["id", "name"])
+    assert rows(latest.rows) == [(1, "b")]
+
+
+def test_across_partitions_the_binlog_says_the_order_in_numbers() -> None:
+    def at(file: str, pos: int, name: str) -> dict[str, Any]:
+        return update(1, name) | {"binlog_file": file, "binlog_pos": pos, "binlog_row": 0}
+
+    one = log(at("binlog.999999", 123, "second"), at("binlog.1000000", 4, "last"), partition=0)
+    other = log(at("binlog.999999", 23, "first"), at("binlog.999999", 1000, "third"), partition=1)
+    assert [name["name"] for name in in_log_order([one, other]).column("after").to_pylist()] == ["first", "second", "third", "last"]
+
+
+def test_unchanged_rows_stay_and_changed_ones_go() -> None:
+    old = pa.table({"id": [1, 2, 3], "name": ["a", "b", "c"]}, SCHEMA)
+    assert rows(without(old, pa.table({"id": [2, 9]}))) == [(1, "a"), (3, "c")]
+    assert rows(without(old, pa.table({"id": [2, 3], "name": ["b", "?"]}))) == [(1, "a"), (3, "c")]
+    assert rows(without(old, pa.table({"id": pa.array([], pa.int64())}))) == rows(old)
+
+
+def test_columns_are_matched_by_name_and_a_missing_one_is_null() -> None:
+    old = pa.table({"gone": [1], "name": ["a"], "id": pa.array([1], pa.int32())})
+    assert project(old, pa.schema([("id", pa.int64()), ("new", pa.string()), ("name", pa.string())])).to_pylist() == [
+        {"id": 1, "new": None, "name": "a"}
+    ]
+
+
+def test_older_values_that_do_not_fit_a_new_type_are_refused_by_column() -> None:
+    with pytest.raises(ContractError, match="column id changed from string to int64"):
+        project(pa.table({"id": ["x"]}), SCHEMA)
+
+
+def test_changes_of_an_older_schema_merge_with_those_of_a_newer_one() -> None:
+    older = pa.struct([("id", pa.int32())])
+    fields = [field if field.name not in ("before", "after") else pa.field(field.name, older) for field in LOG]
+    first = pa.Table.from_pylist([{"partition": 0, "offset": 0, "op": "c", "after": {"id": 1}}], pa.schema(fields))
+    second = log(TOMBSTONE, insert(2, "b"))
+    assert rows_or_none(latest_per_key([first, second], SCHEMA, ["id"]).rows) == [(1, None), (2, "b")]
+
+
+def rows_or_none(table: pa.Table) -> list[tuple[int, str | None]]:
+    return sorted((found["id"], found["name"]) for found in table.to_pylist())
+
+
+def test_facts_are_all_kept_and_unreadable_ones_are_not_among_them() -> None:
+    clicks = pa.Table.from_pylist(
+        [{"after": row(1, "a")}, {"after": None, "error": "not Avro"}, {"after": row(1, "a")}], pa.schema([LOG.field("error"), LOG.field("after")])
+    )
+    assert rows(facts([clicks, clicks.select(["error"])], SCHEMA).rows) == [(1, "a"), (1, "a")]
+
+
+def test_a_table_that_is_not_cut_has_one_partition() -> None:
+    assert hive_partitions(pa.table({"id": [1, 2]}), None).to_pylist() == [WHOLE, WHOLE]
