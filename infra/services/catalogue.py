@@ -1,0 +1,21 @@
+"""All services of a stack, in the order in which data flows through them."""
+
+from infra.services import cassandra, connect, datanode, hiveserver2, kafka, metastore, mysql, namenode, postgres, programs, registry
+from infra.services.service import Service
+from infra.settings import Settings
+
+
+def all_services() -> list[Service]:
+    """Every service that a stack on one machine has."""
+    servers = [module.service() for module in (mysql, kafka, registry, connect, cassandra, namenode, datanode, postgres, metastore, hiveserver2)]
+    return servers + programs.services()
+
+
+def is_external(service: Service, settings: Settings) -> bool:
+    """Whether the settings name a system elsewhere that does this service's work."""
+    return bool(service.group) and bool(getattr(settings, service.group).external)
+
+
+def own_services(settings: Settings) -> list[Service]:
+    """The services that this stack starts itself."""
+    return [service for service in all_services() if not is_external(service, settings)]

@@ -1,0 +1,67 @@
+"""Command lines and configuration files of Java servers."""
+
+from pathlib import Path
+from xml.sax.saxutils import escape
+
+from infra.services.service import Host
+
+# Servers that do little work start faster and stay smaller with the first compiler only.
+LIGHT = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
+
+LOG4J2 = """\
+status=WARN
+appender.console.type=Console
+appender.console.name=console
+appender.console.layout.type=PatternLayout
+appender.console.layout.pattern=%d{yyyy-MM-dd'T'HH:mm:ss.SSS'Z'}{UTC} %p %c{2}: %m%n
+# A line per request would be a line per look of capture at its connector.
+logger.rest.name=org.apache.kafka.connect.runtime.rest.RestServer
+logger.rest.level=WARN
+rootLogger.level=INFO
+rootLogger.appenderRef.root.ref=console
+"""
+
+
+def java(host: Host, heap: str, classpath: list[Path | str], main: str, *arguments: str, options: tuple[str, ...] = ()) -> list[str]:
+    """A Java command: heap such as `256m`, a classpath whose entries may hold spaces, UTC and IPv4 throughout."""
+    return [
+        str(host.java_home / "bin" / "java"),
+        f"-Xmx{heap}",
+        "-Xms32m",
+        "-Duser.timezone=UTC",
+        "-Dfile.encoding=UTF-8",
+        "-Djava.net.preferIPv4Stack=true",
+        "-Djava.awt.headless=true",
+        f"-Djava.io.tmpdir={host.data('tmp')}",
+        *options,
+        "-cp",
+        ":".join(str(entry) for entry in classpath),
+        main,
+        *arguments,
+    ]
+
+
+def log4j2(host: Host) -> str:
+    """The option that sends a Log4j 2 server's log to standard output, where supervisor keeps it."""
+    path = host.write(host.conf("log4j2.properties"), LOG4J2)
+    return f"-Dlog4j2.configurationFile={path.as_uri()}"
+
+
+def opens(*packages: str) -> tuple[str, ...]:
+    """`--add-opens` for packages of java.base that old libraries reflect on."""
+    return tuple(f"--add-opens=java.base/{package}=ALL-UNNAMED" for package in packages)
+
+
+def hadoop_xml(values: dict[str, object]) -> str:
+    """A Hadoop or Hive configuration file."""
+    rows = (f"  <property><name>{key}</name><value>{escape(_text(value))}</value></property>\n" for key, value in values.items())
+    return f'<?xml version="1.0"?>\n<configuration>\n{"".join(rows)}</configuration>\n'
+
+
+def properties(values: dict[str, object]) -> str:
+    """A Java properties file; backslashes, which the format reads as escapes, are doubled."""
+    return "".join(f"{key}={_text(value)}\n".replace("\\", "\\\\") for key, value in values.items())
+
+
+def _text(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

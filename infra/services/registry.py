@@ -1,0 +1,56 @@
+"""log:registry — the schema registry (Apicurio, spoken to through its Confluent-compatible API)."""
+
+from connectors.registry import SchemaRegistry
+from infra.services.jvm import LIGHT, java
+from infra.services.service import Host, Service
+from infra.settings import LOOPBACK
+from schemas.events import CONTRACTS, value_subject
+
+
+def command(host: Host) -> list[str]:
+    """The server on an H2 file. WRITE_DELAY=0: otherwise an acknowledged schema id is lost by a kill right after it and handed out again."""
+    url = f"jdbc:h2:file:{host.data('registry', 'registry')};WRITE_DELAY=0"
+    jar = next(host.artifacts.registry.glob("apicurio-registry-app-*-runner.jar"))
+    options = (
+        *LIGHT,
+        f"-Dquarkus.http.host={LOOPBACK}",
+        f"-Dquarkus.http.port={host.settings.port('registry')}",
+        "-Dregistry.storage.db-kind=h2",
+        f"-Dregistry.datasource.url={url}",
+        f"-Dquarkus.datasource.jdbc.url={url}",
+        "-Dquarkus.http.access-log.enabled=false",
+    )
+    return java(host, "192m", [jar], "io.quarkus.runner.GeneratedMain", options=options)
+
+
+def prepare(host: Host) -> None:
+    """The folder of its database."""
+    host.data("registry").mkdir(parents=True, exist_ok=True)
+
+
+def initialise(host: Host) -> None:
+    """The click contracts as registered subjects; an incompatible change of a contract is refused here, before anything is written with it."""
+    registry = SchemaRegistry(host.settings.registry.url)
+    for topic, contract in CONTRACTS.items():
+        subject = value_subject(topic)
+        registry.register(subject, contract)
+        # Both ways: readers of yesterday's code read today's clicks, and today's code reads the whole log. (A rule needs a subject to stand on.)
+        registry.set_compatibility(subject, "FULL_TRANSITIVE")
+
+
+def probe(host: Host) -> None:
+    """Raises until the registry lists its subjects."""
+    SchemaRegistry(host.settings.registry.url, timeout_seconds=3).subjects()
+
+
+def service() -> Service:
+    """The registry as a process."""
+    return Service(
+        name="registry",
+        zone="log",
+        group="registry",
+        command=command,
+        prepare=prepare,
+        probe=probe,
+        initialise=initialise,
+    )

@@ -1,0 +1,149 @@
+"""What the stack is doing: processes, their readiness and memory, lag, freshness, dead letters."""
+
+import contextlib
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from typing import Any
+
+import psutil
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from connectors import kafka
+from infra.errors import KappaError
+from infra.services.catalogue import all_services, is_external
+from infra.services.service import Host, Service, host_for_probes
+from infra.settings import Settings
+from infra.state import read_state
+from infra.supervision import Process, Supervisor
+from schemas.topics import CLICK_TOPICS, dead_topic
+
+MEBIBYTE = 2**20
+
+
+def gather(settings: Settings) -> dict[str, Any]:
+    """The whole status as plain data; `ok` is true if every process that should run is ready."""
+    supervised = Supervisor(settings).processes()
+    host = host_for_probes(settings)
+    services = [service for service in all_services() if not (is_external(service, settings) and service.only_ours)]
+    with ThreadPoolExecutor(len(services) + 2) as pool:
+        probed = {service.name: pool.submit(_probe, service, host) for service in services}
+        dead, lag = pool.submit(_quietly, lambda: _dead(settings), {}), pool.submit(_quietly, lambda: _counts_lag(settings), None)
+        processes = [_process(service, supervised.get(service.name), probed[service.name].result(), settings) for service in services]
+    return {
+        "home": str(settings.home),
+        "running": bool(supervised),
+        "ok": bool(supervised) and all(process["ready"] or process["state"] == "STOPPED" for process in processes),
+        "processes": processes,
+        "memory_mb": sum(process["memory_mb"] or 0 for process in processes),
+        "capture": _state(settings, "capture"),
+        "counts": {**_state(settings, "counts"), "lag": lag.result()},
+        "warehouse": _state(settings, "compactor"),
+        "dead_letters": dead.result(),
+    }
+
+
+def _probe(service: Service, host: Host) -> str:
+    """Empty if the service answers, otherwise why not."""
+    try:
+        service.probe(host)
+        return ""
+    except KappaError as error:
+        return str(error)
+
+
+def _process(service: Service, process: Process | None, trouble: str, settings: Settings) -> dict[str, Any]:
+    outside = is_external(service, settings)
+    return {
+        "name": service.program,
+        "state": "EXTERNAL" if outside else process.state if process else "STOPPED",
+        "pid": process.pid if process and process.pid else None,
+        "up_seconds": int(time.time() - process.started_at) if process and process.pid else None,
+        "memory_mb": _memory(process.pid) if process and process.pid else None,
+        "ready": not trouble and (outside or bool(process and process.pid)),
+        "trouble": trouble or None,
+    }
+
+
+def _memory(pid: int) -> int:
+    """Resident MiB of a process and its children."""
+    total = 0
+    with contextlib.suppress(psutil.Error):
+        process = psutil.Process(pid)
+        for member in (process, *process.children(recursive=True)):
+            with contextlib.suppress(psutil.Error):
+                total += member.memory_info().rss
+    return total // MEBIBYTE
+
+
+def _state(settings: Settings, name: str) -> dict[str, Any]:
+    return read_state(settings.home, name) or {}
+
+
+def _quietly(ask: Callable[[], Any], otherwise: Any) -> Any:
+    """An answer, or `otherwise` while its system is down (which the list of processes says)."""
+    try:
+        return ask()
+    except KappaError:
+        return otherwise
+
+
+def _dead(settings: Settings) -> dict[str, int]:
+    """Records set aside, by topic."""
+    present = set(kafka.list_topics(settings.kafka))
+    topics = [dead_topic(topic) for topic in CLICK_TOPICS if dead_topic(topic) in present]
+    ends = kafka.offsets(settings.kafka, topics)
+    return {topic: sum(end.high - end.low for (name, _), end in ends.items() if name == topic) for topic in topics}
+
+
+def _counts_lag(settings: Settings) -> int:
+    """Clicks in the log that are not counted yet."""
+    ends, done = kafka.offsets(settings.kafka, CLICK_TOPICS), kafka.committed(settings.kafka, "counts", CLICK_TOPICS)
+    return sum(max(end.stable - max(done.get(place, end.low), end.low), 0) for place, end in ends.items())
+
+
+def show(status: dict[str, Any], console: Console) -> None:
+    """The status for people."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("process", "state", "pid", "up", "memory", ""):
+        table.add_column(heading, justify="right" if heading in ("pid", "up", "memory") else "left")
+    for process in status["processes"]:
+        table.add_row(*_row(process))
+    console.print(table)
+    console.print(f"\nmemory    {status['memory_mb']} MB resident in all")
+    for line in _lines(status):
+        console.print(line, highlight=False)
+
+
+def _row(process: dict[str, Any]) -> Iterable[Text | str]:
+    colour = "green" if process["ready"] else "yellow" if process["state"] in ("STARTING", "RUNNING") else "red"
+    word = "ready" if process["ready"] else process["state"].lower()
+    memory = f"{process['memory_mb']} MB" if process["memory_mb"] is not None else ""
+    return process["name"], Text(word, colour), str(process["pid"] or ""), _duration(process["up_seconds"]), memory, (process["trouble"] or "")[:90]
+
+
+def _lines(status: dict[str, Any]) -> Iterable[str]:
+    yield f"capture   {status['capture'].get('detail', 'has not said anything yet')}"
+    yield f"counts    {status['counts'].get('detail', 'has not said anything yet')}; {status['counts']['lag'] or 0} clicks not counted yet"
+    yield f"warehouse {_warehouse(status['warehouse'])}"
+    dead = ", ".join(f"{topic} {count}" for topic, count in status["dead_letters"].items() if count)
+    yield f"dead      {dead or 'none'}"
+
+
+def _warehouse(state: dict[str, Any]) -> str:
+    """The newest version, its age and its place in MySQL's history."""
+    detail = str(state.get("detail", "has not said anything yet"))
+    if "created_at" not in state:
+        return detail
+    age = datetime.now(UTC) - datetime.fromisoformat(state["created_at"])
+    return f"{detail}; published {_duration(int(age.total_seconds()))} ago, at GTID {state.get('gtid') or 'none yet'}"
+
+
+def _duration(seconds: int | None) -> str:
+    if seconds is None:
+        return ""
+    minutes, hours = seconds // 60, seconds // 3600
+    return f"{seconds} s" if seconds < 120 else f"{minutes} min" if hours < 2 else f"{hours} h"

@@ -1,0 +1,206 @@
+"""Clicks become counts in Cassandra, exactly, whatever happens on the way."""
+
+import os
+import random
+import signal
+import statistics
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from confluent_kafka import ConsumerGroupState, ConsumerGroupTopicPartitions, Message, TopicPartition
+from confluent_kafka.admin import AdminClient
+
+from connectors import cassandra, kafka
+from connectors.registry import Encoder, SchemaRegistry
+from infra.settings import Settings
+from infra.state import read_state
+from schemas import events, topics
+from tests.conftest import Stack
+from tests.eventually import eventually
+from tests.recount import assert_cassandra_agrees_with_the_topics
+
+LONG_AGO = timedelta(days=3)
+
+
+class Shoppers:
+    """Look at products that nobody else looks at, so that a test knows their counts."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.producer = kafka.producer(settings.kafka, "shoppers")
+        self.encoder = Encoder(
+            SchemaRegistry(settings.registry.url), events.value_subject(topics.PRODUCT_VIEW), events.CONTRACTS[topics.PRODUCT_VIEW]
+        )
+
+    def new_product(self) -> int:
+        return random.randrange(10**12, 10**15)
+
+    def look_at(self, product: int, at: datetime | None = None, times: int = 1) -> None:
+        for _ in range(times):
+            click = {"event_id": str(random.random()), "user_id": 1, "product_id": product, "source": "web"}
+            value = self.encoder.encode(click | {"viewed_at": at or datetime.now(UTC)})
+            self.producer.produce(topics.PRODUCT_VIEW, key=str(product).encode(), value=value)
+        assert self.producer.flush(10) == 0
+
+    def write_nonsense(self, value: bytes) -> Message:
+        """Writes a value that is no click; returns the message as Kafka took it."""
+        taken: list[Message] = []
+        self.producer.produce(topics.PRODUCT_VIEW, value=value, headers=[("trace", b"abc")], on_delivery=lambda _, message: taken.append(message))
+        assert self.producer.flush(10) == 0
+        return taken[0]
+
+
+class Counts:
+    """What a reader finds in Cassandra."""
+
+    def __init__(self, session: cassandra.Session) -> None:
+        self.session = session
+
+    def windows(self, product: int) -> dict[datetime, int]:
+        found = self.session.execute("SELECT created_at, sum(view_count) FROM product_view WHERE product_id = %s GROUP BY created_at", [product])
+        return {at.replace(tzinfo=UTC): views for at, views in found.rows}
+
+    def views(self, product: int) -> int:
+        return sum(self.windows(product).values())
+
+
+@pytest.fixture(scope="module")
+def shoppers(stack: Stack) -> Shoppers:
+    return Shoppers(stack.settings)
+
+
+@pytest.fixture(scope="module")
+def counts(stack: Stack) -> Iterator[Counts]:
+    settings = stack.settings
+    with cassandra.connect(settings.cassandra, settings.login("cassandra.reader"), settings.cassandra.keyspace) as session:
+        yield Counts(session)
+
+
+def test_every_click_is_counted_once(stack: Stack, shoppers: Shoppers) -> None:
+    for _ in range(50):
+        shoppers.look_at(shoppers.new_product(), times=20)
+    assert assert_cassandra_agrees_with_the_topics(stack.settings) >= 1000
+
+
+def test_a_click_is_in_cassandra_within_a_second(shoppers: Shoppers, counts: Counts) -> None:
+    seconds = []
+    for _ in range(100):
+        product, begin = shoppers.new_product(), time.monotonic()
+        shoppers.look_at(product)
+        while counts.views(product) != 1:
+            assert time.monotonic() - begin < 10, f"the click on {product} is not counted"
+        seconds.append(time.monotonic() - begin)
+    print(f"click to Cassandra: median {statistics.median(seconds) * 1e3:.0f} ms, slowest {max(seconds) * 1e3:.0f} ms")
+    assert statistics.median(seconds) < 1
+
+
+def test_a_late_click_counts_in_its_own_window(shoppers: Shoppers, counts: Counts) -> None:
+    product, now = shoppers.new_product(), datetime.now(UTC).replace(second=7, microsecond=0)
+    shoppers.look_at(product, at=now)
+    shoppers.look_at(product, at=now - LONG_AGO, times=2)
+    expected = {now.replace(second=0): 1, now.replace(second=0) - LONG_AGO: 2}
+    eventually(lambda: counts.windows(product) == expected, within=10, because="each click is in the window in which it happened")
+
+
+def test_what_is_no_click_is_set_aside_and_counting_goes_on(stack: Stack, shoppers: Shoppers, counts: Counts) -> None:
+    nonsense = [shoppers.write_nonsense(b'{"product_id": 7}'), shoppers.write_nonsense(b"\0\0\x7f\xff\xff body"), shoppers.write_nonsense(b"")]
+    product = shoppers.new_product()
+    shoppers.look_at(product)
+    eventually(lambda: counts.views(product) == 1, within=10, because="a click after the nonsense is counted")
+    with _dead_letters(stack.settings) as letters:
+        for message in nonsense:
+            letter, *_ = eventually(lambda message=message: letters(message), within=20, because="the nonsense is set aside")  # type: ignore[misc]
+            assert letter.value() == message.value()
+            headers = dict(letter.headers())
+            assert headers["trace"] == b"abc"
+            assert (headers["topic"], headers["partition"]) == (b"productview", str(message.partition()).encode())
+            assert b"Avro" in headers["reason"] or b"schema id" in headers["reason"]
+    eventually(lambda: _state(stack)["dead"]["productview"] >= 3, within=10, because="the state counts what was set aside")
+    assert_cassandra_agrees_with_the_topics(stack.settings)
+
+
+def test_a_worker_that_wakes_after_losing_its_partitions_and_reads_all_again_doubles_nothing(stack: Stack, shoppers: Shoppers) -> None:
+    shoppers.look_at(shoppers.new_product(), times=10)
+    assert_cassandra_agrees_with_the_topics(stack.settings)
+    repeated, worker = _state(stack)["repeated"], _state(stack)["pid"]
+    os.kill(worker, signal.SIGSTOP)
+    try:
+        _rewind_the_group(stack.settings)
+    finally:
+        os.kill(worker, signal.SIGCONT)
+    shoppers.look_at(shoppers.new_product(), times=10)
+    eventually(lambda: _state(stack)["repeated"] >= repeated + 10, within=60, because="the worker reads what it had counted")
+    assert_cassandra_agrees_with_the_topics(stack.settings)
+
+
+def test_a_killed_worker_counts_on_where_it_was(stack: Stack, shoppers: Shoppers, counts: Counts) -> None:
+    worker, product = _state(stack)["pid"], shoppers.new_product()
+    shoppers.look_at(product, times=500)
+    os.kill(worker, signal.SIGKILL)
+    shoppers.look_at(product, times=500)
+    eventually(lambda: counts.views(product) == 1000, within=60, because="the next worker counts the rest")
+    assert _state(stack)["pid"] != worker
+    assert_cassandra_agrees_with_the_topics(stack.settings)
+
+
+@pytest.mark.parametrize(
+    "wrong", ["SELECT * FROM clicks", "SELECT clicks FROM product_view", "SELEC 1", "DELETE FROM product_view WHERE product_id = 1"]
+)
+def test_a_wrong_statement_is_answered_with_what_there_is(stack: Stack, wrong: str) -> None:
+    done = stack.kappa("query", "cassandra", wrong)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: Cassandra refused: ")
+    assert "product_view(" in done.stderr
+    assert len(done.stderr.splitlines()) == 2
+
+
+def test_live_counts_come_as_json_and_csv(stack: Stack, shoppers: Shoppers, counts: Counts) -> None:
+    product = shoppers.new_product()
+    shoppers.look_at(product, at=datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC), times=3)
+    eventually(lambda: counts.views(product) == 3, within=10, because="three views are counted")
+    asked = f"SELECT created_at, view_count FROM product_view WHERE product_id = {product}"
+    assert stack.kappa("query", "cassandra", "--csv", asked, check=True).stdout == "created_at,view_count\n2026-01-02T03:04:00Z,3\n"
+    assert stack.kappa("query", "cassandra", "--json", "-", stdin=asked + ";", check=True).stdout == (
+        '[{"created_at": "2026-01-02T03:04:00Z", "view_count": 3}]\n'
+    )
+
+
+@contextmanager
+def _dead_letters(settings: Settings) -> Iterator[Callable[[Message], list[Message]]]:
+    """A way to find the dead letters of a message by its position."""
+    found: dict[tuple[bytes, bytes], list[Message]] = defaultdict(list)
+    reader = kafka.reader(settings.kafka, "dead-letters-test")
+    reader.assign([TopicPartition(topics.dead_topic(topics.PRODUCT_VIEW), 0, 0)])
+
+    def letters_of(message: Message) -> list[Message]:
+        for letter in reader.consume(100, 0.2):
+            headers = dict(letter.headers())
+            found[headers["partition"], headers["offset"]].append(letter)
+        return found[str(message.partition()).encode(), str(message.offset()).encode()]
+
+    try:
+        yield letters_of
+    finally:
+        reader.close()
+
+
+def _rewind_the_group(settings: Settings) -> None:
+    """Sets the group's offsets to the start of the log, once its member is given up for lost."""
+    admin = AdminClient(kafka.client_config(settings.kafka, "rewind"))
+    eventually(
+        lambda: admin.describe_consumer_groups(["counts"])["counts"].result().state == ConsumerGroupState.EMPTY,
+        within=30,
+        because="Kafka gives the stopped worker up",
+    )
+    start = [TopicPartition(topic, partition, 0) for topic, partition in kafka.offsets(settings.kafka, topics.CLICK_TOPICS)]
+    admin.alter_consumer_group_offsets([ConsumerGroupTopicPartitions("counts", start)])["counts"].result()
+
+
+def _state(stack: Stack) -> dict[str, object]:
+    state = read_state(stack.settings.home, "counts")
+    assert state is not None
+    return state
