@@ -1,5 +1,6 @@
 """The whole stack at once: everything killed, started again; stopped, and nothing left."""
 
+import contextlib
 import os
 import signal
 
@@ -19,11 +20,18 @@ def orders_in_hive(settings: Settings) -> int:
     return int(hive.query(settings.hive, f"SELECT count(*) FROM {settings.hive.warehouse_database}.orders").rows[0][0])
 
 
+def kill_all(settings: Settings) -> bool:
+    """Kill whatever is there; True if nothing was. What is killed before its supervisor may be back already, so look again."""
+    found = leftovers(settings)
+    for process in found:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process.pid, signal.SIGKILL)
+    return not found
+
+
 def test_after_a_kill_of_everything_up_brings_all_data_back(stack: Stack) -> None:
     before = orders_in_hive(stack.settings)
-    for process in leftovers(stack.settings):
-        os.kill(process.pid, signal.SIGKILL)
-    eventually(lambda: not leftovers(stack.settings), within=30, because="every process was killed, supervisor too")
+    eventually(lambda: kill_all(stack.settings), within=30, because="every process was killed, supervisor too")
     assert stack.kappa("up", timeout=300).returncode == 0
     assert before > 0
     eventually(lambda: orders_in_hive(stack.settings) >= before / 2, within=30, because="the warehouse is as it was, but for cancellations")
