@@ -1,19 +1,20 @@
-"""Cassandra: sessions whose errors are ours, and the keyspace, tables and roles that the counts need.
+"""Cassandra: sessions whose errors are ours; single statements, many prepared ones at once, and batches of rows.
 
 Reads and writes use LOCAL_QUORUM: a row read after its write was acknowledged is at least that write, which is what the counts'
 exactness rests on when a worker takes a partition over. With one replica it costs nothing; with several, every worker belongs
 into one datacenter. An acknowledged write must stay: a cluster of one replica needs `commitlog_sync: batch` or `group`.
 """
 
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from infra.errors import KappaError, Refused, Unavailable
-from infra.settings import LOOPBACK, Login, Settings
+from infra.settings import LOOPBACK, Login
 from infra.settings import Cassandra as CassandraSettings
-from schemas import views
 
 if TYPE_CHECKING:  # the driver takes a third of a second to import: only who connects pays
     from cassandra.cluster import Cluster
@@ -25,7 +26,10 @@ CONNECT_SECONDS = 5.0
 REQUEST_SECONDS = 5.0
 RECONNECT_SECONDS = 0.5
 CONCURRENT_REQUESTS = 128
-BUILT_IN = Login("cassandra", "cassandra")
+# Rows are written in unlogged batches: a request per row would cost the client 200 µs of its processor, a row in a batch costs 7. The server
+# applies a batch one partition key after the other, and waits each time until its commit log is on the disk (about 1 ms), so that rows of
+# one key stand together, and few keys go to many batches on their way at once. It refuses batches of more than 50 KiB.
+BATCH_ROWS, BATCH_BYTES, BATCHES_AT_ONCE = 100, 32_768, 32
 WHERE_TO_LOOK = "see ./kappa status and ./kappa logs cassandra"
 
 
@@ -36,6 +40,19 @@ class Rows:
     columns: list[str]
     rows: list[tuple[Any, ...]]
     cut: bool = False
+
+
+class PackedRow(NamedTuple):
+    """A row to write: its partition key, the prepared statement that writes it, and that one's arguments in the wire's form."""
+
+    partition_key: bytes
+    prepared: "PreparedStatement"
+    values: list[bytes]
+
+    @property
+    def size(self) -> int:
+        """About how many bytes it takes in a batch."""
+        return 24 + len(b"".join(self.values)) + 4 * len(self.values)
 
 
 class Session:
@@ -72,6 +89,67 @@ class Session:
         with errors(prepared.query_string):
             found = execute_concurrent_with_args(self._driver, prepared, arguments, concurrency=CONCURRENT_REQUESTS)
             return [[tuple(row) for row in result.result_or_exc] for result in found]
+
+    def ask(self, questions: Iterable[tuple["PreparedStatement", list[bytes]]]) -> list[list[tuple[Any, ...]]]:
+        """The answers to prepared statements, each with its arguments in the wire's form; all are on their way at once."""
+        with errors("reading rows"):
+            return [[tuple(row) for row in answer] for answer in self._in_turn(_bound(prepared, values) for prepared, values in questions)]
+
+    def write(self, rows: Iterable[PackedRow]) -> None:
+        """Writes rows, each on its own account: batches save requests, they do not make anything atomic. Returns when all are acknowledged.
+
+        Raises Refused or Unavailable on the first failure, when others may have been written or not.
+        """
+        with errors("writing rows"):
+            for _ in self._in_turn(_batches(rows)):
+                pass
+
+    def _in_turn(self, statements: Iterable[Any]) -> Iterator[Any]:
+        """The answers to statements in their order, some of them on their way at once."""
+        waiting: deque[Any] = deque()
+        for statement in statements:
+            if len(waiting) >= BATCHES_AT_ONCE:
+                yield waiting.popleft().result()
+            waiting.append(self._driver.execute_async(statement))
+        while waiting:
+            yield waiting.popleft().result()
+
+
+def _bound(prepared: "PreparedStatement", values: list[bytes]) -> Any:
+    from cassandra.query import BoundStatement
+
+    bound = BoundStatement(prepared)
+    bound.values = values
+    return bound
+
+
+def _batches(rows: Iterable[PackedRow]) -> Iterator[Any]:
+    """Unlogged batches of rows, about alike in keys; rows of one partition key stand side by side."""
+    from cassandra.query import BatchStatement, BatchType
+
+    for chunk in chunks(rows):
+        batch = BatchStatement(BatchType.UNLOGGED)
+        batch.is_idempotent = True
+        for row in chunk:
+            batch.add(_bound(row.prepared, row.values))
+        yield batch
+
+
+def chunks(rows: Iterable[PackedRow]) -> Iterator[list[PackedRow]]:
+    """The rows in the order of their partition keys, cut into as many parts as may be on their way at once, or more where these get too large."""
+    ordered = sorted(rows, key=itemgetter(0))
+    most_keys = -(-len(set(map(itemgetter(0), ordered))) // BATCHES_AT_ONCE)
+    held: list[PackedRow] = []
+    keys = size = 0
+    for row in ordered:
+        new = not held or row.partition_key != held[-1].partition_key
+        if held and (len(held) == BATCH_ROWS or size + row.size > BATCH_BYTES or (new and keys == most_keys)):
+            yield held
+            held, keys, size, new = [], 0, 0, True
+        held.append(row)
+        keys, size = keys + new, size + row.size
+    if held:
+        yield held
 
 
 @contextmanager
@@ -112,75 +190,6 @@ def errors(doing: str) -> Iterator[None]:
         raise _unavailable(doing, error) from error
 
 
-def prepare(settings: Settings) -> None:
-    """Makes what the counts need: the admin instead of the built-in superuser, keyspace, tables, and the roles `counts` and `reader`.
-
-    Each step can be repeated, so one that was killed in between is finished by the next. Raises Unavailable while Cassandra starts.
-    """
-    if not settings.cassandra.external:
-        _replace_the_built_in_superuser(settings)
-    with connect(settings.cassandra, settings.login("cassandra.admin")) as session:
-        if not settings.cassandra.external:
-            session.execute(f"ALTER ROLE {BUILT_IN.user} WITH SUPERUSER = false AND LOGIN = false")
-        keyspace = settings.cassandra.keyspace
-        session.execute(create_keyspace(settings.cassandra))
-        for view in views.VIEWS:
-            session.execute(views.create_table(view, keyspace))
-        _ensure_role(session, settings.login("cassandra.counts"))
-        _ensure_role(session, settings.login("cassandra.reader"))
-        for statement in grants(keyspace):
-            session.execute(statement)
-
-
-def create_keyspace(cassandra: CassandraSettings) -> str:
-    """The statement that makes the keyspace, if it does not exist."""
-    replication = f"{{'class': 'NetworkTopologyStrategy', 'replication_factor': {cassandra.replication_factor}}}"
-    return f"CREATE KEYSPACE IF NOT EXISTS {cassandra.keyspace} WITH replication = {replication}"
-
-
-def grants(keyspace: str) -> list[str]:
-    """What each role may do: `counts` reads and writes its tables, `reader` reads the keyspace."""
-    tables = [f"{keyspace}.{view.name}" for view in views.VIEWS]
-    own = [f"GRANT {right} ON TABLE {table} TO counts" for table in tables for right in ("SELECT", "MODIFY")]
-    return [*own, f"GRANT SELECT ON KEYSPACE {keyspace} TO reader"]
-
-
-def _replace_the_built_in_superuser(settings: Settings) -> None:
-    """Makes our superuser with the built-in one, which every fresh server has, unless ours can log in already."""
-    admin = settings.login("cassandra.admin")
-    if _can_log_in(settings.cassandra, admin):
-        return
-    try:
-        with connect(settings.cassandra, BUILT_IN) as session:
-            rights = f"WITH SUPERUSER = true AND LOGIN = true AND PASSWORD = {_literal(admin.password)}"
-            session.execute(f"CREATE ROLE IF NOT EXISTS {admin.user} {rights}")
-            session.execute(f"ALTER ROLE {admin.user} {rights}")
-    except Refused as error:
-        raise Unavailable(
-            f"Cassandra at {settings.cassandra.host}:{settings.cassandra.port} knows neither {admin.user} nor its built-in superuser yet",
-            "if this stays, its data and the passwords in KAPPA_HOME do not belong together",
-        ) from error
-
-
-def _can_log_in(cassandra: CassandraSettings, login: Login) -> bool:
-    try:
-        with connect(cassandra, login):
-            return True
-    except Refused:
-        return False
-
-
-def _ensure_role(session: Session, login: Login) -> None:
-    """Makes a role once: hashing its password again at every start would cost a tenth of a second for nothing."""
-    known = session.execute("SELECT role FROM system_auth.roles WHERE role = %s", [login.user]).rows
-    if not known:
-        session.execute(f"CREATE ROLE IF NOT EXISTS {login.user} WITH LOGIN = true AND PASSWORD = {_literal(login.password)}")
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
-
-
 def _cluster(cassandra: CassandraSettings, login: Login) -> "Cluster":
     from cassandra import ConsistencyLevel
     from cassandra.auth import PlainTextAuthProvider
@@ -200,7 +209,7 @@ def _cluster(cassandra: CassandraSettings, login: Login) -> "Cluster":
         port=cassandra.port,
         auth_provider=PlainTextAuthProvider(login.user, login.password),
         execution_profiles={EXEC_PROFILE_DEFAULT: profile},
-        protocol_version=5,
+        protocol_version=4,  # 5 puts a checksum on every frame, which would take a tenth of a busy writer's time
         connect_timeout=CONNECT_SECONDS,
         # The driver's own back-off grows to ten minutes: counting would stand still long after Cassandra is back.
         reconnection_policy=ConstantReconnectionPolicy(RECONNECT_SECONDS, max_attempts=None),

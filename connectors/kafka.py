@@ -52,6 +52,8 @@ def client_config(kafka: Kafka, client_id: str) -> dict[str, Any]:
         "client.id": client_id,
         "security.protocol": kafka.security_protocol,
         "reconnect.backoff.max.ms": 1_000,
+        # At the default, a record that zstd made small and that unpacks to more than about 50 MB would stop whoever reads its partition.
+        "receive.message.max.bytes": 1_000_000_000,
         # Its own lines on standard error would repeat what our errors say, in the middle of a command's output.
         "log_level": 2,
     }
@@ -71,10 +73,13 @@ def client_config(kafka: Kafka, client_id: str) -> dict[str, Any]:
     return config
 
 
-def producer(kafka: Kafka, client_id: str) -> Producer:
-    """An idempotent, batching producer. Keys go to the partition that Java clients would choose, so that both can write a topic."""
-    more = {"enable.idempotence": True, "linger.ms": 10, "compression.type": "lz4", "partitioner": "murmur2_random"}
-    return Producer(client_config(kafka, client_id) | more)
+def producer(kafka: Kafka, client_id: str, **more: Any) -> Producer:
+    """An idempotent, batching producer. Keys go to the partition that Java clients would choose, so that both can write a topic.
+
+    `more` are librdkafka's settings.
+    """
+    fixed = {"enable.idempotence": True, "linger.ms": 10, "compression.type": "lz4", "partitioner": "murmur2_random"}
+    return Producer(client_config(kafka, client_id) | fixed | more)
 
 
 def reader(kafka: Kafka, client_id: str, **more: Any) -> Consumer:
@@ -144,7 +149,7 @@ def ensure_topics(kafka: Kafka, topics: Iterable[Topic]) -> list[str]:
     if not missing:
         return []
     created = _admin(kafka).create_topics(
-        [NewTopic(t.name, t.partitions, kafka.replication_factor, config=t.config) for t in missing], request_timeout=TIMEOUT_SECONDS
+        [NewTopic(t.name, t.partitions, kafka.replication_factor, config=t.config | t.made_with) for t in missing], request_timeout=TIMEOUT_SECONDS
     )
     for name, future in created.items():
         _unless_it_exists(name, future)

@@ -6,18 +6,23 @@ belong to one uninterrupted reading (`epoch`), and whether one of them was lost 
 
 import threading
 import time
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from confluent_kafka import OFFSET_INVALID, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from connectors.kafka import TIMEOUT_SECONDS, as_kappa_error, errors, group_consumer
-from infra.errors import KappaError, Refused
+from infra.errors import Refused
 from infra.settings import Kafka
 
 ASK_SECONDS = 1.0
 COMMIT_SECONDS = 0.2
+# After a record so long is waited for more: a batch costs about as much as a thousand of its records.
+GATHER_SECONDS = 0.01
+
+# The note of a partition of which nothing was ever committed.
+NEVER = "-1"
 
 Place = tuple[str, int]
 
@@ -28,35 +33,45 @@ class Batch:
 
     All batches of an epoch together hold every record from the committed offsets on; `number` counts a topic's batches in
     an epoch from 0. When a rebalance begins a new epoch, reading begins again at the committed offsets, so batches of earlier
-    epochs that are not counted yet can be dropped.
+    epochs that are not counted yet can be dropped. `more` says that the topic's next batch is at hand; the last one may be empty.
     """
 
     topic: str
     epoch: int
     number: int
     messages: Sequence[Message] = field(repr=False)
+    more: bool = field(default=False, kw_only=True)
 
 
 class GroupReader:
     """Reads topics as a member of a group. `read`, `ends` and `close` belong to one thread; `epoch`, `rewind` and `commit` to any.
 
-    `starts` are the committed offsets, by topic and partition, at which the epoch began.
+    `starts` are the committed offsets, by topic and partition, at which the epoch began; `notes` what was committed with them.
     """
 
     def __init__(self, kafka: Kafka, client_id: str, group: str, topics: Sequence[str]) -> None:
         # An eager assignment takes all partitions away before it gives them anew: so every epoch begins at the committed offsets.
-        more = {"partition.assignment.strategy": "roundrobin", "queued.max.messages.kbytes": 32_768}
+        more = {
+            "partition.assignment.strategy": "roundrobin",
+            "topic.metadata.refresh.interval.ms": 10_000,
+            "queued.max.messages.kbytes": 32_768,
+            # A queue that is full is asked for more after this. The default, a second, would be most of the time of a replay.
+            "fetch.queue.backoff.ms": 20,
+        }
         self._consumer: Consumer = group_consumer(kafka, client_id, group, on_commit=self._on_commit, error_cb=self._on_error, **more)
         self._topics = list(topics)
         self._numbers: Counter[str] = Counter()
+        self._open: set[str] = set()
         self._rewind = self._unchecked = False
         self._assigned: list[TopicPartition] = []
         self._lock = threading.Lock()
-        self._due: dict[Place, int] = {}
+        self._due: dict[Place, tuple[int, str]] = {}
+        self._sent: dict[Place, tuple[int, str]] = {}
         self._committed_at = 0.0
         self._away: KafkaError | None = None
         self._ends: dict[Place, int] = {}
         self.starts: dict[Place, int] = {}
+        self.notes: dict[Place, str] = {}
         self.epoch = 0
         self._consumer.subscribe(self._topics, on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_revoke)
 
@@ -71,21 +86,23 @@ class GroupReader:
             self._begin_again()
         # Until the new partitions are checked nothing flows, but the next rebalance may come.
         messages = self._fetch(most, 0 if self._unchecked else seconds)
-        if not messages and self._away is not None:
+        if not messages and not self._open and self._away is not None:
             self._ask_whether_kafka_is_back()
         if self._unchecked:
             self._check_that_the_log_continues()
             return []  # what came was fetched before the rebalance, and is fetched again in the new epoch
-        return self._batches(messages)
+        return self._batches(messages, more=len(messages) >= most)
 
     def rewind(self) -> None:
         """Begins a new epoch at the committed offsets: the cure when a batch got lost within the process."""
         self._rewind = True
 
-    def commit(self, topic: str, following: Mapping[int, int]) -> None:
-        """Has a topic's next offsets by partition committed soon, by the reading thread: librdkafka would make any other wait for its poll."""
+    def commit(self, topic: str, epoch: int, following: Mapping[int, tuple[int, str]]) -> None:
+        """Has a topic's next offsets by partition, with a note each, committed soon, by the reading thread: librdkafka would make any other
+        wait for its poll. Offsets of an epoch that is over are dropped: whoever has the partitions now may have committed later ones."""
         with self._lock:
-            self._due |= {(topic, partition): offset for partition, offset in following.items()}
+            if epoch == self.epoch:
+                self._due |= {(topic, partition): found for partition, found in following.items()}
 
     def ends(self) -> dict[Place, int]:
         """The high watermark of each assigned partition as last heard, without asking Kafka."""
@@ -106,19 +123,20 @@ class GroupReader:
         self._committed_at = time.monotonic()
         with self._lock:
             due, self._due = self._due, {}
+            self._sent |= due
         if not due:
             return
-        offsets = [TopicPartition(topic, partition, offset) for (topic, partition), offset in due.items()]
+        offsets = [TopicPartition(topic, partition, offset, note) for (topic, partition), (offset, note) in due.items()]
         try:
             self._consumer.commit(offsets=offsets, asynchronous=True)
         except KafkaException as error:
             self._on_commit(error.args[0], offsets)
 
     def _on_commit(self, error: KafkaError | None, offsets: list[TopicPartition]) -> None:
-        """Keeps offsets that Kafka did not take for the next time, unless later ones are due or the partition is another's."""
-        mine = {(p.topic, p.partition) for p in self._assigned}
-        failed = {(p.topic, p.partition): p.offset for p in offsets if (error or p.error) and (p.topic, p.partition) in mine}
+        """Keeps offsets that Kafka did not take for the next time, unless later ones are due or their epoch is over."""
+        lost = {(p.topic, p.partition): p.offset for p in offsets if error or p.error}
         with self._lock:
+            failed = {place: sent for place, sent in self._sent.items() if lost.get(place) == sent[0]}
             self._due = failed | self._due
 
     def _on_error(self, error: KafkaError) -> None:
@@ -132,11 +150,11 @@ class GroupReader:
         self._away = None
 
     def _fetch(self, most: int, seconds: float) -> list[Message]:
-        """Waits for a record, and takes whatever else is here already: a quiet topic's click is counted at once, a busy one's in a crowd."""
+        """Waits for a record, and takes what else comes with it."""
         with errors(f"reading {', '.join(self._topics)}"):
             first = self._consumer.poll(seconds)
             try:
-                return [first, *self._consumer.consume(most - 1, 0)] if first is not None else []
+                return [first, *self._consumer.consume(most - 1, GATHER_SECONDS)] if first is not None else []
             except KafkaException:
                 self.rewind()  # else the first record would be missing
                 raise
@@ -153,8 +171,11 @@ class GroupReader:
         self._new_epoch()
 
     def _new_epoch(self) -> None:
-        self.epoch += 1
+        with self._lock:
+            self.epoch += 1
+            self._due, self._sent = {}, {}
         self._numbers.clear()
+        self._open = set()
         self._unchecked = True
 
     def _begin_again(self) -> None:
@@ -168,34 +189,35 @@ class GroupReader:
 
     def _check_that_the_log_continues(self) -> None:
         """Lets the new partitions flow, unless one's log begins after or ends before its committed offset: then counts would be wrong."""
-        starts, ends = {}, {}
+        starts, ends, notes = {}, {}, {}
         with errors("reading the committed offsets"):
             for place in self._consumer.committed(self._assigned, timeout=TIMEOUT_SECONDS) if self._assigned else []:
                 low, high = self._consumer.get_watermark_offsets(place, timeout=TIMEOUT_SECONDS)
                 if place.offset >= 0 and not low <= place.offset <= high:
                     raise _broken_log(place, low, high)
                 starts[place.topic, place.partition] = place.offset if place.offset >= 0 else low
+                # Before the first commit nothing was counted.
+                notes[place.topic, place.partition] = (place.metadata or "") if place.offset >= 0 else NEVER
                 ends[place.topic, place.partition] = high
             self._consumer.resume(self._assigned)
-        self.starts, self._ends = starts, ends
+        self.starts, self.notes, self._ends = starts, notes, ends
         self._unchecked = False
 
-    def _batches(self, messages: Sequence[Message]) -> list[Batch]:
-        by_topic: dict[str, list[Message]] = defaultdict(list)
-        trouble: KappaError | None = None
-        for message in messages:
-            if (error := message.error()) is not None:
-                trouble = as_kappa_error(error, f"reading {message.topic() or ', '.join(self._topics)}")
-            else:
-                by_topic[message.topic() or ""].append(message)
-        if trouble is not None and not by_topic:
-            raise trouble
-        return [self._batch(topic, found) for topic, found in by_topic.items()]
+    def _batches(self, messages: Sequence[Message], *, more: bool) -> list[Batch]:
+        """A batch for each topic that has records, or whose last batch promised more."""
+        told = [message for message in messages if message.error() is not None]
+        records = [message for message in messages if message.error() is None] if told else messages
+        if told and not records:
+            raise as_kappa_error(told[-1].error(), f"reading {told[-1].topic() or ', '.join(self._topics)}")
+        found = {topic: [message for message in records if message.topic() == topic] for topic in self._topics}
+        due = [topic for topic, own in found.items() if own or (topic in self._open and not more)]
+        self._open = self._open | set(due) if more else set()
+        return [self._batch(topic, found[topic], more) for topic in due]
 
-    def _batch(self, topic: str, messages: Sequence[Message]) -> Batch:
+    def _batch(self, topic: str, messages: Sequence[Message], more: bool) -> Batch:
         number = self._numbers[topic]
         self._numbers[topic] += 1
-        return Batch(topic, self.epoch, number, messages)
+        return Batch(topic, self.epoch, number, messages, more=more)
 
 
 def _broken_log(place: TopicPartition, low: int, high: int) -> Refused:
@@ -204,3 +226,14 @@ def _broken_log(place: TopicPartition, low: int, high: int) -> Refused:
         "the topic was made anew or shortened, so its counts cannot be continued",
         "restore the topic; or count it from its start into new tables",
     )
+
+
+def start_group(kafka: Kafka, group: str, starts: Mapping[Place, int]) -> None:
+    """Has a group that has no member begin at these offsets, with nothing counted before them. Raises Refused, Unavailable."""
+    consumer = group_consumer(kafka, "kappa-onlooker", group)
+    offsets = [TopicPartition(topic, partition, offset, NEVER) for (topic, partition), offset in starts.items()]
+    try:
+        with errors(f"setting the offsets of group {group}"):
+            consumer.commit(offsets=offsets, asynchronous=False)
+    finally:
+        consumer.close()

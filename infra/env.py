@@ -2,11 +2,13 @@
 
 from typing import Any
 
+from connectors import cassandra, generations
+from infra.errors import KappaError
 from infra.settings import Settings
 
 
 def connections(settings: Settings, admin: bool = False) -> dict[str, dict[str, Any]]:
-    """Connection settings by system; with the readers' log-ins, or with the owner's if `admin`."""
+    """Connection settings by system; with the readers' log-ins, or with the owner's if `admin`. The keyspace is the active generation's."""
     role = "admin" if admin else "reader"
     mysql, cassandra = settings.login(f"mysql.{role}"), settings.login(f"cassandra.{role}")
     return {
@@ -25,7 +27,7 @@ def connections(settings: Settings, admin: bool = False) -> dict[str, dict[str, 
             "port": settings.cassandra.port,
             "user": cassandra.user,
             "password": cassandra.password,
-            "keyspace": settings.cassandra.keyspace,
+            "keyspace": active_keyspace(settings),
         },
         "hdfs": {"default_fs": settings.hdfs.default_fs, "webhdfs_url": settings.hdfs.webhdfs_url, "root": settings.hdfs.root},
         "hive": {
@@ -37,6 +39,16 @@ def connections(settings: Settings, admin: bool = False) -> dict[str, dict[str, 
         },
         "shop": {"url": settings.site.shop_url},
     }
+
+
+def active_keyspace(settings: Settings) -> str:
+    """The keyspace of the counts that readers are to read; the first one's while Cassandra is away."""
+    group = settings.cassandra
+    try:
+        with cassandra.connect(group, settings.login("cassandra.reader")) as session:
+            return generations.active(session, group.keyspace).keyspace
+    except KappaError:
+        return group.keyspace
 
 
 def as_lines(connections: dict[str, dict[str, Any]]) -> str:

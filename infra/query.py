@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from connectors import cassandra as cassandra_door
+from connectors import generations
 from infra import statements
 from infra.answers import Answer, Shape, show
 from infra.errors import KappaError, Refused, UsageError
@@ -67,10 +68,12 @@ def cassandra(settings: Settings, statement: str | None, csv_: bool, json_: bool
     """Ask the live counts, in CQL. STATEMENT `-` reads statements from standard input."""
     logging.getLogger("cassandra").setLevel(logging.CRITICAL)  # the error that we print says it already
     group = settings.cassandra
-    with cassandra_door.connect(group, settings.login("cassandra.reader"), group.keyspace) as session:
+    with cassandra_door.connect(group, settings.login("cassandra.reader")) as session:
+        keyspace = generations.active(session, group.keyspace).keyspace
+        session.execute(f"USE {keyspace}")
 
         def ask(cql: str, most: int | None) -> Answer:
-            with _hint_at_what_there_is(session, group.keyspace):
+            with _hint_at_what_there_is(session, keyspace):
                 found = session.execute(cql, max_rows=most)
             return Answer(found.columns, found.rows, found.cut)
 
@@ -157,5 +160,5 @@ def _what_there_is(session: cassandra_door.Session, keyspace: str) -> str:
     tables: dict[str, list[Any]] = {}
     for table, column in session.execute(asked, [keyspace]).rows:
         tables.setdefault(table, []).append(column)
-    known = "; ".join(f"{keyspace}.{table}({', '.join(columns)})" for table, columns in tables.items())
+    known = "; ".join(f"{table}({', '.join(columns)})" for table, columns in tables.items())
     return f"there is {known}; for example {views.PRODUCT_VIEWS.example}"

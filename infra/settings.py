@@ -26,6 +26,7 @@ PORTS = (
     "mysql", "kafka", "kafka_controller", "registry", "connect", "cassandra", "cassandra_storage",
     "namenode", "namenode_http", "datanode", "datanode_ipc", "datanode_http", "datanode_proxy",
     "postgres", "metastore", "hiveserver2", "hiveserver2_http", "shop", "counts", "supervisor", "cassandra_ssl_storage",
+    "counts_2", "counts_3", "counts_4", "conversion", "replay",
 )  # fmt: skip
 
 
@@ -129,8 +130,12 @@ class Spark(Group):
 class Counts(Group):
     """The live counts' workers."""
 
-    window_seconds: int = setting(10, "length of an event-time window")
-    batch_size: int = setting(5000, "most records taken from Kafka at once")
+    workers: int = setting(1, "worker processes, which share the partitions (at most 4 on one machine)")
+    window_seconds: int = setting(10, "length of an event-time window; another one needs ./kappa replay counts")
+    horizon_seconds: int = setting(604_800, "how late a click may be logged and still be counted in its window; a later one is set aside")
+    ahead_seconds: int = setting(3600, "how far a click's time may be ahead of the log's; one further ahead is set aside as absurd")
+    batch_size: int = setting(4000, "most records taken from Kafka at once; what is taken at once stays in the processor's cache")
+    rows_kept: int = setting(100_000, "rows that a worker keeps in memory, about 400 bytes each")
 
 
 @dataclass(frozen=True)

@@ -110,7 +110,7 @@ def remembered(options: Options, settings: Settings, running: bool) -> Options:
 
 def start(host: Host, supervisor: Supervisor, options: Options, steps: Steps) -> None:
     """Start every service that is to run, in order of readiness."""
-    services = [service for service in all_services() if options.traffic or not service.traffic]
+    services = [service for service in all_services(host.settings.counts.workers) if options.traffic or not service.traffic]
     run = BringUp(host, supervisor, services, {"mysql": lambda host: seed.load_seed(host.settings, lambda made: steps.say(f"    seeded {made}"))})
     with steps.waiting(lambda: f"waiting for {some_of(run.waiting_for())}"):
         run.run(lambda ready: steps.say(told(ready, host.settings)) if not ready.was_running else None)
@@ -130,14 +130,15 @@ def told(ready: Ready, settings: Settings) -> str:
 
 def wait_for_first_answers(settings: Settings, steps: Steps) -> None:
     """Comes back when Hive holds an order and Cassandra a count. Raises StackError naming which of them did not come."""
-    from connectors import cassandra, hive
+    from connectors import cassandra, generations, hive
 
     def order_in_hive() -> bool:
         return bool(hive.query(settings.hive, f"SELECT order_id FROM {settings.hive.warehouse_database}.orders LIMIT 1").rows)
 
     def count_in_cassandra() -> bool:
-        with cassandra.connect(settings.cassandra, settings.login("cassandra.reader"), settings.cassandra.keyspace) as session:
-            return bool(session.execute("SELECT view_count FROM product_view LIMIT 1").rows)
+        with cassandra.connect(settings.cassandra, settings.login("cassandra.reader")) as session:
+            keyspace = generations.active(session, settings.cassandra.keyspace).keyspace
+            return bool(session.execute(f"SELECT view_count FROM {keyspace}.product_view LIMIT 1").rows)
 
     waits: dict[str, Callable[[], bool]] = {"the first count in Cassandra": count_in_cassandra, "the first order in Hive": order_in_hive}
     for what, arrived in waits.items():

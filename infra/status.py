@@ -4,6 +4,7 @@ import contextlib
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,14 +13,16 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from connectors import kafka
+from connectors import cassandra, generations, kafka
+from connectors.dead_letters import open_letters
 from infra.errors import KappaError
 from infra.services.catalogue import all_services, is_external
+from infra.services.programs import worker_name
 from infra.services.service import Host, Service, host_for_probes
 from infra.settings import Settings
 from infra.state import read_state
 from infra.supervision import Process, Supervisor
-from schemas.topics import CLICK_TOPICS, dead_topic
+from schemas.topics import CLICK_TOPICS
 
 MEBIBYTE = 2**20
 
@@ -28,19 +31,19 @@ def gather(settings: Settings) -> dict[str, Any]:
     """The whole status as plain data; `ok` is true if every process that should run is ready."""
     supervised = Supervisor(settings).processes()
     host = host_for_probes(settings)
-    services = [service for service in all_services() if not (is_external(service, settings) and service.only_ours)]
+    services = [service for service in all_services(settings.counts.workers) if not (is_external(service, settings) and service.only_ours)]
     with ThreadPoolExecutor(len(services) + 2) as pool:
         probed = {service.name: pool.submit(_probe, service, host) for service in services}
-        dead, lag = pool.submit(_quietly, lambda: _dead(settings), {}), pool.submit(_quietly, lambda: _counts_lag(settings), None)
+        dead, counts = pool.submit(_quietly, lambda: _dead(settings), {}), pool.submit(_counts, settings)
         processes = [_process(service, supervised.get(service.name), probed[service.name].result(), settings) for service in services]
     return {
         "home": str(settings.home),
         "running": bool(supervised),
-        "ok": bool(supervised) and all(process["ready"] or process["state"] == "STOPPED" for process in processes),
+        "ok": bool(supervised) and all(process["ready"] or process["resting"] for process in processes),
         "processes": processes,
         "memory_mb": sum(process["memory_mb"] or 0 for process in processes),
         "capture": _state(settings, "capture"),
-        "counts": {**_state(settings, "counts"), "lag": lag.result()},
+        "counts": counts.result(),
         "warehouse": _state(settings, "compactor"),
         "dead_letters": dead.result(),
     }
@@ -63,6 +66,7 @@ def _process(service: Service, process: Process | None, trouble: str, settings: 
         "pid": process.pid if process and process.pid else None,
         "up_seconds": int(time.time() - process.started_at) if process and process.pid else None,
         "memory_mb": _memory(process.pid) if process and process.pid else None,
+        "resting": service.traffic and process is not None and process.state == "STOPPED",
         "ready": not trouble and (outside or bool(process and process.pid)),
         "trouble": trouble or None,
     }
@@ -92,16 +96,28 @@ def _quietly(ask: Callable[[], Any], otherwise: Any) -> Any:
 
 
 def _dead(settings: Settings) -> dict[str, int]:
-    """Records set aside, by topic."""
-    present = set(kafka.list_topics(settings.kafka))
-    topics = [dead_topic(topic) for topic in CLICK_TOPICS if dead_topic(topic) in present]
-    ends = kafka.offsets(settings.kafka, topics)
-    return {topic: sum(end.high - end.low for (name, _), end in ends.items() if name == topic) for topic in topics}
+    """Records set aside and not redriven, by topic."""
+    return open_letters(settings.kafka)
 
 
-def _counts_lag(settings: Settings) -> int:
-    """Clicks in the log that are not counted yet."""
-    ends, done = kafka.offsets(settings.kafka, CLICK_TOPICS), kafka.committed(settings.kafka, "counts", CLICK_TOPICS)
+def _counts(settings: Settings) -> dict[str, Any]:
+    """The generation that is read, clicks in the log that are not counted yet, and each worker's own figures by its name."""
+    names = [worker_name(number) for number in range(1, settings.counts.workers + 1)]
+    workers = {name: _state(settings, name) for name in names}
+    generation = _quietly(lambda: _active(settings), None)
+    lag = _quietly(lambda: _counts_lag(settings, generation), None) if generation else None
+    outdated = bool(generation) and replace(generation.definition, starts={}) != generations.definition(settings.counts)
+    number = generation.number if generation else None
+    return {**workers[names[0]], "generation": number, "outdated": outdated, "lag": lag, "workers": workers}
+
+
+def _active(settings: Settings) -> generations.Generation:
+    with cassandra.connect(settings.cassandra, settings.login("cassandra.reader")) as session:
+        return generations.active(session, settings.cassandra.keyspace)
+
+
+def _counts_lag(settings: Settings, generation: generations.Generation) -> int:
+    ends, done = kafka.offsets(settings.kafka, CLICK_TOPICS), kafka.committed(settings.kafka, generation.group(), CLICK_TOPICS)
     return sum(max(end.stable - max(done.get(place, end.low), end.low), 0) for place, end in ends.items())
 
 
@@ -127,10 +143,21 @@ def _row(process: dict[str, Any]) -> Iterable[Text | str]:
 
 def _lines(status: dict[str, Any]) -> Iterable[str]:
     yield f"capture   {status['capture'].get('detail', 'has not said anything yet')}"
-    yield f"counts    {status['counts'].get('detail', 'has not said anything yet')}; {status['counts']['lag'] or 0} clicks not counted yet"
+    yield f"counts    generation {status['counts']['generation'] or 'unknown'}, {status['counts']['lag'] or 0} clicks not counted yet"
+    if status["counts"]["outdated"]:
+        yield "          the settings ask for other windows or horizons than it has: ./kappa replay counts makes a generation by them"
+    for name, state in status["counts"]["workers"].items():
+        yield f"          {name}: {_worker(state)}"
     yield f"warehouse {_warehouse(status['warehouse'])}"
     dead = ", ".join(f"{topic} {count}" for topic, count in status["dead_letters"].items() if count)
     yield f"dead      {dead or 'none'}"
+
+
+def _worker(state: dict[str, Any]) -> str:
+    """What a worker of the counts says, and its lag by partition where it has any."""
+    behind = ", ".join(f"{place} {lag}" for place, lag in state.get("lag_by_partition", {}).items() if lag)
+    written = f"; last write {state['last_write_ms']} ms" if "last_write_ms" in state else ""
+    return f"{state.get('detail', 'has not said anything yet')}{written}{f'; behind in {behind}' if behind else ''}"
 
 
 def _warehouse(state: dict[str, Any]) -> str:

@@ -1,151 +1,146 @@
 """The process `serving:counts`: Faust agents that keep the live counts in Cassandra equal to the click topics.
 
-`python -m processors.counts [NAME]`: workers of different names share the partitions through the consumer group `counts`.
-Faust gives the agents and their life cycle; the group membership and the bytes come from librdkafka (see `source`).
+`python -m processors.counts [NAME]`: workers of different names share the partitions through the generation's consumer group.
+`--generation N` counts another generation than the active one (a replay does); `--beside SUFFIX` counts the topics `productview.SUFFIX`
+and `orderview.SUFFIX` into keyspaces of their own (benchmarks and fault tests do).
+Faust gives the agents, their life cycle and the web page; the group membership and the bytes come from librdkafka (see `source`).
 """
 
+import argparse
 import asyncio
-import logging
 import os
-import ssl
-import sys
 import threading
-import time
-from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-from connectors import cassandra
+from connectors import generations, kafka
 from connectors.dead_letters import DeadLetters
-from connectors.kafka import ensure_topics
+from connectors.generations import Generation
 from connectors.kafka_group import Batch, GroupReader
-from connectors.registry import Decoder, SchemaRegistry
-from infra.errors import KappaError
-from infra.log import start_logging
-from infra.settings import Kafka, Settings, load
+from connectors.registry import SchemaRegistry
+from infra.settings import Settings, load
 from infra.state import ProcessState
-from processors.batches import BatchCounter, Surroundings
+from processors.batches import BatchCounter, Commit, Surroundings
+from processors.clicks import ClickDecoder, TimeRule
+from processors.faust_app import SessionAtNeed, control_topic, faust_app, patiently, run, start_quietly
+from processors.metrics import Metrics
 from processors.progress import Progress
-from processors.rows import RowStore
-from schemas import topics, views
+from processors.tally import Tally
+from processors.writer import Writer
+from schemas import events, topics
 
 if TYPE_CHECKING:
     import faust
 
-GROUP = "counts"
-RETRY_SECONDS = 1.0
-SESSION_SECONDS, HEARTBEAT_SECONDS = 6.0, 2.0
+PROCESS = "counts"
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a worker is to count: its own name, the generation (the active one if None), and beside what."""
+
+    name: str
+    generation: int | None = None
+    beside: str = ""
+
+    @property
+    def suffix(self) -> str:
+        """What is added to the names of topics and groups."""
+        return f".{self.beside}" if self.beside else ""
+
+    def base(self, settings: Settings) -> str:
+        """The base keyspace."""
+        return f"{settings.cassandra.keyspace}_{self.beside}" if self.beside else settings.cassandra.keyspace
+
+    def topics(self) -> dict[str, str]:
+        """The topics to read, by the name of their contract."""
+        return {topic: f"{topic}{self.suffix}" for topic in topics.CLICK_TOPICS}
 
 
 def main() -> None:
     """Counts until SIGTERM."""
-    settings = load(os.environ)
-    name = sys.argv[1] if len(sys.argv) > 1 else GROUP
-    start_logging(name)
-    for chatty in ("faust", "mode", "processors.source"):
-        logging.getLogger(chatty).setLevel(logging.WARNING)
-    for repetitive in ("aiokafka", "cassandra"):  # they tell many times a second that a server is away; our own state says it once
-        logging.getLogger(repetitive).setLevel(logging.CRITICAL)
-    state = ProcessState(settings.home, name)
-    _wait_for_topics(settings.kafka, [control_topic(name), *_own_topics()], state)
+    settings, job = load(os.environ), _job()
+    start_quietly(job.name)
+    state = ProcessState(settings.home, job.name)
+    patiently(state, lambda: kafka.ensure_topics(settings.kafka, _needed_topics(job)))
     with ExitStack() as at_end:
-        run(build_app(settings, name, Progress(state), at_end))
+        session = SessionAtNeed(settings, at_end)
+        generation = patiently(state, lambda: generations.find(session(), job.base(settings), job.generation))
+        run(build_app(settings, job, generation, session, state))
 
 
-def build_app(settings: Settings, name: str, progress: Progress, at_end: ExitStack) -> "faust.App":
-    """A Faust app with one agent per click topic, all fed by one reader. What is opened on the way is closed by `at_end`."""
+def _job() -> Job:
+    parser = argparse.ArgumentParser(description="A worker of the live counts.")
+    parser.add_argument("name", nargs="?", default=PROCESS)
+    parser.add_argument("--generation", type=int)
+    parser.add_argument("--beside", default="")
+    return Job(**vars(parser.parse_args()))
+
+
+def build_app(settings: Settings, job: Job, generation: Generation, session: SessionAtNeed, state: ProcessState) -> "faust.App":
+    """A Faust app with one agent per click topic, all fed by one reader."""
     import mode.loop
 
     mode.loop.use("uvloop")  # before Faust makes a loop: a quarter faster
     from processors.source import BatchChannel, Source
 
-    app = faust_app(settings, name)
-    stopping = threading.Event()
-    around = Surroundings(
-        reader=GroupReader(settings.kafka, name, GROUP, topics.CLICK_TOPICS),
-        decode_value=_value_decoder(settings),
-        dead_letters=lambda: DeadLetters(settings.kafka, name),
-        progress=progress,
-        stopping=stopping,
-        window_ms=settings.counts.window_seconds * 1000,
-    )
-    session = _SessionAtNeed(settings, at_end)
-    channels = {view.topic: BatchChannel(app) for view in views.VIEWS}
-    for view in views.VIEWS:
-        counter = BatchCounter(view.topic, view.subject.name, _store_opener(session, view, settings.cassandra.keyspace), around)
-        app.agent(channels[view.topic], name=f"{GROUP}.{view.topic}")(_agent(counter, around.reader))
-    app.service(Source(around.reader, channels, settings.counts.batch_size, progress, stopping.set))
+    metrics, stopping = Metrics(), threading.Event()
+    progress = Progress(state, metrics)
+    app = faust_app(settings, job.name, metrics.page)
+    reader = GroupReader(settings.kafka, job.name, generation.group(job.suffix), list(job.topics().values()))
+    around = Surroundings(reader, progress, stopping, _letters_from(settings, job, generation, session))
+    channels, counters = {}, []
+    for contract, topic in job.topics().items():
+        books = _Books(settings, job, contract, topic, generation, session, progress)
+        counters.append(BatchCounter(topic, books.decoder(), books.open, around))
+        channels[topic] = BatchChannel(app)
+        app.agent(channels[topic], name=f"{PROCESS}.{topic}")(_agent(counters[-1], reader))
+
+    def stop_counting() -> None:
+        stopping.set()
+        for counter in counters:
+            counter.close()
+
+    app.service(Source(reader, channels, settings.counts.batch_size, progress, stop_counting))
     return app
 
 
-def faust_app(settings: Settings, name: str) -> "faust.App":
-    """A Faust app of the worker's own id: workers share the work in librdkafka's group, never in Faust's.
+@dataclass(frozen=True)
+class _Books:
+    """What it takes to count one topic, opened when first needed."""
 
-    Faust starts its agents only when its own consumer has an assignment, for which the control topic is there.
-    """
-    import faust
+    settings: Settings
+    job: Job
+    contract: str
+    topic: str
+    generation: Generation
+    session: SessionAtNeed
+    progress: Progress
 
-    brokers = ";".join(f"kafka://{address.strip()}" for address in settings.kafka.bootstrap_servers.split(","))
-    app = faust.App(
-        f"faust-{name}",
-        broker=brokers,
-        broker_credentials=_credentials(settings.kafka),
-        broker_session_timeout=SESSION_SECONDS,
-        broker_heartbeat_interval=HEARTBEAT_SECONDS,
-        store="memory://",
-        datadir=str(settings.home / name),
-        web_enabled=False,
-        topic_allow_declare=False,
-        topic_disable_leader=True,
-    )
+    def decoder(self) -> ClickDecoder:
+        rules = self.generation.definition
+        registry = SchemaRegistry(self.settings.registry.url)
+        return ClickDecoder(registry, events.SUBJECT_ID[self.contract], TimeRule(rules.horizon_ms, rules.ahead_ms))
 
-    @app.agent(app.topic(control_topic(name).name, value_type=bytes, value_serializer="raw", partitions=1), name=f"{name}.control")  # type: ignore[untyped-decorator]
-    async def control(stream: AsyncIterable[bytes]) -> None:
-        async for _ in stream:
-            pass
-
-    return app
+    def open(self, commit: Commit) -> tuple[Tally, Writer]:
+        """The tally and its running writer. Raises KappaError while Cassandra is away."""
+        session = self.session()
+        rows_kept = self.settings.counts.rows_kept // len(topics.CLICK_TOPICS)
+        tally = Tally(self.contract, session, self.generation, rows_kept)
+        writer = Writer(self.topic, tally, session, DeadLetters(self.settings.kafka, self.job.name), commit, self.progress)
+        writer.start()
+        return tally, writer
 
 
-def control_topic(name: str) -> topics.Topic:
-    """The empty topic that Faust's own consumer of a worker is assigned to."""
-    return topics.Topic(f"__{name}-control", 1, {})
-
-
-def run(app: "faust.App") -> None:
-    """Runs the app until a signal, then exits the process: 0, or 1 if Faust crashed."""
-    import faust
-
-    worker = faust.Worker(app, quiet=True, override_logging=False, redirect_stdouts=False)
-    worker.spinner = None
-    worker.execute_from_commandline()
-
-
-class _SessionAtNeed:
-    """Cassandra's session as the role `counts`, opened when first needed and shared; raises KappaError until it can be."""
-
-    def __init__(self, settings: Settings, at_end: ExitStack) -> None:
-        self._settings = settings
-        self._at_end = at_end
-        self._lock = threading.Lock()
-        self._session: cassandra.Session | None = None
-
-    def __call__(self) -> cassandra.Session:
-        with self._lock:
-            if self._session is None:
-                login = self._settings.login("cassandra.counts")
-                self._session = self._at_end.enter_context(cassandra.connect(self._settings.cassandra, login))
-            return self._session
-
-
-def _store_opener(session: Callable[[], cassandra.Session], view: views.View, keyspace: str) -> Callable[[], RowStore]:
-    return lambda: RowStore(session(), view, keyspace)
-
-
-def _value_decoder(settings: Settings) -> Callable[[bytes], Any]:
-    decoder = Decoder(SchemaRegistry(settings.registry.url))
-    return lambda value: decoder.decode(value).record
+def _letters_from(settings: Settings, job: Job, generation: Generation, session: SessionAtNeed) -> Mapping[tuple[str, int], int]:
+    """Where this worker begins to set records aside: beside a live generation, where that one was when we came."""
+    if generation.state == "live":
+        return {}
+    live = generations.active(session(), job.base(settings))
+    return kafka.committed(settings.kafka, live.group(job.suffix), job.topics().values())
 
 
 def _agent(counter: BatchCounter, reader: GroupReader) -> Callable[[AsyncIterable[Batch]], Awaitable[None]]:
@@ -162,31 +157,13 @@ def _agent(counter: BatchCounter, reader: GroupReader) -> Callable[[AsyncIterabl
     return count
 
 
-def _own_topics() -> list[topics.Topic]:
-    needed = {*topics.CLICK_TOPICS, *map(topics.dead_topic, topics.CLICK_TOPICS)}
-    return [topic for topic in topics.started_topics() if topic.name in needed]
-
-
-def _wait_for_topics(kafka: Kafka, needed: Iterable[topics.Topic], state: ProcessState) -> None:
-    """Makes the topics that do not exist yet, as soon as Kafka is there."""
-    wanted = list(needed)
-    while True:
-        try:
-            ensure_topics(kafka, wanted)
-            return
-        except KappaError as error:
-            state.report("waiting", f"log: {error}")
-            time.sleep(RETRY_SECONDS)
-
-
-def _credentials(kafka: Kafka) -> Any:
-    """Faust's form of the log's security settings; None for a plain listener."""
-    import faust
-
-    context = ssl.create_default_context(cafile=kafka.ssl_ca_location or None) if "SSL" in kafka.security_protocol else None
-    if "SASL" in kafka.security_protocol:
-        return faust.SASLCredentials(username=kafka.sasl_username, password=kafka.sasl_password, mechanism=kafka.sasl_mechanism, ssl_context=context)
-    return faust.SSLCredentials(context=context) if context else None
+def _needed_topics(job: Job) -> Iterable[topics.Topic]:
+    own = {*topics.CLICK_TOPICS, *map(topics.dead_topic, topics.CLICK_TOPICS)}
+    for topic in topics.started_topics():
+        if topic.name in own:
+            contract, dot, dead = topic.name.partition(".")
+            yield replace(topic, name=f"{contract}{job.suffix}{dot}{dead}")
+    yield control_topic(job.name)
 
 
 if __name__ == "__main__":

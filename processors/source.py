@@ -4,19 +4,20 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, Protocol
 
 from faust.app import App
 from faust.channels import Channel
 from mode import Service
 from mode.utils.queues import FlowControlEvent, ThrowableQueue
 
-from connectors.kafka_group import Batch, GroupReader
+from connectors.kafka_group import Batch
 from infra.errors import KappaError
-from processors.progress import Progress
+
+Place = tuple[str, int]
 
 # Enough that reading overlaps counting, few enough that memory stays small and a rebalance drops little.
-BATCHES_AHEAD = 4
+BATCHES_AHEAD = 8
 POLL_SECONDS = 0.25
 PAUSE_SECONDS = 0.5
 REPORT_SECONDS = 1.0
@@ -43,15 +44,33 @@ class BatchChannel(Channel[Batch]):  # type: ignore[misc]  # Faust's own types a
         await self.queue.put(value)
 
 
+class Reader(Protocol):
+    """What hands out batches of the log; see `connectors.kafka_group` and `connectors.kafka_log`."""
+
+    @property
+    def starts(self) -> Mapping[Place, int]: ...
+    def read(self, most: int, seconds: float) -> list[Batch]: ...
+    def ends(self) -> dict[Place, int]: ...
+    def close(self) -> None: ...
+
+
+class Reporter(Protocol):
+    """What is told how the reading goes."""
+
+    def trouble(self, where: str, error: KappaError) -> None: ...
+    def over(self, where: str) -> None: ...
+    def report(self, starts: Mapping[Place, int], ends: Mapping[Place, int]) -> None: ...
+
+
 class Source(Service):  # type: ignore[misc]  # Faust's own types are not checked
     """Moves batches from the log into the channels; a full channel holds it back. When it stops, it ends the counting and leaves the group."""
 
     def __init__(
         self,
-        reader: GroupReader,
+        reader: Reader,
         channels: Mapping[str, BatchChannel],
         most: int,
-        progress: Progress,
+        progress: Reporter,
         stop_counting: Callable[[], None],
         **options: Any,
     ) -> None:
@@ -79,7 +98,7 @@ class Source(Service):  # type: ignore[misc]  # Faust's own types are not checke
 
     async def on_stop(self) -> None:
         """A batch at hand stays uncommitted, and will be read again."""
-        self._stop_counting()
+        await asyncio.get_running_loop().run_in_executor(None, self._stop_counting)
         await self._in_thread(self._reader.close)
         self._thread.shutdown()
 

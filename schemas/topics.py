@@ -1,6 +1,6 @@
 """The topics of the log: names, partitions and the configuration that the promises rest on."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 PRODUCT_VIEW = "productview"
 ORDER_VIEW = "orderview"
@@ -12,6 +12,11 @@ DEAD_SUFFIX = ".dead"
 # Source-of-truth topics keep everything: views are rebuilt from them (TRAPS 14, 15).
 KEEP_EVERYTHING = {"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"}
 
+# How late a click is shows by the broker's clock, which never goes back within a partition; producers' clocks do.
+BROKERS_CLOCK = {"message.timestamp.type": "LogAppendTime"}
+# A dead topic takes what its click topic took (1 MiB unless somebody raised it), with our headers and in another compression.
+ROOM_FOR_LETTERS = {"max.message.bytes": str(8 * 2**20)}
+
 
 @dataclass(frozen=True)
 class Topic:
@@ -20,6 +25,7 @@ class Topic:
     name: str
     partitions: int
     config: dict[str, str]
+    made_with: dict[str, str] = field(default_factory=dict)  # further settings of a topic that we make; one that exists may have others
 
 
 def change_topic(database: str, table: str) -> str:
@@ -40,6 +46,6 @@ def dead_topic(topic: str) -> str:
 
 def started_topics() -> tuple[Topic, ...]:
     """The topics that exist before any click is written; those of change capture are in connectors/debezium.py."""
-    clicks = [Topic(name, 4, KEEP_EVERYTHING) for name in CLICK_TOPICS]
-    dead = [Topic(dead_topic(name), 1, KEEP_EVERYTHING) for name in CLICK_TOPICS]
+    clicks = [Topic(name, 4, KEEP_EVERYTHING, BROKERS_CLOCK) for name in CLICK_TOPICS]
+    dead = [Topic(dead_topic(name), 1, KEEP_EVERYTHING, ROOM_FOR_LETTERS) for name in CLICK_TOPICS]
     return (*clicks, *dead)

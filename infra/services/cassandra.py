@@ -1,6 +1,6 @@
 """serving:cassandra — where live counts are read."""
 
-from connectors import cassandra, pulse
+from connectors import cassandra_setup, pulse
 from infra.services.jvm import java
 from infra.services.service import Host, Service
 from infra.settings import LOOPBACK
@@ -64,8 +64,11 @@ authorizer: CassandraAuthorizer
 role_manager: CassandraRoleManager
 auto_snapshot: false
 concurrent_reads: 8
-concurrent_writes: 8
+concurrent_writes: 128
 concurrent_counter_writes: 2
+batch_size_warn_threshold: 64KiB
+batch_size_fail_threshold: 1024KiB
+unlogged_batch_across_partitions_warn_threshold: 1000
 concurrent_compactors: 1
 memtable_heap_space: 64MiB
 memtable_offheap_space: 64MiB
@@ -129,6 +132,6 @@ def service() -> Service:
         command=command,
         prepare=prepare,
         probe=lambda host: pulse.cassandra(host.settings.cassandra.host, host.settings.cassandra.port),
-        initialise=lambda host: cassandra.prepare(host.settings),
+        initialise=lambda host: cassandra_setup.prepare(host.settings),
         stop_seconds=30,
     )

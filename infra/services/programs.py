@@ -12,14 +12,15 @@ from infra.state import read_state
 STALE_AFTER = timedelta(seconds=30)
 
 
-def program(zone: str, module: str, after: tuple[str, ...], traffic: bool = False) -> Service:
-    """The process that runs a module; its name is the module's."""
-    name = module.rpartition(".")[2]
+def program(zone: str, module: str, after: tuple[str, ...], traffic: bool = False, name: str = "") -> Service:
+    """The process that runs a module; its name is the module's, unless it is told another one."""
+    arguments = [name] if name else []
+    name = name or module.rpartition(".")[2]
     return Service(
         name=name,
         zone=zone,
         after=after,
-        command=lambda host: [sys.executable, "-m", module],
+        command=lambda host: [sys.executable, "-m", module, *arguments],
         environment=environment,
         traffic=traffic,
         stop_seconds=15,
@@ -56,7 +57,12 @@ def forget(name: str, host: Host) -> None:
     (host.settings.home / "run" / f"{name}.json").unlink(missing_ok=True)
 
 
-def services() -> list[Service]:
+def worker_name(number: int) -> str:
+    """The process name of a worker of the live counts: counts, counts-2 and so on."""
+    return "counts" if number == 1 else f"counts-{number}"
+
+
+def services(workers: int) -> list[Service]:
     """All of them, in the order in which data flows."""
     shop = Service(
         name="shop",
@@ -70,7 +76,8 @@ def services() -> list[Service]:
     )
     return [
         program("log", "connectors.capture", ("connect", "mysql", "kafka")),
-        program("serving", "processors.counts", ("kafka", "registry", "cassandra")),
+        *(program("serving", "processors.counts", ("kafka", "registry", "cassandra"), name=worker_name(n)) for n in range(1, workers + 1)),
+        program("serving", "processors.conversion", ("kafka", "registry", "cassandra")),
         program("warehouse", "spark.compactor", ("kafka", "registry", "datanode", "metastore")),
         shop,
         program("site", "producers.customers", ("shop",), traffic=True),

@@ -5,26 +5,41 @@ from cassandra import AuthenticationFailed, InvalidRequest, OperationTimedOut, W
 from cassandra.cluster import NoHostAvailable
 from cassandra.protocol import SyntaxException
 
-from connectors.cassandra import create_keyspace, errors, grants
+from connectors.cassandra import BATCH_BYTES, BATCH_ROWS, BATCHES_AT_ONCE, PackedRow, chunks, errors
+from connectors.cassandra_setup import create_keyspace, grants
 from infra.errors import KappaError, Refused, Unavailable
 from infra.settings import Cassandra
 
 
 def test_the_keyspace_is_replicated_as_set() -> None:
-    group = replace(Cassandra(), keyspace="shop", replication_factor=3)
-    assert create_keyspace(group) == (
+    group = replace(Cassandra(), replication_factor=3)
+    assert create_keyspace(group, "shop") == (
         "CREATE KEYSPACE IF NOT EXISTS shop WITH replication = {'class': 'NetworkTopologyStrategy', 'replication_factor': 3}"
     )
 
 
 def test_each_role_gets_what_it_needs_and_no_more() -> None:
-    assert grants("shop") == [
-        "GRANT SELECT ON TABLE shop.product_view TO counts",
-        "GRANT MODIFY ON TABLE shop.product_view TO counts",
-        "GRANT SELECT ON TABLE shop.order_view TO counts",
-        "GRANT MODIFY ON TABLE shop.order_view TO counts",
-        "GRANT SELECT ON KEYSPACE shop TO reader",
-    ]
+    tables = ("product_view", "order_view", "top_products", "conversion_by_minute")
+    assert {f"GRANT {right} ON TABLE shop.{table} TO counts" for table in tables for right in ("SELECT", "MODIFY")} <= set(grants("shop"))
+    assert [grant for grant in grants("shop") if "TO counts" not in grant] == ["GRANT SELECT ON KEYSPACE shop TO reader"]
+    assert not [grant for grant in grants("shop") if "ALL" in grant or "MODIFY ON KEYSPACE" in grant]
+
+
+def rows(keys: int, each: int, size: int = 10) -> list[PackedRow]:
+    """So many rows of so many keys, in no order."""
+    return [PackedRow(bytes([key]), None, [b"x" * size]) for _ in range(each) for key in range(keys)]  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("keys", "each", "size"), [(1, 1, 10), (5, 1, 10), (250, 3, 10), (7, 100, 200), (40, 2, 2100)])
+def test_every_row_is_in_one_batch_beside_those_of_its_key_and_no_batch_is_too_large(keys: int, each: int, size: int) -> None:
+    found = list(chunks(rows(keys, each, size)))
+    assert [row.partition_key for chunk in found for row in chunk] == sorted(row.partition_key for row in rows(keys, each))
+    assert all(len(chunk) <= BATCH_ROWS and sum(row.size for row in chunk) <= BATCH_BYTES for chunk in found)
+
+
+def test_few_keys_are_written_side_by_side() -> None:
+    assert [len(chunk) for chunk in chunks(rows(5, 2))] == [2] * 5
+    assert len(list(chunks(rows(250, 1)))) <= BATCHES_AT_ONCE
 
 
 @pytest.mark.parametrize(

@@ -29,9 +29,9 @@ class Consumer:
     def __init__(self, **callbacks: Any) -> None:
         self.callbacks = callbacks
         self.arriving: list[Any] = []
-        self.committed_offset, self.log = -1001, (0, 100)
+        self.committed_offset, self.note, self.log = -1001, "", (0, 100)
         self.paused = False
-        self.commits: list[int] = []
+        self.commits: list[tuple[int, str]] = []
 
     def subscribe(self, topics: list[str], **callbacks: Callable[..., None]) -> None:
         self.callbacks |= callbacks
@@ -47,7 +47,7 @@ class Consumer:
         self.paused = False
 
     def committed(self, partitions: list[TopicPartition], timeout: float) -> list[TopicPartition]:
-        return [TopicPartition(p.topic, p.partition, self.committed_offset) for p in partitions]
+        return [TopicPartition(p.topic, p.partition, self.committed_offset, self.note) for p in partitions]
 
     def get_watermark_offsets(self, partition: TopicPartition, **how: Any) -> tuple[int, int]:
         return self.log
@@ -63,7 +63,7 @@ class Consumer:
         return []
 
     def commit(self, offsets: list[TopicPartition], asynchronous: bool) -> None:
-        self.commits += [p.offset for p in offsets]
+        self.commits += [(p.offset, p.metadata) for p in offsets]
 
     def rebalance(self) -> None:
         mine = [TopicPartition("productview", 0)]
@@ -137,17 +137,46 @@ def test_a_rewound_reader_begins_a_new_epoch(reader: kafka_group.GroupReader) ->
 
 
 def test_offsets_that_kafka_did_not_take_are_committed_again(reader: kafka_group.GroupReader, consumer: Consumer) -> None:
-    reader.commit("productview", {0: 5})
+    reader.commit("productview", reader.epoch, {0: (5, "17")})
     reader.read(10, 0)
-    consumer.callbacks["on_commit"](KafkaError(KafkaError._TIMED_OUT), [TopicPartition("productview", 0, 5)])
+    consumer.callbacks["on_commit"](KafkaError(KafkaError._TIMED_OUT), [TopicPartition("productview", 0, 5, "17")])
     reader.read(10, 0)
-    reader.commit("productview", {0: 6})
-    consumer.callbacks["on_commit"](KafkaError(KafkaError._TIMED_OUT), [TopicPartition("productview", 0, 5)])
+    reader.commit("productview", reader.epoch, {0: (6, "18")})
+    consumer.callbacks["on_commit"](KafkaError(KafkaError._TIMED_OUT), [TopicPartition("productview", 0, 5, "17")])
     reader.read(10, 0)
-    assert consumer.commits == [5, 5, 6]
+    assert consumer.commits == [(5, "17"), (5, "17"), (6, "18")]
+
+
+def test_offsets_of_an_epoch_that_is_over_are_not_committed(reader: kafka_group.GroupReader, consumer: Consumer) -> None:
+    before = reader.epoch
+    reader.commit("productview", before, {0: (5, "17")})
+    reader.read(10, 0)
+    consumer.arriving = [consumer.rebalance]
+    reader.read(10, 0)
+    consumer.callbacks["on_commit"](KafkaError(KafkaError.ILLEGAL_GENERATION), [TopicPartition("productview", 0, 5, "17")])
+    reader.commit("productview", before, {0: (6, "18")})
+    reader.read(10, 0)
+    assert consumer.commits == [(5, "17")]
+
+
+def test_an_epoch_begins_with_the_note_that_was_committed(reader: kafka_group.GroupReader, consumer: Consumer) -> None:
+    assert reader.notes == {("productview", 0): kafka_group.NEVER}
+    for offset, note, expected in ((40, "1700", "1700"), (40, "", "")):
+        consumer.committed_offset, consumer.note = offset, note
+        consumer.arriving = [consumer.rebalance]
+        reader.read(10, 0)
+        assert reader.notes == {("productview", 0): expected}
 
 
 def test_an_error_of_kafka_is_told_and_is_no_record(reader: kafka_group.GroupReader, consumer: Consumer) -> None:
     consumer.arriving = [Message("productview", -1, KafkaError(KafkaError._TRANSPORT))]
     with pytest.raises(Unavailable):
         reader.read(10, 0)
+
+
+def test_a_topic_that_was_promised_more_gets_a_last_batch(reader: kafka_group.GroupReader, consumer: Consumer) -> None:
+    consumer.arriving = [Message("productview", 0)]
+    (first,) = reader.read(1, 0)  # as many as were asked for: there may be more
+    (last,) = reader.read(1, 0)
+    assert (first.more, first.number, last.more, last.number, last.messages) == (True, 0, False, 1, [])
+    assert reader.read(1, 0) == []

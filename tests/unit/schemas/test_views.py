@@ -11,7 +11,7 @@ def test_the_product_views_table_is_what_readers_were_promised() -> None:
         "(product_id bigint, created_at timestamp, kafka_partition int, view_count bigint, last_offset bigint, "
         "PRIMARY KEY ((product_id), created_at, kafka_partition)) "
         "WITH CLUSTERING ORDER BY (created_at DESC, kafka_partition ASC) "
-        "AND comment = 'How often was a product looked at, window by window?'"
+        "AND comment = 'How often was a product looked at, window by window (ten seconds)?'"
     )
 
 
@@ -21,10 +21,14 @@ def test_a_row_is_written_with_its_offset_as_its_time() -> None:
     )
 
 
-def test_a_row_is_read_by_its_whole_key() -> None:
-    assert views.select_row(views.ORDER_VIEWS, "shop") == (
-        "SELECT view_count, last_offset FROM shop.order_view WHERE order_id = ? AND created_at = ? AND kafka_partition = ?"
+def test_rows_of_many_products_are_read_at_once() -> None:
+    assert views.select_rows(views.ORDER_VIEWS, "shop") == (
+        "SELECT order_id, view_count, last_offset FROM shop.order_view WHERE order_id IN ? AND created_at = ? AND kafka_partition = ?"
     )
+
+
+def test_each_generation_but_the_first_has_a_keyspace_of_its_own() -> None:
+    assert [views.keyspace_of("shop", number) for number in (1, 2)] == ["shop", "shop_g2"]
 
 
 def test_who_has_seen_more_of_the_log_wins() -> None:
@@ -34,6 +38,12 @@ def test_who_has_seen_more_of_the_log_wins() -> None:
 
 
 @pytest.mark.parametrize("view", views.VIEWS, ids=lambda view: view.name)
-def test_a_view_s_example_asks_its_table_by_its_subject(view: views.View) -> None:
-    assert f"FROM ecommerce.{view.name} WHERE {view.subject.name} = " in view.example
-    assert re.search(rf"\b{views.VIEW_COUNT.name}\b", view.example)
+def test_a_view_s_example_asks_its_table_by_its_key(view: views.View) -> None:
+    assert f"FROM {view.name} WHERE {view.partition_key.name} = " in view.example
+    assert any(re.search(rf"\b{column.name}\b", view.example) for column in view.values)
+
+
+@pytest.mark.parametrize("view", views.VIEWS, ids=lambda view: view.name)
+def test_a_view_says_which_question_it_answers(view: views.View) -> None:
+    assert view.question.endswith("?")
+    assert views.create_table(view, "shop").count("comment = '") == 1
