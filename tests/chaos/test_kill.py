@@ -12,7 +12,7 @@ from tests.compare import assert_hive_agrees_with_mysql
 from tests.conftest import Stack
 from tests.eventually import eventually
 from tests.faults import Kill, answers, state
-from tests.recount import assert_cassandra_agrees_with_the_topics
+from tests.recount import assert_cassandra_agrees_with_the_topics, live_group
 
 NAMES = [service.name for service in all_services()]
 
@@ -27,7 +27,7 @@ def counted(settings: Settings) -> Any:
     from connectors import kafka
     from schemas.topics import CLICK_TOPICS
 
-    return sum(kafka.committed(settings.kafka, "counts", CLICK_TOPICS).values())
+    return sum(kafka.committed(settings.kafka, live_group(settings), CLICK_TOPICS).values())
 
 
 def grows(measure: Callable[[Settings], Any], settings: Settings, within: float, because: str) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from connectors import cassandra
+from connectors import cassandra, cassandra_setup
 from infra.errors import Refused
 from infra.settings import Login, Settings
 from tests.conftest import Stack
@@ -34,6 +34,6 @@ def test_the_counts_write_rows_and_nothing_else(stack: Stack, cql: str) -> None:
 def test_preparing_again_changes_nothing(stack: Stack) -> None:
     asked = "SELECT product_id FROM product_view LIMIT 1"
     ask(stack.settings, stack.settings.login("cassandra.reader"), asked)
-    cassandra.prepare(stack.settings)
+    cassandra_setup.prepare(stack.settings)
     ask(stack.settings, stack.settings.login("cassandra.reader"), asked)
     ask(stack.settings, stack.settings.login("cassandra.counts"), asked)

@@ -16,12 +16,13 @@ from confluent_kafka.admin import AdminClient
 
 from connectors import cassandra, kafka
 from connectors.registry import Encoder, SchemaRegistry
+from infra.env import active_keyspace
 from infra.settings import Settings
 from infra.state import read_state
 from schemas import events, topics
 from tests.conftest import Stack
 from tests.eventually import eventually
-from tests.recount import assert_cassandra_agrees_with_the_topics
+from tests.recount import assert_cassandra_agrees_with_the_topics, live_group
 
 LONG_AGO = timedelta(days=3)
 
@@ -76,7 +77,7 @@ def shoppers(stack: Stack) -> Shoppers:
 @pytest.fixture(scope="module")
 def counts(stack: Stack) -> Iterator[Counts]:
     settings = stack.settings
-    with cassandra.connect(settings.cassandra, settings.login("cassandra.reader"), settings.cassandra.keyspace) as session:
+    with cassandra.connect(settings.cassandra, settings.login("cassandra.reader"), active_keyspace(settings)) as session:
         yield Counts(session)
 
 
@@ -160,12 +161,13 @@ def test_a_wrong_statement_is_answered_with_what_there_is(stack: Stack, wrong: s
 
 def test_live_counts_come_as_json_and_csv(stack: Stack, shoppers: Shoppers, counts: Counts) -> None:
     product = shoppers.new_product()
-    shoppers.look_at(product, at=datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC), times=3)
+    yesterday = (datetime.now(UTC) - timedelta(days=1)).replace(hour=3, minute=4, second=5, microsecond=0)
+    shoppers.look_at(product, at=yesterday, times=3)
     eventually(lambda: counts.views(product) == 3, within=10, because="three views are counted")
-    asked = f"SELECT created_at, view_count FROM product_view WHERE product_id = {product}"
-    assert stack.kappa("query", "cassandra", "--csv", asked, check=True).stdout == "created_at,view_count\n2026-01-02T03:04:00Z,3\n"
+    asked, window = f"SELECT created_at, view_count FROM product_view WHERE product_id = {product}", f"{yesterday:%Y-%m-%dT%H:%M}:00Z"
+    assert stack.kappa("query", "cassandra", "--csv", asked, check=True).stdout == f"created_at,view_count\n{window},3\n"
     assert stack.kappa("query", "cassandra", "--json", "-", stdin=asked + ";", check=True).stdout == (
-        '[{"created_at": "2026-01-02T03:04:00Z", "view_count": 3}]\n'
+        f'[{{"created_at": "{window}", "view_count": 3}}]\n'
     )
 
 
@@ -190,14 +192,14 @@ def _dead_letters(settings: Settings) -> Iterator[Callable[[Message], list[Messa
 
 def _rewind_the_group(settings: Settings) -> None:
     """Sets the group's offsets to the start of the log, once its member is given up for lost."""
-    admin = AdminClient(kafka.client_config(settings.kafka, "rewind"))
+    admin, group = AdminClient(kafka.client_config(settings.kafka, "rewind")), live_group(settings)
     eventually(
-        lambda: admin.describe_consumer_groups(["counts"])["counts"].result().state == ConsumerGroupState.EMPTY,
+        lambda: admin.describe_consumer_groups([group])[group].result().state == ConsumerGroupState.EMPTY,
         within=30,
         because="Kafka gives the stopped worker up",
     )
     start = [TopicPartition(topic, partition, 0) for topic, partition in kafka.offsets(settings.kafka, topics.CLICK_TOPICS)]
-    admin.alter_consumer_group_offsets([ConsumerGroupTopicPartitions("counts", start)])["counts"].result()
+    admin.alter_consumer_group_offsets([ConsumerGroupTopicPartitions(group, start)])[group].result()
 
 
 def _state(stack: Stack) -> dict[str, object]:
