@@ -1,0 +1,84 @@
+"""`kappa bench`: the measurements of docs/benchmarks.md, each with its peers or its limit in the same run."""
+
+import json
+import sys
+from collections.abc import Sequence
+
+import click
+from rich.console import Console
+
+from infra.bench.results import NAMES
+from infra.settings import ROOT, Settings
+from infra.steps import Steps
+
+as_json = click.option("--json", "json_", is_flag=True, help="Print JSON.")
+write = click.option("--write", is_flag=True, help="Write the report into docs/benchmarks.md.")
+keep = click.option("--keep", is_flag=True, help="Leave the topics and tables of the measurement behind.")
+
+
+@click.group(no_args_is_help=True)
+def bench() -> None:
+    """Measure the running stack: each measurement with its peers or its limit in the same run."""
+
+
+@bench.command()
+@click.option("--events", default=1_000_000, show_default=True, type=click.IntRange(min=10_000), help="Size of the load.")
+@click.option("--rounds", default=2, show_default=True, type=click.IntRange(min=1), help="How often each counts it, in turn.")
+@click.option("--only", multiple=True, metavar="NAME", type=click.Choice(NAMES), help=f"Only these: {', '.join(NAMES)}. Can be repeated.")
+@as_json
+@write
+@keep
+@click.pass_obj
+def counts(settings: Settings, events: int, rounds: int, only: Sequence[str], json_: bool, write: bool, keep: bool) -> None:
+    """Count the same clicks with Kappa's worker, a plain loop, Quix Streams, Bytewax and stock Faust, one after the other.
+
+    Exit code 1 if one of them failed or Kappa's counts are not exact.
+    """
+    if write and only:
+        raise click.UsageError("--write is for a whole measurement: leave out --only")
+    from infra.bench import counts_report
+    from infra.bench.bed import alone, require_running
+    from infra.bench.counts import Wanted, measure
+
+    require_running(settings)
+    with alone(settings):
+        report = measure(settings, Wanted(events, rounds, only, keep), Steps())
+    if json_:
+        click.echo(json.dumps(report.facts(), indent=1))
+    else:
+        counts_report.show(report, console())
+    if write:
+        counts_report.write(report, ROOT / "docs")
+    wrong = [run for run in report.runs if run.failure or (run.contestant.startswith("ours") and not run.exact)]
+    sys.exit(1 if wrong else 0)
+
+
+@bench.command()
+@as_json
+@write
+@keep
+@click.pass_obj
+def latency(settings: Settings, json_: bool, write: bool, keep: bool) -> None:
+    """Time clicks from their sending until Cassandra answers with them, at 1,000/s, 10,000/s and 80 % of the most that a worker can do.
+
+    The most is as ./kappa bench counts last found it; if it has not been run, it is measured first. Exit code 1 if a click never came.
+    """
+    from infra.bench import latency_report
+    from infra.bench.bed import alone, require_running
+    from infra.bench.latency import measure
+
+    require_running(settings)
+    with alone(settings):
+        report = measure(settings, Steps(), keep)
+    if json_:
+        click.echo(json.dumps(report.facts(), indent=1))
+    else:
+        latency_report.show(report, console())
+    if write:
+        latency_report.write(report, ROOT / "docs")
+    sys.exit(1 if any(found.lost for found in report.rates) else 0)
+
+
+def console() -> Console:
+    """Standard output; as wide as the tables need where it is no terminal."""
+    return Console(width=None if sys.stdout.isatty() else 170)
