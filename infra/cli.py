@@ -24,6 +24,10 @@ ELSEWHERE = {
     "query": "infra.query:query",
     "compact": "infra.warehouse:compact",
     "versions": "infra.warehouse:versions_command",
+    "dead": "infra.dead:dead_command",
+    "verify": "infra.verify:verify",
+    "replay": "infra.replay:replay",
+    "bench": "infra.bench.command:bench",
 }
 
 

@@ -7,6 +7,7 @@ import click
 
 from infra.cli import main
 from infra.settings import DEFAULT_PORT_BASE, GROUPS, PORTS, ROOT, load
+from schemas import views
 
 SETTINGS_INTRODUCTION = f"""\
 # Settings
@@ -41,6 +42,70 @@ standard output; progress and remarks go to standard error, so `--json` and `--c
 """
 
 
+COUNTS_INTRODUCTION = """\
+# The live counts
+
+Every click is counted in Cassandra within tenths of a second, once, whatever dies. Each question has a table:
+
+"""
+
+COUNTS_EXPLANATION = f"""\
+## How to read them
+
+`./kappa query cassandra` asks the generation that is to be read; other clients find its keyspace in `./kappa env`. A row counts what one
+partition of the topic holds, so that an answer is a sum over `kafka_partition`, which CQL does with `GROUP BY`: a product has more than one
+only where somebody wrote clicks under other keys, or where partitions were added. The lists of `top_products` and the sketches of
+`product_viewers_by_hour` are per partition too.
+
+The rows of windows are written at once, all others within a second. `last_offset` is the last click that a row includes.
+
+## Why they are exact
+
+- **Absolute rows, fenced by their offset.** A row is a count and the offset of the last click in it. A click at or below that offset is in the
+  count already, so reading it again changes nothing. No row is ever incremented in the store.
+- **The offset is the write's time.** Rows are written `USING TIMESTAMP` generation and offset: a worker that lost its partitions and wakes up
+  later, a write whose answer got lost and that is sent again, a clock that is wrong: whoever has seen less of the log loses, by Cassandra's own rule.
+- **Commit after the write.** Offsets are committed when every row of everything before them is acknowledged.
+- **Nothing to recover.** With each offset the largest event time before it is committed. A worker that takes a partition over knows from it
+  that rows of later windows can hold only clicks that are still to come, so it begins them with nothing; older rows are read when they are needed.
+- **The best of a window stay exact without knowing all products**, because counts only grow: whoever enters the list has just been looked at.
+- **Conversion needs no fence at all.** Each order has a row of its own whose `converted` only ever goes from 0 to 1, and 1 wins over 0 by its
+  write time, in whatever order clicks and orders arrive.
+
+`./kappa verify counts` proves it: it counts the log again, with other code, up to the offset that each row states, and names the rows that differ.
+
+## Late, absurd and unreadable clicks
+
+A late click counts in its own window, as long as it is logged within the horizon (`counts.horizon_seconds`, a week) by the broker's clock. One that
+is later, one from the future, and what cannot be read at all goes to `<topic>.dead` with its bytes, headers, position and reason, and counting
+goes on. `./kappa dead` lists these, `./kappa dead --redrive` sends them again.
+
+## Counting again
+
+`./kappa replay counts` counts the log again from its start, or `--from` a time, by the rules that the settings ask for now, into a
+*generation* of its own beside the live one; compares the two; and switches readers when the new one has everything that the old one has.
+`--rollback` goes back.
+Rules never change under a generation: after a change of `counts.window_seconds`, say, `./kappa status` asks for a replay.
+
+## More workers
+
+`counts.workers` processes share the partitions; each has its figures at `http://127.0.0.1:<port>/metrics` (Prometheus; the first
+one's port is `KAPPA_PORT_BASE` + {PORTS.index("counts")}) and in `./kappa status`. A worker keeps at most `counts.rows_kept` rows in memory,
+whatever the number of products.
+"""
+
+
+def counts_page() -> str:
+    """docs/counts.md."""
+    return COUNTS_INTRODUCTION + "\n".join(map(_view, views.VIEWS)) + "\n" + COUNTS_EXPLANATION
+
+
+def _view(view: views.View) -> str:
+    rows = "\n".join(f"| `{column.name}` | `{column.type}` | {column.doc} |" for column in view.columns)
+    example = f"```sql\n{view.example}\n```"
+    return f"## {view.name}\n\n{view.question}\n\n{example}\n\n| column | type | what it is |\n|---|---|---|\n{rows}\n"
+
+
 def settings_page() -> str:
     """docs/settings.md."""
     parts = [SETTINGS_INTRODUCTION]
@@ -73,7 +138,7 @@ def _command(group: click.Group, name: str, parent: click.Context) -> str:
     return text
 
 
-PAGES = {"settings.md": settings_page, "cli.md": cli_page}
+PAGES = {"settings.md": settings_page, "cli.md": cli_page, "counts.md": counts_page}
 
 
 def write(folder: Path) -> None:
