@@ -235,7 +235,7 @@ def convert_everything(settings: Settings, keyspace: str, home: Path) -> dict[st
             partial(views_of, decoder=clicks, starts={}), partial(placed_by, decoder=Decoder(registry)),
             topics.PRODUCT_VIEW, order_topic, rule[1] // timedelta(milliseconds=1), state, threading.Event(),
         )  # fmt: skip
-        converter = Converter(replace(around, most_views=2000, most_orders=100))
+        converter = Converter(replace(around, most_views=100, most_orders=20))
         while not (ends := reader.ends()) or any(converter._handled.get(place, 0) < end for place, end in ends.items()):
             for batch in reader.read(500, 1.0):
                 assert isinstance(batch, LogBatch)
