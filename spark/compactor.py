@@ -57,6 +57,7 @@ class Process:
         self._settled: Manifest | None = None
         self._refused: dict[str, Refusal] = {}
         self._last = Outcome()
+        self._wait = ""
         self._tidied_at = time.monotonic()
         self._swept = False
 
@@ -83,6 +84,7 @@ class Process:
         previous = self._settled or self._settle(self._versions.newest())
         outcome = self._compactor.compact(previous, self._held())
         self._note_refused(outcome.refused)
+        self._wait = str(outcome.wait) if outcome.wait is not None else ""
         begin = time.monotonic()
         if outcome.manifest is not None:
             self._settle(outcome.manifest)
@@ -91,7 +93,7 @@ class Process:
             self._log.info("version %d: %d records, %s", outcome.manifest.version, outcome.records, outcome.seconds)
         self._report("running", self._summary())
         self._tidy()
-        return outcome.behind > 0
+        return outcome.more
 
     def _settle(self, manifest: Manifest) -> Manifest:
         """Finish what a version's commit began: its files in place, and Hive showing it."""
@@ -145,6 +147,7 @@ class Process:
         if self._settled is None or self._settled.version < 0:
             return "nothing to publish yet"
         troubles = [f"{topic} not carried: {refusal.reason}" for topic, refusal in self._refused.items()]
+        troubles += [self._wait] if self._wait else []
         troubles += [f"{count} unreadable in {topic}" for topic, count in self._settled.unreadable.items()]
         return "; ".join([f"version {self._settled.version}", *troubles])
 
@@ -153,7 +156,8 @@ class Process:
         figures = {"version": shown.version, "gtid": shown.gtid, "created_at": shown.created_at} if shown and shown.version >= 0 else {}
         self._state.report(
             "running" if state == "running" else "waiting", detail, **figures, records=self._last.records, seconds=self._last.seconds,
-            unreadable=dict(shown.unreadable) if shown else {}, refused={topic: found.reason for topic, found in self._refused.items()},
+            unreadable=dict(shown.unreadable) if shown else {}, waits=self._wait,
+            refused={topic: found.reason for topic, found in self._refused.items()},
         )  # fmt: skip
 
 

@@ -33,7 +33,7 @@ class HivePartition:
 
 @dataclass(frozen=True)
 class Table:
-    """A warehouse table. `version` and `gtid` are of the last change that reached it; `kind` is its source's."""
+    """A warehouse table. `version` is the last that changed it, and `gtid` what that held; `kind` is its source's."""
 
     topic: str
     kind: str
@@ -64,12 +64,22 @@ class Archive:
 
 
 @dataclass(frozen=True)
+class Left:
+    """Where a topic that cannot be carried was left: the offset in the topic of transactions, and the transactions merged until then."""
+
+    offset: int
+    transactions: str
+
+
+@dataclass(frozen=True)
 class Manifest:
     """One version of everything. Nothing in it grows with the number of versions.
 
-    `offsets` are the next ones to read, by topic and partition. `arrivals` are this version's files of the archive and of facts (where they wait,
-    where they belong); they are moved after the commit. `replaced` are the folders that this version no longer needs. `unreadable` counts, by
-    topic, the records that were archived but could not be read.
+    The version equals MySQL at `gtid`. `transactions` are those that it was seen to hold: a set with holes where MySQL gave numbers to what
+    changes no row. Tables of topics that are `left` behind, by topic, stand at an earlier point. `offsets` are the next ones to read, by topic
+    and partition. `arrivals` are this version's files of the archive and of facts (where they wait, where they belong); they are moved after the
+    commit. `replaced` are the folders that this version no longer needs. `unreadable` counts, by topic, the records that were archived but could
+    not be read.
     """
 
     version: int
@@ -84,6 +94,8 @@ class Manifest:
     arrivals: tuple[tuple[str, str], ...] = ()
     replaced: tuple[str, ...] = ()
     unreadable: dict[str, int] = field(default_factory=dict)
+    transactions: str = ""
+    left: dict[str, Left] = field(default_factory=dict)
 
     def touched(self) -> list[str]:
         """The names of the tables that this version changed."""
@@ -104,13 +116,19 @@ def to_json(manifest: Manifest) -> bytes:
 
 
 def from_json(stored: dict[str, Any]) -> Manifest:
-    """A manifest from its stored form."""
+    """A manifest from its stored form. Raises WarehouseError for one from before versions were cut at transactions."""
+    if "transactions" not in stored:
+        raise WarehouseError(
+            f"version {stored['version']} does not say which transactions it holds: an older Kappa made it",
+            "remove the folder hdfs.root from HDFS: the compactor then builds the warehouse anew from the log",
+        )
     return Manifest(
         **{
             **stored,
             "offsets": {topic: {int(p): offset for p, offset in found.items()} for topic, found in stored["offsets"].items()},
             "tables": {name: _table(found) for name, found in stored["tables"].items()},
             "archives": {name: _archive(found) for name, found in stored["archives"].items()},
+            "left": {topic: Left(**found) for topic, found in stored["left"].items()},
             "arrivals": tuple((staged, final) for staged, final in stored["arrivals"]),
             "replaced": tuple(stored["replaced"]),
         }

@@ -8,19 +8,19 @@ import pyarrow as pa
 from connectors.kafka import Range
 from infra.errors import WarehouseError
 from schemas.logical import Column
-from schemas.warehouse import WHOLE, Partitioning, Source, partitioning
+from schemas.warehouse import WHOLE, Kind, Partitioning, Source, partitioning
 from spark.archive import Archived
 from spark.log_reader import Reading
 from spark.manifest import HivePartition, Manifest, Table
 from spark.spans import KeySpan
 
-# A version takes at most so many offsets of a partition of the log, so that memory is bounded however long the backlog is.
+# A version takes at most so many facts of a partition of the log, so that memory is bounded however long the backlog is.
 MOST_OFFSETS = 500_000
 ONE_FILE_OFFSETS = 50_000
 
 
 def readings(previous: Manifest, sources: Iterable[Source], log: Mapping[tuple[str, int], Range]) -> list[Reading]:
-    """The ranges to read: from what is committed to the end of what is stable.
+    """The ranges to read: from what is committed to the end of what is stable. Where changes end, their transactions say.
 
     Raises WarehouseError if the log no longer holds, or no longer reaches, what was not read yet.
     """
@@ -33,7 +33,8 @@ def readings(previous: Manifest, sources: Iterable[Source], log: Mapping[tuple[s
             _check_held(topic, partition, start, held)
             begin = held.low if start is None else start
             if begin < held.stable:
-                found.append(Reading(source, partition, begin, min(held.stable, begin + MOST_OFFSETS)))
+                most = begin + MOST_OFFSETS if source.kind is Kind.FACTS else held.stable
+                found.append(Reading(source, partition, begin, min(held.stable, most)))
     return found
 
 
@@ -112,10 +113,6 @@ class TableChange:
         for unplaced in (done.unplaced for done in self.archived if done.unplaced is not None):
             named |= {value for value, held in standing.items() if unplaced.meets(KeySpan(held.lowest_key, held.highest_key))}
         return {value: standing.get(value) for value in sorted(named)}
-
-    def gtid(self, before: str) -> str:
-        """The GTID of the last change, in binlog order; `before` if none has one."""
-        return max((done.position for done in self.archived), default=(-1, -1, ""))[2] or before
 
 
 def split_evenly(partitions: Mapping[str, HivePartition | None], tasks: int) -> list[dict[str, HivePartition | None]]:

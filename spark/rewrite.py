@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 from connectors.hdfs import Hdfs
 from infra import settings
 from infra.errors import ContractError
+from schemas.gtid import GtidSet
 from schemas.warehouse import WHOLE, Partitioning, partition_location
 from spark.manifest import HivePartition
 from spark.merge import READ, Latest, facts, hive_partitions, latest_per_key, project, without
@@ -23,12 +24,13 @@ FILE = "rows.parquet"
 class RewriteTask:
     """Hive partitions of one table to rewrite (by value, with their present state), and the archive files with the changes.
 
-    `key` is empty for facts, which are only ever added.
+    `key` is empty for facts, which are only ever added. Changes of `known` transactions are in the present state.
     """
 
     table: str
     schema: pa.Schema
     key: tuple[str, ...]
+    known: GtidSet
     cut: Partitioning | None
     files: tuple[str, ...]
     old: dict[str, HivePartition | None]
@@ -61,7 +63,7 @@ def rewrite(task: RewriteTask) -> Rewritten:
     hdfs, done = Hdfs(task.hdfs), Rewritten(task.table)
     try:
         archived = [read_table(hdfs.read_bytes(path), READ) for path in task.files]
-        latest = latest_per_key(archived, task.schema, task.key) if task.key else facts(archived, task.schema)
+        latest = latest_per_key(archived, task.schema, task.key, task.known) if task.key else facts(archived, task.schema)
         values = hive_partitions(latest.rows, task.cut)
         for value, old in task.old.items():
             incoming = latest.rows.filter(pc.equal(values, value))
