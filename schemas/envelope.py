@@ -65,6 +65,11 @@ def is_snapshot_row(change: Mapping[str, Any]) -> bool:
     return bool(change["op"] == READ and change["source"].get("snapshot") != INCREMENTAL)
 
 
+def snapshot_id(source: Mapping[str, Any]) -> str:
+    """Which full snapshot a row belongs to: all its rows state the place in the binary log at which it was taken."""
+    return f"{source.get('file')}:{source.get('pos')}"
+
+
 def binlog_number(file: str | None) -> int:
     """The number of a binlog file, so that files order as numbers (TRAPS 1); -1 for none."""
     return int(file.rpartition(".")[2]) if file else -1

@@ -51,6 +51,11 @@ class GtidSet:
         joined = {origin: _joined([*self.intervals.get(origin, ()), *found]) for origin, found in more.items()}
         return GtidSet({**self.intervals, **joined})
 
+    def joined(self, other: "GtidSet") -> "GtidSet":
+        """The transactions of either set."""
+        together = {origin: _joined([*self.intervals.get(origin, ()), *held]) for origin, held in other.intervals.items()}
+        return GtidSet({**self.intervals, **together})
+
     def last(self, origin: str) -> int:
         """The greatest number of an origin; 0 for none."""
         return self.intervals[origin][-1][1] if origin in self.intervals else 0

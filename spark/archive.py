@@ -19,7 +19,7 @@ from connectors.registry import SchemaRegistry, split
 from infra import settings
 from infra.errors import ContractError
 from schemas import lake
-from schemas.envelope import DELETE, TRUNCATE, binlog_number, position_arrays
+from schemas.envelope import DELETE, LAST, TRUNCATE, binlog_number, is_snapshot_row, position_arrays, snapshot_id
 from schemas.logical import Column, struct_array
 from schemas.warehouse import WHOLE, Kind, Source, partitioning, utc_dates
 from spark.cut import Allowed, Gate, Part
@@ -66,8 +66,8 @@ class ArchivedFile:
 class Archived:
     """Ranges of one topic that were archived: their files, and what the cut and the merge plan with.
 
-    The ranges end where the version does. `parts` are what each of them holds of transactions, `others` the GTIDs of changes in none.
-    With a `refusal`, which is why the topic cannot be carried, nothing else counts.
+    The ranges end where the version does. `parts` are what each of them holds of transactions, `others` the GTIDs of changes in none;
+    `snapshot` is the newest full one with rows here. With a `refusal`, which is why the topic cannot be carried, nothing else counts.
     """
 
     source: Source
@@ -82,6 +82,9 @@ class Archived:
     hive_partitions: set[str] = field(default_factory=set)
     unplaced: KeySpan | None = None
     position: tuple[int, int, str] = (-1, -1, "")
+    snapshot: str = ""
+    snapshot_place: tuple[int, int] = (-1, -1)
+    snapshot_ended: bool = False
     parts: list[Part] = field(default_factory=list)
     others: set[str] = field(default_factory=set)
 
@@ -205,6 +208,7 @@ class TopicWriter:
         source = record["source"]
         position = (binlog_number(source.get("file")), source.get("pos") or 0, source.get("gtid") or "")
         self._result.position = max(self._result.position, position)
+        self._note_snapshot(record)
         if record["op"] == TRUNCATE:
             self._result.truncated = True
             return
@@ -213,6 +217,16 @@ class TopicWriter:
         if record["op"] == DELETE and record.get("before") is None:
             raise ContractError(f"table {self._source.table}: a delete without the row that it removes", "set MySQL's binlog_row_image=FULL")
         self._result.key_schema_id, _ = split(message.key())
+
+    def _note_snapshot(self, record: dict[str, Any]) -> None:
+        result, source = self._result, record["source"]
+        if is_snapshot_row(record):
+            place = (binlog_number(source.get("file")), source.get("pos") or 0)
+            if place > result.snapshot_place:
+                result.snapshot, result.snapshot_place, result.snapshot_ended = snapshot_id(source), place, False
+            result.snapshot_ended = result.snapshot_ended or source.get("snapshot") == LAST
+        elif result.snapshot and record["transaction"] is not None:
+            result.snapshot_ended = True  # changes follow a snapshot only once it is complete
 
     def _write(self, place: Place, rows: Rows) -> None:
         schema_id, _ = place

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from uuid import uuid4
 
 from connectors.registry import SchemaRegistry
-from infra.errors import ContractError, Unavailable
+from infra.errors import ContractError, Unavailable, WarehouseError
 from infra.settings import Settings
 from schemas.gtid import gtid_set
 from schemas.warehouse import Kind, Source
@@ -21,13 +21,14 @@ from spark import plan
 from spark.archive import Archived, ArchiveTask, Doors, archive
 from spark.decoding import RowDecoder
 from spark.look import Look, Wait, look, to_repeat
-from spark.manifest import Manifest, Table, Versions
+from spark.manifest import Manifest, Snapshot, Table, Versions
 from spark.next_version import NextVersion
 from spark.plan import TableChange
 from spark.rewrite import RewriteTask, Rewritten, rewrite
 from spark.roll_up import RolledUp, RollUpTask, roll_up
 from spark.scopes import seen
 from spark.session import Session
+from spark.snapshots import following, unconfirmed
 
 MOST_ATTEMPTS = 4
 
@@ -72,13 +73,14 @@ class Compactor:
         run = NextVersion(previous, f"{self._token}-{uuid4().hex[:6]}", self._settings.hdfs.root)
         archived = self._archive(found, run, outcome)
         start = outcome.timed("archive", start)
-        changes = self._changes(archived, previous, outcome)
+        snapshot = following(previous, run.version, archived, found.cut.ends, found.base if found.cut.complete else None)
+        changes = self._changes(archived, previous, outcome) + self._emptied(previous, snapshot, outcome)
         rewritten, rolled = self._rewrite(changes, archived, found, run, outcome)
         start = outcome.timed("merge", start)
         archived = [done for done in archived if done.source.topic not in outcome.refused]
         outcome.records = sum(done.rows for done in archived)
-        if outcome.records:
-            outcome.manifest = self._manifest(run, found, outcome, archived, changes, rewritten, rolled)
+        if outcome.records or snapshot != previous.snapshot:
+            outcome.manifest = self._manifest(run, found, outcome, snapshot, archived, changes, rewritten, rolled)
             self._versions.commit(outcome.manifest)
             outcome.timed("commit", start)
         return outcome
@@ -110,7 +112,7 @@ class Compactor:
         outcome.wait = self._wait
         read = {(reading.source.topic, reading.partition): reading.end for reading in found.readings}
         limited = any(found.log[place].stable > end for place, end in read.items())
-        outcome.more = limited or found.cut.more or any(part.full for one in done for part in one.parts)
+        outcome.more = limited or found.cut.more or any(part.full or one.snapshot_ended for one in done for part in one.parts)
 
     def _changes(self, archived: Iterable[Archived], previous: Manifest, outcome: Outcome) -> list[TableChange]:
         """The tables with new records, their columns by the newest schema."""
@@ -136,7 +138,28 @@ class Compactor:
         columns = self._decoder.contract(source, schema_id).columns
         keyed = [done.key_schema_id for done in ordered if done.key_schema_id is not None]
         key = self._decoder.key(source, keyed[-1]) if keyed else before.key if before else ()
-        return TableChange(source, columns, key, schema_id, tuple(group))
+        rows = max((done for done in group if done.snapshot), key=lambda done: done.snapshot_place, default=None)
+        snapshot = rows.snapshot if rows is not None else before.snapshot if before else ""
+        return TableChange(source, columns, key, schema_id, tuple(group), snapshot)
+
+    def _emptied(self, previous: Manifest, snapshot: Snapshot | None, outcome: Outcome) -> list[TableChange]:
+        """The tables that a snapshot, now that it is whole, shows to be empty. Raises WarehouseError if one has changed meanwhile."""
+        if snapshot is None or not snapshot.whole or snapshot == previous.snapshot:
+            return []
+        changes = []
+        for name in unconfirmed(previous.tables, snapshot):
+            table = previous.tables[name]
+            if table.topic in outcome.refused or table.topic in previous.left:
+                continue
+            if table.version >= snapshot.version:
+                raise WarehouseError(
+                    f"table {name} has changed since a snapshot that holds no row of it: which of its rows are from before nobody can say",
+                    "remove the folder hdfs.root from HDFS: the compactor then builds the warehouse anew from the log",
+                )
+            source = Source(table.topic, name, Kind(table.kind))
+            columns = self._decoder.contract(source, table.schema_id).columns
+            changes.append(TableChange(source, columns, table.key, table.schema_id, (), snapshot.id))
+        return changes
 
     def _rewrite(
         self, changes: list[TableChange], archived: list[Archived], found: Look, run: NextVersion, outcome: Outcome
@@ -145,11 +168,12 @@ class Compactor:
         tasks: list[RewriteTask | RollUpTask] = []
         for change in changes:
             known = found.cut.known(change.source.topic)
-            old = change.concerned(run.previous.tables.get(change.source.table))
+            before = run.previous.tables.get(change.source.table)
+            old, stood = change.concerned(before), before.snapshot if before else ""
             files = tuple(file.path for done in change.archived for file in done.files if file.schema_id is not None)
             tasks += [
                 RewriteTask(
-                    change.source.table, change.schema, change.key, known, change.cut, files, part,
+                    change.source.table, change.schema, change.key, known, stood, change.cut, files, part,
                     run.version, run.token, run.staging, self._settings.hdfs,
                 )
                 for part in plan.split_evenly(old, self._session.parallelism)
@@ -162,17 +186,18 @@ class Compactor:
         return rewritten, [answer for answer in answers if isinstance(answer, RolledUp)]
 
     def _manifest(
-        self, run: NextVersion, found: Look, outcome: Outcome, archived: list[Archived], changes: list[TableChange],
+        self, run: NextVersion, found: Look, outcome: Outcome, snapshot: Snapshot | None, archived: list[Archived], changes: list[TableChange],
         rewritten: list[Rewritten], rolled: list[RolledUp],
     ) -> Manifest:  # fmt: skip
-        accepted = {done.source.topic for done in archived}
+        accepted = {done.source.topic for done in archived} | {change.source.topic for change in changes if not change.archived}
         others = {done.source.topic: done.others for done in archived if done.others}
         held, left = found.cut.transactions(others), found.cut.left_behind(outcome.refused, others)
+        base = gtid_set(run.previous.base).joined(gtid_set(found.base or "" if snapshot != run.previous.snapshot else ""))
         tables = dict(run.previous.tables)
         for change in changes:
             if (topic := change.source.topic) in accepted:
                 gtids = gtid_set(left[topic].transactions) if topic in left else held
-                tables[change.source.table] = run.table(change, rewritten, str(gtids.filled()))
+                tables[change.source.table] = run.table(change, rewritten, str(gtids.filled().joined(base)))
         archives, arrivals = run.archives(archived, rolled, self._decoder)
         arrivals += [arrival for answer in rewritten if tables[answer.table].topic in accepted for arrival in answer.arrivals]
         unreadable = Counter(run.previous.unreadable)
@@ -184,7 +209,7 @@ class Compactor:
             previous=run.previous.version if run.previous.version >= 0 else None,
             created_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
             owner=run.token,
-            gtid=str(held.filled()),
+            gtid=str(held.filled().joined(base)),
             changes=sum(done.rows for done in archived),
             offsets=plan.next_offsets(run.previous, archived),
             tables=tables,
@@ -193,6 +218,8 @@ class Compactor:
             unreadable=dict(unreadable),
             transactions=str(held),
             left=left,
+            snapshot=snapshot,
+            base=str(base),
         )
         return replace(manifest, replaced=tuple(sorted(run.previous.locations() - manifest.locations())))
 

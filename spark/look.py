@@ -5,8 +5,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from connectors import kafka
+from connectors.connect import ConnectApi
 from connectors.kafka import Range
-from infra.errors import ContractError
+from infra.errors import ContractError, KappaError
 from infra.settings import Settings
 from schemas import topics
 from schemas.warehouse import Kind, Source, source_of
@@ -41,11 +42,15 @@ class Wait:
 
 @dataclass(frozen=True)
 class Look:
-    """What is to be read, without the transactions' own topic; the cut as far as it is known; what the log holds."""
+    """What is to be read, without the transactions' own topic; the cut as far as it is known; what the log holds.
+
+    `base` is the GTID set that all of this amounts to, where it was needed and is sure.
+    """
 
     readings: list[Reading]
     cut: Cut
     log: Mapping[Place, Range]
+    base: str | None
 
     @property
     def partitions(self) -> dict[str, int]:
@@ -69,6 +74,7 @@ def look(settings: Settings, decoder: RowDecoder, previous: Manifest, refused: d
     The transactions that have ended are read first, so that their changes are mostly there. Raises WarehouseError if the log lacks
     records that were not read yet, Unavailable if Kafka does not answer.
     """
+    base = _base(settings, previous)
     sources = _sources(kafka.list_topics(settings.kafka), settings.mysql.database, refused)
     names = [source.topic for source in sources]
     ended = kafka.offsets(settings.kafka, [topics.TRANSACTIONS])
@@ -83,7 +89,19 @@ def look(settings: Settings, decoder: RowDecoder, previous: Manifest, refused: d
         return Ends(transaction_log.read(settings.kafka, decoder, start, end), start, max(start, end))
 
     older = {topic: ends(left.offset, min(begin, left.offset + MOST_OLDER)) for topic, left in previous.left.items() if topic in names}
-    return Look(readings, Cut(previous, ends(begin, stable), older), log)
+    if any(held.stable < held.high for held in log.values()):
+        base = None  # something that Connect counts as written may not be visible yet
+    return Look(readings, Cut(previous, ends(begin, stable), older), log, base)
+
+
+def _base(settings: Settings, previous: Manifest) -> str | None:
+    """A snapshot's rows do not say at which GTID set it was taken: Connect does, once it is over."""
+    if previous.snapshot is None or previous.snapshot.whole or not previous.snapshot.ended:
+        return None
+    try:
+        return ConnectApi(settings.connect.url).gtids(settings.connect.connector)
+    except KappaError:
+        return None  # the next transaction tells as well
 
 
 def to_repeat(archived: Iterable[Archived], given_up: Mapping[str, set[str]]) -> set[str]:

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from infra.errors import ContractError
-from schemas.envelope import DELETE, POSITION, TRUNCATE, UPDATE, binlog_number
+from schemas.envelope import DELETE, INCREMENTAL, POSITION, TRUNCATE, UPDATE, binlog_number, snapshot_id
 from schemas.envelope import READ as READ_ROW
 from schemas.gtid import GtidSet
 from schemas.warehouse import WHOLE, Partitioning, utc_dates
@@ -34,14 +34,17 @@ class Latest:
     truncated: bool
 
 
-def latest_per_key(archived: Sequence[pa.Table], schema: pa.Schema, key: Sequence[str], known: GtidSet = NO_TRANSACTIONS) -> Latest:
+def latest_per_key(
+    archived: Sequence[pa.Table], schema: pa.Schema, key: Sequence[str], known: GtidSet = NO_TRANSACTIONS, snapshot: str = ""
+) -> Latest:
     """The latest state of every key in some archived changes (tables with the columns `READ`).
 
     Deletes leave no row, whatever came before them; a changed key removes the old one; changes before a TRUNCATE do not count.
     What Connect wrote again after a crash does not count either, be it of `known` transactions, which are merged already, or of these.
+    The rows of another full snapshot than that which the table began with (`snapshot`) stand for all that came before them.
     """
     changes = once(in_log_order([_with_images(table, schema) for table in archived]), known)
-    changes, truncated = _since_truncate(changes)
+    changes, truncated = _since_restart(changes, snapshot)
     events = _events(changes, schema, key)
     last = events.append_column(PLACE, pa.array(range(events.num_rows), pa.int64())).group_by(list(key)).aggregate([(PLACE, "max")])
     states = events.take(last.column(f"{PLACE}_max").sort())
@@ -139,12 +142,20 @@ def _with_images(table: pa.Table, schema: pa.Schema) -> pa.Table:
     return pa.table({**place, **images})
 
 
-def _since_truncate(changes: pa.Table) -> tuple[pa.Table, bool]:
-    ops = changes.column("op").to_pylist()
-    if TRUNCATE not in ops:
-        return changes, False
-    last = len(ops) - 1 - ops[::-1].index(TRUNCATE)
-    return changes.slice(last + 1), True
+def _since_restart(changes: pa.Table, snapshot: str) -> tuple[pa.Table, bool]:
+    """The changes after the last TRUNCATE, or from the first row of another snapshot on; and whether there is such a point."""
+    place = pa.array(range(changes.num_rows), pa.int64())
+    truncates = place.filter(pc.equal(changes.column("op"), TRUNCATE))
+    begin = truncates[-1].as_py() + 1 if len(truncates) else 0
+    full = pc.and_(pc.equal(changes.column("op"), READ_ROW), pc.fill_null(pc.not_equal(changes.column("snapshot"), INCREMENTAL), False))
+    rows = changes.select(["binlog_file", "binlog_pos"]).append_column(PLACE, place).filter(full)
+    if rows.num_rows:
+        newest = rows.slice(rows.num_rows - 1).to_pylist()[0]
+        same = pc.and_(pc.equal(rows.column("binlog_file"), newest["binlog_file"]), pc.equal(rows.column("binlog_pos"), newest["binlog_pos"]))
+        if snapshot_id({"file": newest["binlog_file"], "pos": newest["binlog_pos"]}) != snapshot:
+            begin = max(begin, rows.filter(same).column(PLACE)[0].as_py())
+            return changes.slice(begin), True
+    return changes.slice(begin), bool(len(truncates))
 
 
 def _events(changes: pa.Table, schema: pa.Schema, key: Sequence[str]) -> pa.Table:

@@ -36,8 +36,9 @@ class NextVersion:
         columns = tuple((column.name, column.type.hive) for column in change.columns)
         hive_column = change.cut.hive_column if change.cut else None
         return Table(
-            change.source.topic, change.source.kind.value, columns, change.key, hive_column, change.schema_id, self.version, gtid, partitions
-        )
+            change.source.topic, change.source.kind.value, columns, change.key, hive_column, change.schema_id, self.version, gtid, partitions,
+            change.snapshot,
+        )  # fmt: skip
 
     def days(self, archived: Iterable[Archived]) -> dict[tuple[Source, str], list[ArchivedFile]]:
         """The new archive files of each topic and day."""

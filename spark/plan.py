@@ -80,13 +80,17 @@ def next_offsets(previous: Manifest, archived: Iterable[Archived]) -> dict[str, 
 
 @dataclass(frozen=True)
 class TableChange:
-    """New records for one warehouse table, and the columns and key that it has from now on."""
+    """New records for one warehouse table, and the columns, the key and the full snapshot that it has from now on.
+
+    Without records, the table is to be emptied.
+    """
 
     source: Source
     columns: tuple[Column, ...]
     key: tuple[str, ...]
     schema_id: int
     archived: tuple[Archived, ...]
+    snapshot: str = ""
 
     @property
     def schema(self) -> pa.Schema:
@@ -108,7 +112,7 @@ class TableChange:
         if self.cut is None:
             return {WHOLE: standing.get(WHOLE)}
         named = {value for done in self.archived for value in done.hive_partitions}
-        if any(done.truncated for done in self.archived):
+        if any(done.truncated for done in self.archived) or self.snapshot != (table.snapshot if table else ""):
             named |= set(standing)
         for unplaced in (done.unplaced for done in self.archived if done.unplaced is not None):
             named |= {value for value, held in standing.items() if unplaced.meets(KeySpan(held.lowest_key, held.highest_key))}

@@ -24,13 +24,15 @@ FILE = "rows.parquet"
 class RewriteTask:
     """Hive partitions of one table to rewrite (by value, with their present state), and the archive files with the changes.
 
-    `key` is empty for facts, which are only ever added. Changes of `known` transactions are in the present state.
+    `key` is empty for facts, which are only ever added. Changes of `known` transactions are in the present state, which began
+    with the full snapshot `snapshot`. With no files, all rows go.
     """
 
     table: str
     schema: pa.Schema
     key: tuple[str, ...]
     known: GtidSet
+    snapshot: str
     cut: Partitioning | None
     files: tuple[str, ...]
     old: dict[str, HivePartition | None]
@@ -63,7 +65,7 @@ def rewrite(task: RewriteTask) -> Rewritten:
     hdfs, done = Hdfs(task.hdfs), Rewritten(task.table)
     try:
         archived = [read_table(hdfs.read_bytes(path), READ) for path in task.files]
-        latest = latest_per_key(archived, task.schema, task.key, task.known) if task.key else facts(archived, task.schema)
+        latest = _latest(task, archived)
         values = hive_partitions(latest.rows, task.cut)
         for value, old in task.old.items():
             incoming = latest.rows.filter(pc.equal(values, value))
@@ -74,6 +76,14 @@ def rewrite(task: RewriteTask) -> Rewritten:
         return done
     except ContractError as error:
         return Rewritten(task.table, refusal=f"{error}; {error.hint}" if error.hint else str(error))
+
+
+def _latest(task: RewriteTask, archived: list[pa.Table]) -> Latest:
+    if not archived:
+        return Latest(task.schema.empty_table(), pa.table({}), True)
+    if not task.key:
+        return facts(archived, task.schema)
+    return latest_per_key(archived, task.schema, task.key, task.known, task.snapshot)
 
 
 def _add(task: RewriteTask, hdfs: Hdfs, incoming: pa.Table, value: str, old: HivePartition, arrivals: list[tuple[str, str]]) -> HivePartition:

@@ -54,7 +54,7 @@ class Cut:
 
     def __init__(self, previous: Manifest, ends: Ends, older: Mapping[str, Ends]) -> None:
         """`ends` begin where the topics in step stand; `older` where each topic stands that was left behind and is now to be read again."""
-        self._previous, self._ends = previous, ends
+        self._previous, self.ends = previous, ends
         self.step = _scope(gtid_set(previous.transactions), ends)
         self.step.taken = portion(self.step.waiting, self._in_step(()))
         self.left = {topic: self._left_scope(topic, found) for topic, found in older.items()}
@@ -64,14 +64,14 @@ class Cut:
     @property
     def end(self) -> int:
         """The offset in the topic of transactions after what the version takes: its end, unless something has begun and not ended."""
-        end, held, last = self._ends.start, {one.gtid for one in self.step.taken}, self._ends.start
-        for offset, record in self._ends.records:
+        end, held, last = self.ends.start, {one.gtid for one in self.step.taken}, self.ends.start
+        for offset, record in self.ends.records:
             last = offset + 1
             if record["status"] == "END":
                 if record["id"] not in held and record["id"] not in self.step.known:
                     return end
                 end = offset + 1
-        return self._ends.end if end == last else end
+        return self.ends.end if end == last else end
 
     @property
     def more(self) -> bool:
@@ -80,6 +80,11 @@ class Cut:
         return in_step or any(
             scope.gap is None and (len(scope.taken) < len(self._reached(scope)) or scope.until < self.end) for scope in self.left.values()
         )
+
+    @property
+    def complete(self) -> bool:
+        """Whether the version takes all that has ended."""
+        return len(self.step.taken) == len(self.step.waiting)
 
     def allowed(self, carried: Iterable[str]) -> dict[str, Allowed]:
         """What may be read of each topic."""
@@ -127,7 +132,7 @@ class Cut:
         """The topics that are not in step after this version, and where they stand."""
         left = dict(self._previous.left)
         for topic in refused:
-            left.setdefault(topic, Left(self._ends.start, self._previous.transactions))
+            left.setdefault(topic, Left(self.ends.start, self._previous.transactions))
         for topic, scope in self.left.items():
             if topic in refused:
                 continue
@@ -141,9 +146,9 @@ class Cut:
 
     def _left_scope(self, topic: str, older: Ends) -> Scope:
         known = gtid_set(self._previous.left[topic].transactions)
-        if older.end < self._ends.start:
+        if older.end < self.ends.start:
             return _scope(known, older)
-        return _scope(known, Ends([*older.records, *self._ends.records], older.start, self._ends.end))
+        return _scope(known, Ends([*older.records, *self.ends.records], older.start, self.ends.end))
 
     def _in_step(self, refused: Collection[str]) -> set[str]:
         """The topics with changes that all wait for each other."""
