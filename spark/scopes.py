@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from schemas.gtid import GtidSet, gtid_set
+from schemas.topics import CHANGE_PREFIX
 from spark.archive import Archived
 from spark.cut import Allowed, Gap, Part, Transaction, allowed, portion, transactions, whole
 from spark.manifest import Left, Manifest
@@ -131,7 +132,7 @@ class Cut:
     def left_behind(self, refused: Collection[str], others: Mapping[str, set[str]]) -> dict[str, Left]:
         """The topics that are not in step after this version, and where they stand."""
         left = dict(self._previous.left)
-        for topic in refused:
+        for topic in (topic for topic in refused if topic.startswith(f"{CHANGE_PREFIX}.")):
             left.setdefault(topic, Left(self.ends.start, self._previous.transactions))
         for topic, scope in self.left.items():
             if topic in refused:

@@ -20,14 +20,16 @@ def following(previous: Manifest, version: int, archived: Iterable[Archived], en
     before what was written to another. And its point must be known: from Connect (`base`), or by a transaction that follows.
     """
     before = previous.snapshot
-    rows = max((done for done in archived if done.snapshot), key=lambda done: done.snapshot_place, default=None)
+    with_rows = [done for done in archived if done.snapshot]
+    rows = max(with_rows, key=lambda done: done.snapshot_place, default=None)
+    end_seen = rows is not None and any(done.snapshot_ended for done in with_rows if done.snapshot == rows.snapshot)
     if rows is not None and (before is None or rows.snapshot != before.id):
         standing = tuple(name for name, table in previous.tables.items() if table.kind == Kind.CHANGES.value)
-        return Snapshot(rows.snapshot, version, ends.end, standing, ended=rows.snapshot_ended)
+        return Snapshot(rows.snapshot, version, ends.end, standing, ended=end_seen)
     if before is None or before.whole:
         return before
     followed = before.followed or any(record["status"] == "END" and offset >= before.ends_then for offset, record in ends.records)
-    ended = before.ended or followed or (rows is not None and rows.snapshot_ended)
+    ended = before.ended or followed or end_seen
     whole = before.ended and rows is None and (followed or base is not None)
     return replace(before, ended=ended, followed=followed, whole=whole)
 
