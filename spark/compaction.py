@@ -26,11 +26,13 @@ from spark.next_version import NextVersion
 from spark.plan import TableChange
 from spark.rewrite import RewriteTask, Rewritten, rewrite
 from spark.roll_up import RolledUp, RollUpTask, roll_up
-from spark.scopes import seen
+from spark.scopes import REBUILD, seen
 from spark.session import Session
 from spark.snapshots import following, unconfirmed
 
 MOST_ATTEMPTS = 4
+# A topic is made with its first record: how long one may be missing that the transactions speak of.
+ABSENT_SECONDS = 30.0
 
 
 @dataclass
@@ -39,7 +41,7 @@ class Outcome:
 
     manifest: Manifest | None = None
     refused: dict[str, str] = field(default_factory=dict)
-    wait: Wait | None = None
+    waits: list[str] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
     records: int = 0
     more: bool = False
@@ -65,7 +67,7 @@ class Compactor:
 
         Raises WarehouseError when going on would publish something wrong, Unavailable when an outside system is away.
         """
-        outcome, start = Outcome(refused=dict(held)), time.monotonic()
+        outcome, start = Outcome(refused={**self._absent(), **held}), time.monotonic()
         found = look(self._settings, self._decoder, previous, outcome.refused)
         if self._wait is not None and self._wait.gap.topic not in outcome.refused and self._wait.still(found.log):
             found.cut.stop_before(self._wait.gap)
@@ -101,6 +103,13 @@ class Compactor:
             due = found.due(run.previous, only=again)
         raise Unavailable("the log changes while it is read", "see ./kappa status and ./kappa logs kafka")
 
+    def _absent(self) -> dict[str, str]:
+        """A topic that does not come to be, though it should hold changes that are waited for."""
+        wait = self._wait
+        if wait is None or wait.held or time.monotonic() - wait.since < ABSENT_SECONDS:
+            return {}
+        return {wait.gap.topic: f"{wait.gap}: the topic does not exist; {REBUILD}"}
+
     def _note(self, found: Look, done: Iterable[Archived], outcome: Outcome) -> None:
         """Remember which changes are missing, so that they are waited for and not looked for again and again."""
         gap, before = found.cut.step.gap, self._wait
@@ -109,7 +118,8 @@ class Compactor:
         elif before is None or before.gap != gap or not before.still(found.log):
             since = before.since if before is not None and before.gap.gtid == gap.gtid else time.monotonic()
             self._wait = Wait(gap, since, {place: held for place, held in found.log.items() if place[0] == gap.topic})
-        outcome.wait = self._wait
+        outcome.waits = [str(self._wait)] if self._wait is not None else []
+        outcome.waits += [f"{one.source.topic}: {part.awaited}" for one in done for part in one.parts if part.awaited]
         read = {(reading.source.topic, reading.partition): reading.end for reading in found.readings}
         limited = any(found.log[place].stable > end for place, end in read.items())
         outcome.more = limited or found.cut.more or any(part.full or one.snapshot_ended for one in done for part in one.parts)

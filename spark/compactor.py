@@ -58,7 +58,7 @@ class Process:
         self._shown: Manifest | None = None
         self._refused: dict[str, Refusal] = {}
         self._last = Outcome()
-        self._wait = ""
+        self._waits: list[str] = []
         self._mixed_seconds = 0.0
         self._tidied_at = time.monotonic()
         self._swept = False
@@ -86,7 +86,7 @@ class Process:
         previous = self._settled or self._settle(self._versions.newest())
         outcome = self._compactor.compact(previous, self._held())
         self._note_refused(outcome.refused)
-        self._wait = str(outcome.wait) if outcome.wait is not None else ""
+        self._waits = outcome.waits
         begin = time.monotonic()
         if outcome.manifest is not None:
             self._settle(outcome.manifest)
@@ -153,7 +153,7 @@ class Process:
             return "nothing to publish yet"
         troubles = [f"{topic} not carried: {refusal.reason}" for topic, refusal in self._refused.items()]
         troubles += [] if self._settled.whole else [self._snapshot()]
-        troubles += [self._wait] if self._wait else []
+        troubles += self._waits
         troubles += [f"{count} unreadable in {topic}" for topic, count in self._settled.unreadable.items()]
         return "; ".join([f"version {self._settled.version}", *troubles])
 
@@ -170,7 +170,7 @@ class Process:
         figures = {"version": shown.version, "gtid": shown.gtid, "created_at": shown.created_at} if shown and shown.version >= 0 else {}
         self._state.report(
             "running" if state == "running" else "waiting", detail, **figures, records=self._last.records, seconds=self._last.seconds,
-            unreadable=dict(shown.unreadable) if shown else {}, waits=self._wait,
+            unreadable=dict(shown.unreadable) if shown else {}, waits=self._waits,
             refused={topic: found.reason for topic, found in self._refused.items()},
         )  # fmt: skip
 

@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from infra.errors import ContractError
 from schemas.envelope import READ as READ_ROW
 from schemas.envelope import TRUNCATE, is_snapshot_row
 from schemas.gtid import GtidSet, parts
@@ -94,6 +95,7 @@ class Gate:
         self.changes: Counter[str] = Counter()
         self.others: set[str] = set()  # what has a GTID and no END: TRUNCATE
         self.stopped = False
+        self.awaited = ""
         self._allowed = allowed
         self._reached: dict[str, int] = {}
         self._snapshot_rows = 0
@@ -104,7 +106,10 @@ class Gate:
         return self._snapshot_rows > MOST_SNAPSHOT_ROWS
 
     def admits(self, change: Mapping[str, Any]) -> bool:
-        """Whether the next change belongs to the version; after the first that does not, nothing does."""
+        """Whether the next change belongs to the version; after the first that does not, nothing does.
+
+        Raises ContractError for one that stands in no transaction, so that its place among the others cannot be told.
+        """
         self.stopped = self.stopped or not self._belongs(change)
         return not self.stopped
 
@@ -127,19 +132,26 @@ class Gate:
     def _belongs_alone(self, change: Mapping[str, Any]) -> bool:
         """A TRUNCATE is DDL: it is in no transaction, so its GTID must tell its place among them."""
         gtid = change["source"]["gtid"]
-        if change["op"] != TRUNCATE or gtid is None or not self._allowed.surely_after(gtid):
-            return False
-        self.others.add(gtid)
-        return True
+        if change["op"] != TRUNCATE or gtid is None:
+            raise ContractError("a change that belongs to no transaction", "the connector needs provide.transaction.metadata, MySQL gtid_mode=ON")
+        if self._allowed.surely_after(gtid):
+            self.others.add(gtid)
+            return True
+        self.awaited = f"a TRUNCATE, {gtid}, waits for a transaction after it"
+        return False
 
 
 @dataclass(frozen=True)
 class Part:
-    """What was read of a partition: its changes by transaction, whether one that is not allowed stands behind them, or too much of a snapshot."""
+    """What was read of a partition: its changes by transaction, and whether one that is not allowed stands behind them.
+
+    It is `full` if more of a snapshot stands there than a version may take; `awaited` says what else it waits for.
+    """
 
     changes: Mapping[str, int] = field(default_factory=dict)
     stopped: bool = False
     full: bool = False
+    awaited: str = ""
 
 
 @dataclass(frozen=True)

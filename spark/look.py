@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from connectors import kafka
 from connectors.connect import ConnectApi
 from connectors.kafka import Range
-from infra.errors import ContractError, KappaError
+from infra.errors import ContractError, KappaError, WarehouseError
 from infra.settings import Settings
 from schemas import topics
 from schemas.warehouse import Kind, Source, source_of
@@ -79,11 +79,11 @@ def look(settings: Settings, decoder: RowDecoder, previous: Manifest, refused: d
     names = [source.topic for source in sources]
     ended = kafka.offsets(settings.kafka, [topics.TRANSACTIONS])
     log = {**kafka.offsets(settings.kafka, names), **ended}
+    begin = _begin(previous, ended)
     for lost in set(previous.offsets) - {topic for topic, _ in log} - set(refused):
         refused[lost] = "the topic is gone from Kafka; its table stays as it was"
     readings = plan.readings(previous, sources, log)
     stable = ended[topics.TRANSACTIONS, 0].stable if ended else 0
-    begin = previous.offsets.get(topics.TRANSACTIONS, {}).get(0, 0)
 
     def ends(start: int, end: int) -> Ends:
         return Ends(transaction_log.read(settings.kafka, decoder, start, end), start, max(start, end))
@@ -92,6 +92,19 @@ def look(settings: Settings, decoder: RowDecoder, previous: Manifest, refused: d
     if any(held.stable < held.high for held in log.values()):
         base = None  # something that Connect counts as written may not be visible yet
     return Look(readings, Cut(previous, ends(begin, stable), older), log, base)
+
+
+def _begin(previous: Manifest, ended: Mapping[Place, Range]) -> int:
+    """Where the topic of transactions is to be read from."""
+    start = previous.offsets.get(topics.TRANSACTIONS, {}).get(0)
+    if ended:
+        plan.check_held(topics.TRANSACTIONS, 0, start, ended[topics.TRANSACTIONS, 0])
+    elif start is not None:
+        raise WarehouseError(
+            f"the topic {topics.TRANSACTIONS} is gone from Kafka: nothing else says which transactions are whole",
+            "restore the topic, or rebuild the warehouse from a new snapshot",
+        )
+    return start or 0
 
 
 def _base(settings: Settings, previous: Manifest) -> str | None:

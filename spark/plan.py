@@ -30,7 +30,7 @@ def readings(previous: Manifest, sources: Iterable[Source], log: Mapping[tuple[s
             if topic != source.topic:
                 continue
             start = previous.offsets.get(topic, {}).get(partition)
-            _check_held(topic, partition, start, held)
+            check_held(topic, partition, start, held)
             begin = held.low if start is None else start
             if begin < held.stable:
                 most = begin + MOST_OFFSETS if source.kind is Kind.FACTS else held.stable
@@ -38,7 +38,8 @@ def readings(previous: Manifest, sources: Iterable[Source], log: Mapping[tuple[s
     return found
 
 
-def _check_held(topic: str, partition: int, start: int | None, held: Range) -> None:
+def check_held(topic: str, partition: int, start: int | None, held: Range) -> None:
+    """Raises WarehouseError if a partition no longer holds, or no longer reaches, what is to be read next."""
     if held.low > (start or 0):
         raise WarehouseError(
             f"{topic}[{partition}] begins at offset {held.low}: records {start or 0} to {held.low - 1} are gone and were never archived",

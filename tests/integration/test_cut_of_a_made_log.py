@@ -28,7 +28,7 @@ def test_a_transaction_is_in_a_version_in_all_tables_or_in_none(log: SyntheticLo
     assert (log.rows("t"), log.rows("u")) == ([(1, "a")], [(1, "a")])
     log.end(2, update("t", 1, "b"), update("u", 1, "b"))  # the END is seen before the change in u
     outcome = log.compact()
-    assert str(outcome.wait).endswith(f"transaction {UUID}:2 has 1 changes in {log.topic('u')}, and the log holds 0 of them")
+    assert outcome.waits[0].endswith(f"transaction {UUID}:2 has 1 changes in {log.topic('u')}, and the log holds 0 of them")
     assert (log.rows("t"), log.versions.newest().gtid) == ([(1, "a")], f"{UUID}:1")
     log.write(2, update("u", 1, "b"))
     log.compact()
@@ -61,6 +61,16 @@ def test_changes_that_are_lost_stop_their_table_by_name_until_they_are_back_and_
     log.compact(held={log.topic("t"): refused})
     assert log.compact().refused[log.topic("t")] == refused, "it is tried again, from where it was left"
     assert (log.rows("t"), log.rows("u")[-1]) == ([(1, "a")], (4, "d"))
+
+
+def test_a_table_whose_topic_never_comes_to_be_holds_up_nobody_for_long(log: SyntheticLog, monkeypatch: pytest.MonkeyPatch) -> None:
+    log.commit(1, insert("t", 1, "a"), insert("u", 1, "a"), lost=[1])
+    delete_topics(log.settings.kafka, [log.topic("t")])
+    assert log.compact().waits
+    assert log.rows("u") == []
+    monkeypatch.setattr("spark.compaction.ABSENT_SECONDS", 0)
+    assert "the topic does not exist" in log.compact().refused[log.topic("t")]
+    assert log.rows("u") == [(1, "a")]
 
 
 def test_a_table_that_is_carried_again_catches_up_from_where_it_was_left(log: SyntheticLog) -> None:
@@ -120,7 +130,7 @@ def test_a_truncate_waits_for_what_comes_before_it(log: SyntheticLog) -> None:
     log.begin(2)
     log.write(2, insert("u", 2, "b"))
     log.truncate(3, "t")
-    log.compact()
+    assert log.compact().waits == [f"{log.topic('t')}: a TRUNCATE, {UUID}:3, waits for a transaction after it"]
     assert log.rows("t") == [(1, "a")], "transaction 2 comes before the TRUNCATE and is not here yet"
     log.end(2, insert("u", 2, "b"))
     log.compact()
@@ -139,7 +149,7 @@ def test_a_hanging_transaction_of_kafka_holds_the_cut_and_its_end_lets_it_go(log
     log.write(2, update("u", 1, "b"))
     log.end(2, update("t", 1, "b"), update("u", 1, "b"))
     log.commit(3, insert("u", 3, "c"))
-    assert log.compact().wait is not None
+    assert f"transaction {UUID}:2 has 1 changes in {log.topic('t')}" in log.compact().waits[0]
     assert (log.rows("t"), log.rows("u")) == ([(1, "a")], [])
     hanging.commit_transaction(10)
     log.compact()
@@ -162,6 +172,9 @@ def test_a_topic_that_was_shortened_or_made_anew_stops_publishing_and_the_range_
     with pytest.raises(WarehouseError, match="made anew"):
         log.compact()
     assert log.rows("t") == [(1, "a"), (2, "a")]
+    delete_topics(log.settings.kafka, [log.ends])
+    with pytest.raises(WarehouseError, match="transaction is gone from Kafka: nothing else says which transactions are whole"):
+        log.compact()
 
 
 def test_of_two_compactors_one_is_told_to_stop(log: SyntheticLog) -> None:
