@@ -181,7 +181,7 @@ class TopicWriter:
             written.result()
         done = self._result
         done.readings = tuple(replace(reading, end=self._ends[reading.partition]) for reading in done.readings)
-        done.parts = [Part(dict(gate.changes), gate.stopped, gate.full, gate.awaited) for gate in self._gates.values()]
+        done.parts = [Part(dict(gate.changes), gate.beyond, gate.full, gate.awaited) for gate in self._gates.values()]
         done.others = {gtid for gate in self._gates.values() for gtid in gate.others}
         return done
 

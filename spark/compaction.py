@@ -113,8 +113,9 @@ class Compactor:
     def _note(self, found: Look, done: Iterable[Archived], outcome: Outcome) -> None:
         """Remember which changes are missing, so that they are waited for and not looked for again and again."""
         gap, before = found.cut.step.gap, self._wait
-        if gap is None:
-            self._wait = None
+        full = any(part.full for one in done for part in one.parts)
+        if gap is None or full:
+            self._wait = None  # behind the rest of a snapshot there may be what is missing
         elif before is None or before.gap != gap or not before.still(found.log):
             since = before.since if before is not None and before.gap.gtid == gap.gtid else time.monotonic()
             self._wait = Wait(gap, since, {place: held for place, held in found.log.items() if place[0] == gap.topic})
@@ -122,7 +123,7 @@ class Compactor:
         outcome.waits += [f"{one.source.topic}: {part.awaited}" for one in done for part in one.parts if part.awaited]
         read = {(reading.source.topic, reading.partition): reading.end for reading in found.readings}
         limited = any(found.log[place].stable > end for place, end in read.items())
-        outcome.more = limited or found.cut.more or any(part.full or one.snapshot_ended for one in done for part in one.parts)
+        outcome.more = limited or full or found.cut.more or any(one.snapshot_ended for one in done)
 
     def _changes(self, archived: Iterable[Archived], previous: Manifest, outcome: Outcome) -> list[TableChange]:
         """The tables with new records, their columns by the newest schema."""

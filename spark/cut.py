@@ -94,7 +94,8 @@ class Gate:
     def __init__(self, allowed: Allowed) -> None:
         self.changes: Counter[str] = Counter()
         self.others: set[str] = set()  # what has a GTID and no END: TRUNCATE
-        self.stopped = False
+        self.beyond = False  # a transaction that is not allowed has been met
+        self._stopped = False
         self.awaited = ""
         self._allowed = allowed
         self._reached: dict[str, int] = {}
@@ -110,8 +111,8 @@ class Gate:
 
         Raises ContractError for one that stands in no transaction, so that its place among the others cannot be told.
         """
-        self.stopped = self.stopped or not self._belongs(change)
-        return not self.stopped
+        self._stopped = self._stopped or not self._belongs(change)
+        return not self._stopped
 
     def _belongs(self, change: Mapping[str, Any]) -> bool:
         if change["op"] == READ_ROW:
@@ -127,7 +128,8 @@ class Gate:
                 self._reached[gtid] = order
                 self.changes[gtid] += 1
             return True
-        return gtid in self._allowed.known
+        self.beyond = gtid not in self._allowed.known
+        return not self.beyond
 
     def _belongs_alone(self, change: Mapping[str, Any]) -> bool:
         """A TRUNCATE is DDL: it is in no transaction, so its GTID must tell its place among them."""
@@ -149,7 +151,7 @@ class Part:
     """
 
     changes: Mapping[str, int] = field(default_factory=dict)
-    stopped: bool = False
+    beyond: bool = False
     full: bool = False
     awaited: str = ""
 
@@ -176,6 +178,6 @@ def whole(taken: Sequence[Transaction], seen: Mapping[str, Sequence[Part]], topi
             found = sum(part.changes.get(transaction.gtid, 0) for part in partitions)
             if topic in topics and found < stated:
                 later = {following.gtid for following in taken[number + 1 :]}
-                passed = bool(partitions) and all(part.stopped or later & part.changes.keys() for part in partitions)
+                passed = bool(partitions) and all(part.beyond or later & part.changes.keys() for part in partitions)
                 return list(taken[:number]), Gap(transaction.gtid, topic, stated, found, passed)
     return list(taken), None

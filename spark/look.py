@@ -34,7 +34,7 @@ class Wait:
 
     def still(self, log: Mapping[Place, Range]) -> bool:
         """Whether nothing has come since."""
-        return all(log.get(place) == held for place, held in self.held.items())
+        return self.held == {place: held for place, held in log.items() if place[0] == self.gap.topic}
 
     def __str__(self) -> str:
         return f"waits since {time.monotonic() - self.since:.0f} s: {self.gap}"

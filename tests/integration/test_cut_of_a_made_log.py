@@ -63,6 +63,17 @@ def test_changes_that_are_lost_stop_their_table_by_name_until_they_are_back_and_
     assert (log.rows("t"), log.rows("u")[-1]) == ([(1, "a")], (4, "d"))
 
 
+def test_a_table_whose_topic_comes_later_than_the_transaction_is_waited_for(log: SyntheticLog) -> None:
+    delete_topics(log.settings.kafka, [log.topic("t")])
+    log.commit(1, insert("t", 1, "a"), insert("u", 1, "a"), lost=[1])
+    assert log.compact().waits
+    assert log.compact().waits
+    kafka.ensure_topics(log.settings.kafka, [Topic(log.topic("t"), 1, KEEP_EVERYTHING)])
+    log.write(1, insert("t", 1, "a"))
+    log.compact()
+    assert (log.rows("t"), log.rows("u")) == ([(1, "a")], [(1, "a")])
+
+
 def test_a_table_whose_topic_never_comes_to_be_holds_up_nobody_for_long(log: SyntheticLog, monkeypatch: pytest.MonkeyPatch) -> None:
     log.commit(1, insert("t", 1, "a"), insert("u", 1, "a"), lost=[1])
     delete_topics(log.settings.kafka, [log.topic("t")])
@@ -103,6 +114,19 @@ def test_a_second_snapshot_stands_for_all_before_it_and_is_shown_when_it_is_whol
             log.compact()
     assert log.rows("t") == [(2, "z"), (9, "z"), (10, "z")]
     assert not log.versions.newest().whole
+
+
+def test_a_snapshot_larger_than_a_version_is_shown_when_it_is_whole_with_what_follows_it(log: SyntheticLog, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("spark.cut.MOST_SNAPSHOT_ROWS", 2)
+    log.snapshot({"t": [(key, "a") for key in range(5)]}, at=100)
+    log.commit(7, update("t", 1, "b"), insert("u", 1, "b"))
+    shown = []
+    for _ in range(5):
+        log.compact()
+        shown.append((log.versions.newest().whole, len(log.rows("t")), len(log.rows("u"))))
+    assert shown[:2] == [(False, 2, 0), (False, 4, 0)]
+    assert shown[-1] == (True, 5, 1)
+    assert log.rows("t")[1] == (1, "b")
 
 
 def test_a_table_that_a_second_snapshot_has_no_row_of_is_empty(log: SyntheticLog) -> None:

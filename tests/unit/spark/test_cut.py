@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from infra.errors import ContractError
 from schemas.gtid import GtidSet
 from spark.cut import Gap, Gate, Part, Transaction, allowed, portion, topic_of, transactions, whole
 
@@ -71,7 +72,7 @@ def test_a_partition_ends_before_the_first_change_of_a_transaction_that_is_not_i
     gate = Gate(allowed(GtidSet().plus([gtid(1)]), [end(2), end(3)]))
     log = [change(1, 1), change(2, 1), change(2, 2), change(3, 1), change(4, 1), change(2, 1)]
     assert admitted(gate, log) == 4
-    assert gate.stopped
+    assert gate.beyond
     assert gate.changes == {gtid(2): 2, gtid(3): 1}
 
 
@@ -102,9 +103,24 @@ def test_a_change_that_is_not_there_yet_is_waited_for_and_one_that_never_comes_i
     assert whole(taken, {**seen, ORDERS: [first]}, {ORDERS, USERS}) == (taken[:1], Gap(gtid(2), ORDERS, 2, 1, False))
     gone_on = Part({gtid(1): 1, gtid(2): 1, gtid(3): 1})
     assert whole(taken, {**seen, ORDERS: [gone_on]}, {ORDERS, USERS}) == (taken[:1], Gap(gtid(2), ORDERS, 2, 1, True))
-    assert whole(taken, {**seen, ORDERS: [Part(first.changes, stopped=True)]}, {ORDERS, USERS})[1] == Gap(gtid(2), ORDERS, 2, 1, True)
+    assert whole(taken, {**seen, ORDERS: [Part(first.changes, beyond=True)]}, {ORDERS, USERS})[1] == Gap(gtid(2), ORDERS, 2, 1, True)
     assert whole(taken, seen, {USERS}) == (taken, None), "a topic that is not carried is not waited for"
     assert whole(taken, {}, {ORDERS})[1] == Gap(gtid(1), ORDERS, 1, 0, False)
+
+
+def test_a_partition_that_is_full_of_a_snapshot_lacks_nothing_yet(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("spark.cut.MOST_SNAPSHOT_ROWS", 2)
+    gate = Gate(allowed(GtidSet(), [end(1, (ORDERS, 1))]))
+    assert admitted(gate, [snapshot_row()] * 3 + [change(1, 1)]) == 2
+    assert gate.full
+    _, gap = whole([end(1, (ORDERS, 1))], {ORDERS: [Part(gate.changes, gate.beyond, gate.full)]}, {ORDERS})
+    assert gap is not None
+    assert not gap.passed
+
+
+def test_a_change_in_no_transaction_is_refused_since_nothing_tells_its_place() -> None:
+    with pytest.raises(ContractError, match="belongs to no transaction"):
+        Gate(allowed(GtidSet(), [])).admits({"op": "c", "source": {"gtid": gtid(1)}, "transaction": None})
 
 
 @dataclass
@@ -166,7 +182,7 @@ def test_whatever_is_read_the_cut_is_the_longest_whole_prefix_and_nothing_beyond
         unread = {place: changes[begins[place] : reached[place]] for place, changes in shop.log.items()}
         waiting = [one for one in shop.ends[:ends_read] if one.gtid not in known]
         gates = read_through_gates(waiting, known, unread)
-        seen = {topic: [Part(gate.changes, gate.stopped) for (name, _), (gate, _) in gates.items() if name == topic] for topic in PARTITIONS}
+        seen = {topic: [Part(gate.changes, gate.beyond) for (name, _), (gate, _) in gates.items() if name == topic] for topic in PARTITIONS}
         taken, gap = whole(waiting, seen, set(PARTITIONS))
         assert gap is None or not gap.passed, "nothing is lost in this log"
         for place, (gate, count) in read_through_gates(taken, known, unread).items():

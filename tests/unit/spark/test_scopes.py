@@ -38,8 +38,8 @@ def ends(first: int, last: int, start: int | None = None) -> Ends:
     return Ends(log(*range(first, last + 1)), 2 * first if start is None else start, 2 * last + 2)
 
 
-def holding(*numbers: int, stopped: bool = False) -> list[Part]:
-    return [Part({gtid(number): 1 for number in numbers}, stopped)]
+def holding(*numbers: int, beyond: bool = False) -> list[Part]:
+    return [Part({gtid(number): 1 for number in numbers}, beyond)]
 
 
 def test_all_that_has_ended_and_is_there_is_taken_and_the_ends_own_topic_is_read_to_its_end() -> None:
@@ -104,7 +104,7 @@ def test_a_topic_that_still_lacks_changes_stays_behind_though_others_hold_the_tr
 
 def test_a_topic_far_behind_catches_up_in_parts() -> None:
     cut = Cut(at(10, left={ORDERS: Left(10, f"{UUID}:1-4")}), ends(10, 11), {ORDERS: ends(5, 6)})
-    assert not cut.settle({ORDERS: holding(5, 6, stopped=True), USERS: holding(10, 11)}, {})
+    assert not cut.settle({ORDERS: holding(5, 6, beyond=True), USERS: holding(10, 11)}, {})
     assert cut.more
     assert cut.left_behind({}, {}) == {ORDERS: Left(14, f"{UUID}:1-6")}
 
