@@ -149,6 +149,9 @@ class Compactor:
         columns = self._decoder.contract(source, schema_id).columns
         keyed = [done.key_schema_id for done in ordered if done.key_schema_id is not None]
         key = self._decoder.key(source, keyed[-1]) if keyed else before.key if before else ()
+        if not set(key) <= {column.name for column in columns}:
+            # Nothing but a TRUNCATE, of a table made anew with another key: no row is looked up by it, so any column will do until one comes.
+            key = (columns[0].name,)
         rows = max((done for done in group if done.snapshot), key=lambda done: done.snapshot_place, default=None)
         snapshot = rows.snapshot if rows is not None else before.snapshot if before else ""
         return TableChange(source, columns, key, schema_id, tuple(group), snapshot)
