@@ -1,13 +1,16 @@
 """The reference pages of `docs/`, made from the code they describe: `python -m infra.manual` writes them, a test holds them to it."""
 
 import dataclasses
+import io
 from pathlib import Path
 
 import click
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from infra.cli import main
 from infra.settings import DEFAULT_PORT_BASE, GROUPS, PORTS, ROOT, load
-from schemas import views
+from schemas import mysql_types, views
 
 SETTINGS_INTRODUCTION = f"""\
 # Settings
@@ -106,6 +109,50 @@ def _view(view: views.View) -> str:
     return f"## {view.name}\n\n{view.question}\n\n{example}\n\n| column | type | what it is |\n|---|---|---|\n{rows}\n"
 
 
+TYPES_INTRODUCTION = """\
+# From MySQL's types to Hive's
+
+Every column type of MySQL 8 and 9, and what becomes of it. Rows that a snapshot reads and rows of the stream are the same in Hive; each line
+is a test, with the values at its edges (tests/integration/test_types.py). Avro is what Debezium writes, with the last part of its semantic name.
+
+"""
+
+TYPES_EXPLANATION = """\
+NULL stays NULL in every type. A MySQL timestamp is an instant; a DATETIME has no zone and is taken as one of UTC. DATETIMEs between 1582-10-05 and
+1582-10-14, days that Java's calendar does not have, come ten days later from a snapshot.
+
+## What stops a table
+
+Anything that cannot be carried stops its table, by table and column name, before a row of it is written; all other tables go on.
+`./kappa status` shows the reason and the way on.
+
+"""
+
+
+def types_page() -> str:
+    """docs/types.md."""
+    head = "| MySQL | Avro | Parquet | Hive | |\n|---|---|---|---|---|\n"
+    rows = "".join(
+        f"| `{line.mysql}` | {mysql_types.avro_text(line.avro)} | {_parquet(line.type.arrow)} | `{line.type.hive}` | {line.note} |\n"
+        for line in mysql_types.LINES
+    )
+    refusals = "".join(f"| {refusal.what} | {refusal.why} | {refusal.way} |\n" for refusal in mysql_types.REFUSALS)
+    return TYPES_INTRODUCTION + head + rows + "\n" + TYPES_EXPLANATION + "| what | why | the way on |\n|---|---|---|\n" + refusals
+
+
+def _parquet(arrow: pa.DataType) -> str:
+    """How a type is stored, as a Parquet file itself says it."""
+    file = io.BytesIO()
+    pq.write_table(pa.table({"it": pa.array([], arrow)}), file, coerce_timestamps="us")
+    leaves = pq.ParquetFile(file).schema
+    return ", ".join(_leaf(leaves.column(number)) for number in range(len(leaves)))
+
+
+def _leaf(column: "pq.ColumnSchema") -> str:
+    kind = str(column.logical_type).partition("(")[0]
+    return column.physical_type if kind == "None" else f"{column.physical_type} {kind}"
+
+
 def settings_page() -> str:
     """docs/settings.md."""
     parts = [SETTINGS_INTRODUCTION]
@@ -138,7 +185,7 @@ def _command(group: click.Group, name: str, parent: click.Context) -> str:
     return text
 
 
-PAGES = {"settings.md": settings_page, "cli.md": cli_page, "counts.md": counts_page}
+PAGES = {"settings.md": settings_page, "cli.md": cli_page, "counts.md": counts_page, "types.md": types_page}
 
 
 def write(folder: Path) -> None:

@@ -14,6 +14,7 @@ from uuid import uuid4
 import pyarrow as pa
 from confluent_kafka import Message
 
+from connectors.doubts import Doubts
 from connectors.hdfs import Hdfs
 from connectors.registry import SchemaRegistry, split
 from infra import settings
@@ -22,7 +23,7 @@ from schemas import lake
 from schemas.envelope import DELETE, TRUNCATE, binlog_number, position_arrays
 from schemas.logical import Column, struct_array
 from schemas.warehouse import WHOLE, Kind, Source, partitioning, utc_dates
-from spark.decoding import RowDecoder, Unreadable
+from spark.decoding import RowDecoder, Unreadable, refuse_hidden_values
 from spark.log_reader import LogReader, Reading
 from spark.parquet import ParquetWriter
 from spark.spans import KeySpan, span_of
@@ -40,6 +41,8 @@ class Doors:
     kafka: settings.Kafka
     registry: settings.Registry
     hdfs: settings.Hdfs
+    mysql: settings.Mysql
+    mysql_reader: settings.Login
 
 
 @dataclass(frozen=True)
@@ -90,7 +93,8 @@ def archive(task: ArchiveTask) -> list[Archived]:
         ranges[reading.source].append(reading)
     with ThreadPoolExecutor(UPLOADS) as uploads, LogReader(task.doors.kafka, "compactor", task.readings) as log:
         upload: Upload = lambda path, data: uploads.submit(hdfs.write_bytes, path, data)  # noqa: E731 - a name for its type
-        writers = {source: TopicWriter(source, tuple(own), decoder, task.staging, upload) for source, own in ranges.items()}
+        doubts = Doubts(task.doors.mysql, task.doors.mysql_reader)
+        writers = {source: TopicWriter(source, tuple(own), decoder, task.staging, upload, doubts) for source, own in ranges.items()}
         for reading, batch in log.batches():
             try:
                 writers[reading.source].add(batch)
@@ -123,8 +127,9 @@ class Rows:
 class TopicWriter:
     """The archive files of one topic's ranges, as few as can be. Records of different schemas or days go to different files."""
 
-    def __init__(self, source: Source, readings: tuple[Reading, ...], decoder: RowDecoder, staging: str, upload: Upload) -> None:
+    def __init__(self, source: Source, readings: tuple[Reading, ...], decoder: RowDecoder, staging: str, upload: Upload, doubts: Doubts) -> None:
         self._source = source
+        self._doubts = doubts
         self._decoder, self._staging, self._upload = decoder, staging, upload
         self._result = Archived(source, readings)
         self._writers: dict[Place, ParquetWriter] = {}
@@ -192,6 +197,9 @@ class TopicWriter:
         table = archive_table(self._source, columns, rows)
         if columns is not None and self._source.kind is not Kind.TRANSACTIONS:
             self._note_partitions(table)
+        if columns is not None and self._source.kind is Kind.CHANGES and self._result.key_schema_id is not None:
+            key = self._decoder.key(self._source, self._result.key_schema_id)
+            refuse_hidden_values(self._source, columns, key, table.column("after").combine_chunks(), self._doubts)
         writer = self._writers.setdefault(place, ParquetWriter(table.schema))
         writer.write(table)
         if writer.size > FILE_BYTES:

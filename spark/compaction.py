@@ -51,7 +51,7 @@ class Compactor:
 
     def __init__(self, settings: Settings, session: Session, versions: Versions, token: str) -> None:
         self._settings, self._session, self._versions, self._token = settings, session, versions, token
-        self._doors = Doors(settings.kafka, settings.registry, settings.hdfs)
+        self._doors = Doors(settings.kafka, settings.registry, settings.hdfs, settings.mysql, settings.login("mysql.reader"))
         self._decoder = RowDecoder(SchemaRegistry(settings.registry.url))
 
     def compact(self, previous: Manifest, held: Mapping[str, str]) -> Outcome:
