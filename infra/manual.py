@@ -128,6 +128,39 @@ Anything that cannot be carried stops its table, by table and column name, befor
 
 """
 
+STATEMENTS = """\
+
+## Statements that change a table
+
+A statement reaches the warehouse with the log, in its place between the writes before and after it, and old rows are rewritten with the columns
+that the table has from then on: every file of a table has its newest columns, so Hive and Spark read all of them by name. MySQL logs no row for
+what a statement does to rows that are there; what follows from the statement alone is carried over.
+
+| statement | in Hive |
+|---|---|
+| `CREATE TABLE` | a table, with its first row |
+| `ADD` (first, after, last) | a column; older rows have its default as it was then, or what MySQL gives a `NOT NULL` without one; NULL otherwise |
+| `DROP`, also with `ADD` of the same name | the column goes, with its values |
+| `RENAME COLUMN`, `CHANGE`, a new order | the values under the new name, in the new order |
+| wider integers, `DECIMAL`, texts, `ENUM`, `SET`, fractions of seconds | the same values in the wider type |
+| `ALTER … SET DEFAULT` | nothing: rows keep what they have |
+| another primary key | changes before it count by the old key, changes after it by the new one |
+| `TRUNCATE` | no rows |
+| `DROP TABLE` | no table; `ecommerce_lake` keeps its history |
+| `DROP` and `CREATE` under the same name | the new table's rows only, of whatever type |
+| `RENAME TABLE`, swaps of names | the rows under the new name |
+
+A new column shows with the first row that is written after its statement.
+
+The registry takes whatever schema a table gets (`NONE` for the subjects of change topics): a refusal would end capture for all tables.
+
+What MySQL does to values out of sight of the log stops the table, with the statement, the reason and the way on in `./kappa status`: a type
+whose values change (`INT` to `VARCHAR`, fewer digits), a new column with computed values (`GENERATED`, `DEFAULT (…)`, `CURRENT_TIMESTAMP`,
+`AUTO_INCREMENT`), `DROP PARTITION`. What was published stays; the way on makes the table anew, so that the log has all rows:
+
+    CREATE TABLE new LIKE t; INSERT INTO new SELECT * FROM t; DROP TABLE t; RENAME TABLE new TO t
+"""
+
 
 def types_page() -> str:
     """docs/types.md."""
@@ -137,7 +170,7 @@ def types_page() -> str:
         for line in mysql_types.LINES
     )
     refusals = "".join(f"| {refusal.what} | {refusal.why} | {refusal.way} |\n" for refusal in mysql_types.REFUSALS)
-    return TYPES_INTRODUCTION + head + rows + "\n" + TYPES_EXPLANATION + "| what | why | the way on |\n|---|---|---|\n" + refusals
+    return TYPES_INTRODUCTION + head + rows + "\n" + TYPES_EXPLANATION + "| what | why | the way on |\n|---|---|---|\n" + refusals + STATEMENTS
 
 
 def _parquet(arrow: pa.DataType) -> str:

@@ -170,7 +170,7 @@ LINES: tuple[Line, ...] = (
 
 REFUSALS: tuple[Refusal, ...] = (
     Refusal("a table without a primary key", "its rows cannot be told apart", "give it a key, in a new table"),
-    Refusal("DECIMAL with more than 38 digits", "Hive holds 38", "declare DECIMAL(38,s), or keep the number as text"),
+    Refusal("DECIMAL with more than 38 digits", "Hive holds 38", "make the table anew (below) with DECIMAL(38,s) or with a text"),
     Refusal(
         "a zero date (`0000-00-00`, `2020-00-01`, the year 0000) in a DATE, DATETIME, TIMESTAMP or YEAR",
         "Debezium shows it as NULL, as 1970-01-01 or as 2000; where a record shows such a value, the compactor asks MySQL for the row by its key",

@@ -22,6 +22,7 @@ from infra.errors import ContractError
 from schemas import lake
 from schemas.envelope import DELETE, TRUNCATE, binlog_number, position_arrays
 from schemas.logical import Column, struct_array
+from schemas.statements import Position
 from schemas.warehouse import WHOLE, Kind, Source, partitioning, utc_dates
 from spark.decoding import RowDecoder, Unreadable, refuse_hidden_values
 from spark.log_reader import LogReader, Reading
@@ -47,11 +48,12 @@ class Doors:
 
 @dataclass(frozen=True)
 class ArchiveTask:
-    """Ranges to archive, and the folder for their files."""
+    """Ranges to archive, the folder for their files, and up to where the records of a topic are of a table that is gone."""
 
     readings: tuple[Reading, ...]
     staging: str
     doors: Doors
+    void: dict[str, Position] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,10 @@ def archive(task: ArchiveTask) -> list[Archived]:
     with ThreadPoolExecutor(UPLOADS) as uploads, LogReader(task.doors.kafka, "compactor", task.readings) as log:
         upload: Upload = lambda path, data: uploads.submit(hdfs.write_bytes, path, data)  # noqa: E731 - a name for its type
         doubts = Doubts(task.doors.mysql, task.doors.mysql_reader)
-        writers = {source: TopicWriter(source, tuple(own), decoder, task.staging, upload, doubts) for source, own in ranges.items()}
+        writers = {
+            source: TopicWriter(source, tuple(own), decoder, task.staging, upload, doubts, task.void.get(source.topic))
+            for source, own in ranges.items()
+        }
         for reading, batch in log.batches():
             try:
                 writers[reading.source].add(batch)
@@ -127,9 +132,18 @@ class Rows:
 class TopicWriter:
     """The archive files of one topic's ranges, as few as can be. Records of different schemas or days go to different files."""
 
-    def __init__(self, source: Source, readings: tuple[Reading, ...], decoder: RowDecoder, staging: str, upload: Upload, doubts: Doubts) -> None:
+    def __init__(
+        self,
+        source: Source,
+        readings: tuple[Reading, ...],
+        decoder: RowDecoder,
+        staging: str,
+        upload: Upload,
+        doubts: Doubts,
+        void: Position | None = None,
+    ) -> None:
         self._source = source
-        self._doubts = doubts
+        self._doubts, self._void = doubts, void
         self._decoder, self._staging, self._upload = decoder, staging, upload
         self._result = Archived(source, readings)
         self._writers: dict[Place, ParquetWriter] = {}
@@ -144,7 +158,7 @@ class TopicWriter:
             schema_id = self._result.schema_id
             places[schema_id, day_of(message)].add(message, schema_id, record, error)
         for place, rows in places.items():
-            self._write(place, rows)
+            self._write_or_keep_raw(place, rows)
 
     def refuse(self, error: ContractError) -> None:
         """Give up the topic, for this reason."""
@@ -173,6 +187,10 @@ class TopicWriter:
             reason = str(error)
             self._result.unreadable[reason] = self._result.unreadable.get(reason, 0) + 1
             return None, reason
+        except ContractError as error:
+            if self._void is None or self._decoder.position(value) >= self._void:
+                raise
+            return None, f"{error}; the table was dropped since"
         self._result.schema_id = schema_id
         if self._source.kind is Kind.CHANGES:
             self._note_change(message, record)
@@ -190,6 +208,15 @@ class TopicWriter:
         if record["op"] == DELETE and record.get("before") is None:
             raise ContractError(f"table {self._source.table}: a delete without the row that it removes", "set MySQL's binlog_row_image=FULL")
         self._result.key_schema_id, _ = split(message.key())
+
+    def _write_or_keep_raw(self, place: Place, rows: Rows) -> None:
+        """Records of a table that is gone keep at least their bytes, whatever they hold."""
+        try:
+            self._write(place, rows)
+        except ContractError:
+            if self._void is None or self._result.position[:2] >= self._void:
+                raise
+            self._write((None, place[1]), rows)
 
     def _write(self, place: Place, rows: Rows) -> None:
         schema_id, _ = place

@@ -17,7 +17,8 @@ from connectors.registry import SchemaRegistry
 from infra.errors import ContractError
 from infra.settings import Settings
 from schemas import lake
-from schemas.warehouse import Kind, Source, lake_location, lake_staging, source_of
+from schemas.statements import Position
+from schemas.warehouse import Source, lake_location, lake_staging, source_of
 from spark import plan
 from spark.archive import Archived, ArchivedFile, ArchiveTask, Doors, archive
 from spark.decoding import RowDecoder
@@ -27,6 +28,8 @@ from spark.plan import TableChange
 from spark.rewrite import RewriteTask, Rewritten, rewrite
 from spark.roll_up import MOST_FILES, RolledUp, RollUpTask, roll_up
 from spark.session import Session
+from spark.statement_log import StatementLog
+from spark.table_history import TableHistory
 
 
 @dataclass
@@ -53,6 +56,7 @@ class Compactor:
         self._settings, self._session, self._versions, self._token = settings, session, versions, token
         self._doors = Doors(settings.kafka, settings.registry, settings.hdfs, settings.mysql, settings.login("mysql.reader"))
         self._decoder = RowDecoder(SchemaRegistry(settings.registry.url))
+        self._statements = StatementLog(settings)
 
     def compact(self, previous: Manifest, held: Mapping[str, str]) -> Outcome:
         """Build and commit the version after `previous`; topics in `held` are left alone.
@@ -61,19 +65,24 @@ class Compactor:
         """
         outcome, start = Outcome(refused=dict(held)), time.monotonic()
         ranges = self._ranges(previous, outcome)
+        # A statement that is read twice in a row as the last one has no change before it that the ranges lack, and none after it that they have.
+        while self._statements.read():
+            ranges = self._ranges(previous, outcome)
+        tables = TableHistory(self._settings, self._decoder, self._statements, previous)
         start = outcome.timed("plan", start)
-        if not ranges:
+        if not ranges and not tables.moved():
             return outcome
         run = _Run(previous, f"{self._token}-{uuid4().hex[:6]}", self._settings.hdfs.root)
-        archived = self._archive(ranges, run, outcome)
+        archived = self._archive(ranges, run, outcome, tables.void())
         start = outcome.timed("archive", start)
-        changes = self._changes(archived, previous, outcome)
+        changes = tables.changes(archived, outcome.refused)
         rewritten, rolled = self._rewrite(changes, archived, run, outcome)
         start = outcome.timed("merge", start)
         archived = [done for done in archived if done.source.topic not in outcome.refused]
         outcome.records = sum(done.rows for done in archived)
-        if outcome.records:
-            outcome.manifest = self._manifest(run, archived, changes, rewritten, rolled)
+        changes = [change for change in changes if change.source.topic not in outcome.refused]
+        if outcome.records or changes or tables.gone(changes):
+            outcome.manifest = self._manifest(run, archived, changes, rewritten, rolled, tables)
             self._versions.commit(outcome.manifest)
             outcome.timed("commit", start)
         return outcome
@@ -96,9 +105,9 @@ class Compactor:
         outcome.behind = sum(log[place].stable - end for place, end in ends.items())
         return ranges
 
-    def _archive(self, ranges: list[Reading], run: "_Run", outcome: Outcome) -> list[Archived]:
+    def _archive(self, ranges: list[Reading], run: "_Run", outcome: Outcome, void: Mapping[str, Position]) -> list[Archived]:
         hands = plan.share(ranges, self._session.parallelism)
-        tasks = [ArchiveTask(hand, run.staging, self._doors) for hand in hands]
+        tasks = [ArchiveTask(hand, run.staging, self._doors, dict(void)) for hand in hands]
         found = [done for answer in self._session.run(archive, tasks) for done in answer]
         for done in found:
             topic = done.source.topic
@@ -106,41 +115,15 @@ class Compactor:
                 outcome.refused[topic] = done.refusal
         return [done for done in found if done.source.topic not in outcome.refused]
 
-    def _changes(self, archived: Iterable[Archived], previous: Manifest, outcome: Outcome) -> list[TableChange]:
-        """The tables with new records, their columns by the newest schema."""
-        by_source: defaultdict[Source, list[Archived]] = defaultdict(list)
-        for done in archived:
-            if done.source.kind is not Kind.TRANSACTIONS and done.schema_id is not None:
-                by_source[done.source].append(done)
-        changes = []
-        for source, group in by_source.items():
-            try:
-                change = self._change(source, group, previous.tables.get(source.table))
-            except ContractError as error:
-                outcome.refused[source.topic] = f"{error}; {error.hint}"
-                continue
-            # A table of which nothing but a TRUNCATE is known has neither key nor rows.
-            if change.key or source.kind is Kind.FACTS:
-                changes.append(change)
-        return changes
-
-    def _change(self, source: Source, group: list[Archived], before: Table | None) -> TableChange:
-        ordered = sorted(group, key=lambda done: done.position)
-        schema_id = ordered[-1].schema_id or 0
-        columns = self._decoder.contract(source, schema_id).columns
-        keyed = [done.key_schema_id for done in ordered if done.key_schema_id is not None]
-        key = self._decoder.key(source, keyed[-1]) if keyed else before.key if before else ()
-        return TableChange(source, columns, key, schema_id, tuple(group))
-
     def _rewrite(self, changes: list[TableChange], archived: list[Archived], run: "_Run", outcome: Outcome) -> tuple[list[Rewritten], list[RolledUp]]:
         """Both kinds of rewriting in one Spark job. Tables whose rows do not fit are refused, and left out."""
         tasks: list[RewriteTask | RollUpTask] = []
         for change in changes:
-            old = change.concerned(run.previous.tables.get(change.source.table))
-            files = tuple(file.path for done in change.archived for file in done.files if file.schema_id is not None)
+            old = change.concerned(run.previous.tables.get(change.base) if change.base else None)
             tasks += [
                 RewriteTask(
-                    change.source.table, change.schema, change.key, change.cut, files, part, run.version, run.token, run.staging, self._settings.hdfs
+                    change.source.table, change.schema, change.key, change.cut, change.files, change.stretches, part, run.version, run.token,
+                    run.staging, self._settings.hdfs,
                 )
                 for part in plan.split_evenly(old, self._session.parallelism)
             ]  # fmt: skip
@@ -148,19 +131,27 @@ class Compactor:
         answers = self._session.run(_work, tasks)
         rewritten = [answer for answer in answers if isinstance(answer, Rewritten)]
         topics = {change.source.table: change.source.topic for change in changes}
-        outcome.refused |= {topics[answer.table]: answer.refusal for answer in rewritten if answer.refusal}
+        for answer in rewritten:
+            if answer.refusal:
+                # A renamed table's changes wait in its old topic too.
+                change = next(change for change in changes if change.source.table == answer.table)
+                outcome.refused |= dict.fromkeys([topics[answer.table], *(done.source.topic for done in change.archived)], answer.refusal)
         return rewritten, [answer for answer in answers if isinstance(answer, RolledUp)]
 
     def _manifest(
-        self, run: "_Run", archived: list[Archived], changes: list[TableChange], rewritten: list[Rewritten], rolled: list[RolledUp]
+        self,
+        run: "_Run",
+        archived: list[Archived],
+        changes: list[TableChange],
+        rewritten: list[Rewritten],
+        rolled: list[RolledUp],
+        history: TableHistory,
     ) -> Manifest:
-        accepted = {done.source.topic for done in archived}
-        tables = dict(run.previous.tables)
-        for change in changes:
-            if change.source.topic in accepted:
-                tables[change.source.table] = run.table(change, rewritten)
+        gone = history.gone(changes)
+        tables = {name: table for name, table in run.previous.tables.items() if name not in gone}
+        tables |= {change.source.table: run.table(change, rewritten) for change in changes}
         archives, arrivals = run.archives(archived, rolled, self._decoder)
-        arrivals += [arrival for answer in rewritten if tables[answer.table].topic in accepted for arrival in answer.arrivals]
+        arrivals += [arrival for answer in rewritten if answer.table in {change.source.table for change in changes} for arrival in answer.arrivals]
         unreadable = Counter(run.previous.unreadable)
         for done in archived:
             if done.unreadable:
@@ -170,13 +161,15 @@ class Compactor:
             previous=run.previous.version if run.previous.version >= 0 else None,
             created_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
             owner=run.token,
-            gtid=max(done.position for done in archived)[2] or run.previous.gtid,
+            gtid=max((done.position for done in archived), default=(-1, -1, ""))[2] or run.previous.gtid,
             changes=sum(done.rows for done in archived),
             offsets=plan.next_offsets(run.previous, archived),
             tables=tables,
             archives=archives,
             arrivals=tuple(arrivals),
             unreadable=dict(unreadable),
+            statements=history.starts(changes),
+            dropped=tuple(sorted(gone - tables.keys())),
         )
         return replace(manifest, replaced=tuple(sorted(run.previous.locations() - manifest.locations())))
 
@@ -196,7 +189,7 @@ class _Run:
     def table(self, change: TableChange, rewritten: Iterable[Rewritten]) -> Table:
         """A changed table's next state."""
         name = change.source.table
-        before = self.previous.tables.get(name)
+        before = self.previous.tables.get(change.base) if change.base else None
         partitions: dict[str, HivePartition] = dict(before.partitions) if before else {}
         for value, new in (item for answer in rewritten if answer.table == name for item in answer.partitions.items()):
             if new is None:

@@ -11,8 +11,9 @@ from connectors.doubts import Doubts
 from connectors.registry import Decoder, SchemaRegistry, split
 from infra.errors import ContractError
 from schemas import events
-from schemas.envelope import is_change, key_columns, row_columns
+from schemas.envelope import binlog_number, is_change, key_columns, row_columns
 from schemas.logical import Column, columns_of, doubtful
+from schemas.statements import Position
 from schemas.topics import source_table
 from schemas.warehouse import Kind, Source
 
@@ -50,6 +51,11 @@ class RowDecoder:
             return schema_id, self._decoder.decode(value).record
         except ContractError as error:
             raise Unreadable(str(error)) from error
+
+    def position(self, value: bytes) -> Position:
+        """Where in the binlog a change stands, also one whose columns cannot be carried. Raises ContractError if it is no change."""
+        source = self._decoder.decode(value).record["source"]
+        return binlog_number(source.get("file")), source.get("pos") or 0
 
     def contract(self, source: Source, schema_id: int) -> Contract:
         """What a schema id means in a topic. Raises ContractError for a change topic's schema that is unknown or not to be carried."""

@@ -26,9 +26,13 @@ class Publisher:
     def publish(self, manifest: Manifest) -> None:
         """Make Hive show a version. Raises Unavailable or Refused; then it is to be called again, and goes on where it stopped."""
         changed = [wanted for wanted in self._wanted(manifest) if self._shown.get(_name(wanted[0])) != wanted]
-        if not changed:
+        dropped = [(self._settings.hive.warehouse_database, name) for name in manifest.dropped]
+        if not changed and not dropped:
             return
         with Metastore(self._settings.hive.metastore_uris) as metastore:
+            for gone in dropped:
+                metastore.drop_table(*gone)
+                self._shown.pop(gone, None)
             for table, locations in changed:
                 name = _name(table)
                 shown = self._shown.pop(name, None) or _shown(metastore, table)
