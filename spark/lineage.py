@@ -61,8 +61,8 @@ class Lineage:
     def check(self) -> None:
         """Raises ContractError for a statement that rows do not get over."""
         for stretch in self.stretches:
-            if stretch.statement and stretch.carry.problem:
-                raise ContractError(f"table {self.name}: `{_short(stretch.statement.text)}`: {stretch.carry.problem}", WAY_ON.format(table=self.name))
+            if stretch.carry.problem:
+                raise ContractError(stretch.carry.problem, WAY_ON.format(table=self.name))
 
     def carried(self, newest: Mapping[str, Position]) -> tuple[list[Stretch], Start | None]:
         """The stretches up to the last change that is there (`newest` by name), and from where on the rest waits: None if nothing does.
@@ -114,7 +114,9 @@ def _apply(statement: Statement, one: Lineage | None, found: list[Lineage], shap
             found.append(Lineage(statement.table, None, statement.offset, [Stretch(statement.table, after)]))
         case Kind.ALTER if one is not None and before is not None:
             one.stretches[-1] = replace(one.stretches[-1], key=before.key)
-            one.close(statement, carry(before, statement), statement.table, statement.shape)
+            over = carry(before, statement)
+            problem = f"table {statement.table}: `{_short(statement.text)}`: {over.problem}" if over.problem else ""
+            one.close(statement, replace(over, problem=problem), statement.table, statement.shape)
         case Kind.RENAME if one is not None:
             one.close(statement, NOTHING, statement.to, before)
         case Kind.DROP if one is not None:

@@ -74,7 +74,12 @@ def arrivals(phases: Sequence[Phase], schema: pa.Schema) -> pa.Table:
 
 
 def carried(rows: pa.Table, carry: Carry) -> pa.Table:
-    """Rows after a statement: columns under their new names, and new columns with their first value (a text; `project` gives it its type)."""
+    """Rows after a statement: columns under their new names, and new columns with their first value (a text; `project` gives it its type).
+
+    Raises ContractError if there are rows, and they do not get over it.
+    """
+    if carry.problem and rows.num_rows:
+        raise ContractError(carry.problem)
     names = dict(carry.renames)
     rows = rows.rename_columns([names.get(name, name) for name in rows.column_names])
     for name, value in carry.added:

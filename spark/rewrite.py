@@ -75,7 +75,7 @@ def rewrite(task: RewriteTask) -> Rewritten:
                 _replace(task, hdfs, phases, incoming, value, done)
         return done
     except ContractError as error:
-        return Rewritten(task.table, refusal=f"{error}; {error.hint}" if error.hint else str(error))
+        return Rewritten(task.table, refusal=f"{error}; {error.hint or WAY_ON.format(table=task.table)}")
 
 
 def _add(task: RewriteTask, hdfs: Hdfs, incoming: pa.Table, value: str, old: HivePartition, arrivals: list[tuple[str, str]]) -> HivePartition:
@@ -141,6 +141,8 @@ def _phases(task: RewriteTask, hdfs: Hdfs) -> list[Phase]:
 
 def _as_now(rows: pa.Table, task: RewriteTask) -> pa.Table:
     """Old rows with the newest columns. Raises ContractError for a column of which no statement tells the values that old rows have."""
+    if not rows.num_rows:
+        return task.schema.empty_table()
     if missing := [name for name in task.schema.names if name not in rows.column_names]:
         raise ContractError(
             f"table {task.table}: no statement tells what the new column {missing[0]} holds in older rows", WAY_ON.format(table=task.table)

@@ -46,7 +46,8 @@ class TableHistory:
         for one in [*self._lineages, *fresh]:
             group = [done for done in archived if done.source.topic in self._topics(one)]
             try:
-                one.check()
+                if self._has_rows(one):
+                    one.check()
                 if not group and one.base == one.name:
                     continue
                 if any(topic in refused for topic in self._topics(one)):
@@ -117,6 +118,10 @@ class TableHistory:
     def _start(self, name: str, hive: str) -> Start:
         found = self._previous.statements
         return found[hive] if found is not None and hive in found else Start(self._end, name)
+
+    def _has_rows(self, one: Lineage) -> bool:
+        """Whether rows are published that a statement would have to carry; those that come with it are looked at one by one."""
+        return one.base is not None and any(held.rows for held in self._previous.tables[self._hive[one.base]].partitions.values())
 
     def _topics(self, one: Lineage) -> list[str]:
         return list(dict.fromkeys(change_topic(self._settings.mysql.database, stretch.name) for stretch in one.stretches))

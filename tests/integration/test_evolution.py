@@ -61,6 +61,9 @@ LIVES: dict[str, tuple[str, ...]] = {
         "CREATE TABLE _{t}_new (id INT PRIMARY KEY, a BIGINT, b VARCHAR(50))", "INSERT INTO _{t}_new SELECT id, a, b FROM {t}",
         "RENAME TABLE {t} TO _{t}_old, _{t}_new TO {t}", "INSERT INTO {t} VALUES (4, 40, 'z')", "DROP TABLE _{t}_old",
     ),
+    "changed_while_empty": (
+        "DROP TABLE {t}", FIRST, "ALTER TABLE {t} MODIFY a VARCHAR(9), ADD c INT AS (id + 1) STORED", "INSERT INTO {t} (id, a) VALUES (1, 'one')",
+    ),
     "dropped": ("INSERT INTO {t} VALUES (4, 40, 'z', NULL)", "DROP TABLE {t}"),
 }  # fmt: skip
 GROWING_ENUM = ("ALTER TABLE {t} MODIFY kind ENUM('z','a','b','c')", "INSERT INTO {t} VALUES (3, 'z'), (4, 'c')")
