@@ -183,6 +183,8 @@ class TopicWriter:
             return None, None
         try:
             schema_id, record = self._decoder.decode(self._source, value)
+            if self._source.kind is Kind.CHANGES:
+                self._note_change(message, record)
         except Unreadable as error:
             reason = str(error)
             self._result.unreadable[reason] = self._result.unreadable.get(reason, 0) + 1
@@ -192,8 +194,6 @@ class TopicWriter:
                 raise
             return None, f"{error}; the table was dropped since"
         self._result.schema_id = schema_id
-        if self._source.kind is Kind.CHANGES:
-            self._note_change(message, record)
         return record, None
 
     def _note_change(self, message: Message, record: dict[str, Any]) -> None:
