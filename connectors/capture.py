@@ -14,6 +14,7 @@ from pathlib import Path
 
 from connectors import debezium, kafka
 from connectors.connect import RUNNING, ConnectApi, Status
+from connectors.registry import SchemaRegistry
 from connectors.transactions import OFFSETS_TOPIC, TransactionTool, Wait, stuck, waits
 from infra.errors import KappaError, Unavailable
 from infra.process import begin
@@ -28,6 +29,8 @@ LONGEST_PAUSE_SECONDS = 60.0
 # A task that has run for this long has recovered: its next failure is the first of a new series.
 RECOVERED_SECONDS = 180.0
 KEPT_REPAIRS = 10
+# How the converters say that the registry refused a schema (Apicurio's, Confluent's).
+REFUSED_SCHEMA = ("incompatible", "ruleviolation", "409")
 
 log = logging.getLogger(NAME)
 
@@ -53,6 +56,8 @@ class Capture:
         self._settings = settings
         self._name = settings.connect.connector
         self._connect = ConnectApi(settings.connect.url, timeout_seconds=4)
+        self._registry = SchemaRegistry(settings.registry.url, timeout_seconds=4)
+        self._free: set[str] = set()
         self._tool = tool
         self._state = ProcessState(settings.home, NAME)
         self._restarts = int((read_state(settings.home, NAME) or {}).get("restarts", 0))
@@ -89,9 +94,19 @@ class Capture:
         kafka.ensure_topics(self._settings.kafka, debezium.started_topics())
         if self._connect.put_config(self._name, self._wanted_config()):
             log.info("connector %s configured", self._name)
-        changes = [Topic(name, 1, KEEP_EVERYTHING) for name in self._change_topics()]
-        kafka.check_topics(self._settings.kafka, changes)
+        names = self._change_topics()
+        kafka.check_topics(self._settings.kafka, [Topic(name, 1, KEEP_EVERYTHING) for name in names])
+        self._free_schemas(names)
         self._configured_at = now
+
+    def _free_schemas(self, topics: Sequence[str]) -> None:
+        """The registry takes whatever schema a table gets: it is MySQL's to decide, and a refusal would end capture for every table."""
+        wanted = {f"{topic}-{side}" for topic in topics for side in ("key", "value")} - self._free
+        if not wanted:
+            return
+        for subject in wanted.intersection(self._registry.subjects()):
+            self._registry.set_compatibility(subject, "NONE")
+            self._free.add(subject)
 
     def _wanted_config(self) -> dict[str, str]:
         if not self._settings.connect.external:
@@ -108,6 +123,9 @@ class Capture:
                 self._configured_at = float("-inf")
             return
         self._last_error = status.error
+        if any(word in status.error.lower() for word in REFUSED_SCHEMA):
+            self._free.clear()
+            self._configured_at = float("-inf")
         self._next_try = next_restart(self._history, now)
         if now < self._next_try:
             return

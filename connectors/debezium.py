@@ -5,6 +5,7 @@ from schemas.topics import CHANGE_PREFIX, KEEP_EVERYTHING, TRANSACTIONS, Topic
 
 USER = "debezium"
 SCHEMA_HISTORY = f"_schema_history.{CHANGE_PREFIX}"
+SIGNALS = f"_signals.{CHANGE_PREFIX}"
 HEARTBEATS = "__debezium-heartbeat"
 HEARTBEAT_MS = 5_000
 HEARTBEAT_RETENTION_MS = 3_600_000
@@ -17,7 +18,7 @@ SECRETS_FILE = "conf/debezium.properties"
 
 def started_topics() -> tuple[Topic, ...]:
     """The topics that must exist, keeping everything, before the connector starts. It would make them itself, but by other rules."""
-    return (Topic(TRANSACTIONS, 1, KEEP_EVERYTHING), Topic(SCHEMA_HISTORY, 1, KEEP_EVERYTHING))
+    return (Topic(TRANSACTIONS, 1, KEEP_EVERYTHING), Topic(SCHEMA_HISTORY, 1, KEEP_EVERYTHING), Topic(SIGNALS, 1, KEEP_EVERYTHING))
 
 
 def connector_config(settings: Settings, password: str | None = None, kafka_jaas: str | None = None) -> dict[str, str]:
@@ -36,6 +37,7 @@ def connector_config(settings: Settings, password: str | None = None, kafka_jaas
         **_exactly_once(),
         **_topic_creation(settings.kafka),
         **_schema_history(settings.kafka, kafka_jaas or f"${{file:{file}:kafka_jaas}}"),
+        **_signals(settings.kafka, kafka_jaas or f"${{file:{file}:kafka_jaas}}"),
         **_converters(settings.registry),
     }
 
@@ -81,7 +83,7 @@ def _snapshot_and_stream() -> dict[str, str]:
     return {
         "snapshot.mode": "when_needed",
         "snapshot.locking.mode": "minimal",
-        "snapshot.fetch.size": "2000",
+        # No snapshot.fetch.size: it would switch MySQL's driver to its binary protocol, whose reader loses the fractions of TIME and knows no VECTOR.
         # The default waits up to 500 ms before an insert is seen.
         "poll.interval.ms": "20",
         # The default leaves the task silent for two minutes after MySQL was killed.
@@ -98,12 +100,15 @@ def _snapshot_and_stream() -> dict[str, str]:
 
 
 def _types() -> dict[str, str]:
-    """One exact form for each MySQL type, the same in the snapshot and in the stream."""
+    """One exact form for each MySQL type. The source type travels with each column: Avro alone does not tell a FLOAT(M,D) from a DOUBLE."""
     return {
         "time.precision.mode": "adaptive_time_microseconds",
+        # MySQL has completed two-digit years already: Debezium would make 2001 of 0001-01-01.
+        "enable.time.adjuster": "false",
         "decimal.handling.mode": "precise",
         "bigint.unsigned.handling.mode": "precise",
         "binary.handling.mode": "bytes",
+        "datatype.propagate.source.type": ".*",
         "schema.name.adjustment.mode": "avro",
         "field.name.adjustment.mode": "avro",
     }
@@ -142,6 +147,20 @@ def _schema_history(kafka: Kafka, jaas: str) -> dict[str, str]:
         f"{prefix}.store.only.captured.tables.ddl": "true",
         **{f"{prefix}.producer.{key}": value for key, value in security.items()},
         **{f"{prefix}.consumer.{key}": value for key, value in security.items()},
+    }
+
+
+def _signals(kafka: Kafka, jaas: str) -> dict[str, str]:
+    """By a record in SIGNALS a table is read again beside the stream, between GTIDs: nothing is written to MySQL for it."""
+    return {
+        "read.only": "true",
+        "signal.enabled.channels": "kafka",
+        "signal.kafka.topic": SIGNALS,
+        # The default looks every 5 s, and needs several looks to join its group.
+        "signal.poll.interval.ms": "500",
+        "signal.kafka.bootstrap.servers": kafka.bootstrap_servers,
+        "incremental.snapshot.chunk.size": "4096",
+        **{f"signal.consumer.{key}": value for key, value in java_security(kafka, jaas).items()},
     }
 
 

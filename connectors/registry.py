@@ -58,6 +58,13 @@ class SchemaRegistry:
         with self._lock:
             return self._schemas.setdefault(schema_id, found)
 
+    def newest(self, subject: str) -> Schema:
+        """The newest schema of a subject. Raises Refused if there is no such subject; Unavailable."""
+        found: Schema = json.loads(
+            self._checked(self._ask("GET", f"/subjects/{quote(subject, safe='')}/versions/latest"), f"reading {subject}")["schema"]
+        )
+        return found
+
     def subjects(self) -> list[str]:
         """All subjects, sorted. Raises Unavailable."""
         return sorted(self._checked(self._ask("GET", "/subjects"), "listing the subjects"))

@@ -1,13 +1,16 @@
 """The reference pages of `docs/`, made from the code they describe: `python -m infra.manual` writes them, a test holds them to it."""
 
 import dataclasses
+import io
 from pathlib import Path
 
 import click
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from infra.cli import main
 from infra.settings import DEFAULT_PORT_BASE, GROUPS, PORTS, ROOT, load
-from schemas import views
+from schemas import mysql_types, views
 
 SETTINGS_INTRODUCTION = f"""\
 # Settings
@@ -106,6 +109,83 @@ def _view(view: views.View) -> str:
     return f"## {view.name}\n\n{view.question}\n\n{example}\n\n| column | type | what it is |\n|---|---|---|\n{rows}\n"
 
 
+TYPES_INTRODUCTION = """\
+# From MySQL's types to Hive's
+
+Every column type of MySQL 8 and 9, and what becomes of it. Rows that a snapshot reads and rows of the stream are the same in Hive; each line
+is a test, with the values at its edges (tests/integration/test_types.py). Avro is what Debezium writes, with the last part of its semantic name.
+
+"""
+
+TYPES_EXPLANATION = """\
+NULL stays NULL in every type. A MySQL timestamp is an instant; a DATETIME has no zone and is taken as one of UTC. DATETIMEs between 1582-10-05 and
+1582-10-14, days that Java's calendar does not have, come ten days later from a snapshot.
+
+## What stops a table
+
+Anything that cannot be carried stops its table, by table and column name, before a row of it is written; all other tables go on.
+`./kappa status` shows the reason and the way on.
+
+"""
+
+STATEMENTS = """\
+
+## Statements that change a table
+
+A statement reaches the warehouse with the log, in its place between the writes before and after it, and old rows are rewritten with the columns
+that the table has from then on: every file of a table has its newest columns, so Hive and Spark read all of them by name. MySQL logs no row for
+what a statement does to rows that are there; what follows from the statement alone is carried over.
+
+| statement | in Hive |
+|---|---|
+| `CREATE TABLE` | a table, with its first row |
+| `ADD` (first, after, last) | a column; older rows have its default as it was then, or what MySQL gives a `NOT NULL` without one; NULL otherwise |
+| `DROP`, also with `ADD` of the same name | the column goes, with its values |
+| `RENAME COLUMN`, `CHANGE`, a new order | the values under the new name, in the new order |
+| wider integers, `DECIMAL`, texts, `ENUM`, `SET`, fractions of seconds | the same values in the wider type |
+| `ALTER … SET DEFAULT` | nothing: rows keep what they have |
+| another primary key | changes before it count by the old key, changes after it by the new one |
+| `TRUNCATE` | no rows |
+| `DROP TABLE` | no table; `ecommerce_lake` keeps its history |
+| `DROP` and `CREATE` under the same name | the new table's rows only, of whatever type |
+| `RENAME TABLE`, swaps of names | the rows under the new name |
+
+A new column shows with the first row that is written after its statement.
+
+The registry takes whatever schema a table gets (`NONE` for the subjects of change topics): a refusal would end capture for all tables.
+
+What MySQL does to values out of sight of the log stops the table, with the statement, the reason and the way on in `./kappa status`: a type
+whose values change (`INT` to `VARCHAR`, fewer digits), a new column with computed values (`GENERATED`, `DEFAULT (…)`, `CURRENT_TIMESTAMP`,
+`AUTO_INCREMENT`), `DROP PARTITION`. What was published stays; the way on makes the table anew, so that the log has all rows:
+
+    CREATE TABLE new LIKE t; INSERT INTO new SELECT * FROM t; DROP TABLE t; RENAME TABLE new TO t
+"""
+
+
+def types_page() -> str:
+    """docs/types.md."""
+    head = "| MySQL | Avro | Parquet | Hive | |\n|---|---|---|---|---|\n"
+    rows = "".join(
+        f"| `{line.mysql}` | {mysql_types.avro_text(line.avro)} | {_parquet(line.type.arrow)} | `{line.type.hive}` | {line.note} |\n"
+        for line in mysql_types.LINES
+    )
+    refusals = "".join(f"| {refusal.what} | {refusal.why} | {refusal.way} |\n" for refusal in mysql_types.REFUSALS)
+    return TYPES_INTRODUCTION + head + rows + "\n" + TYPES_EXPLANATION + "| what | why | the way on |\n|---|---|---|\n" + refusals + STATEMENTS
+
+
+def _parquet(arrow: pa.DataType) -> str:
+    """How a type is stored, as a Parquet file itself says it."""
+    file = io.BytesIO()
+    pq.write_table(pa.table({"it": pa.array([], arrow)}), file, coerce_timestamps="us")
+    leaves = pq.ParquetFile(file).schema
+    return ", ".join(_leaf(leaves.column(number)) for number in range(len(leaves)))
+
+
+def _leaf(column: "pq.ColumnSchema") -> str:
+    kind = str(column.logical_type).partition("(")[0]
+    return column.physical_type if kind == "None" else f"{column.physical_type} {kind}"
+
+
 def settings_page() -> str:
     """docs/settings.md."""
     parts = [SETTINGS_INTRODUCTION]
@@ -138,7 +218,7 @@ def _command(group: click.Group, name: str, parent: click.Context) -> str:
     return text
 
 
-PAGES = {"settings.md": settings_page, "cli.md": cli_page, "counts.md": counts_page}
+PAGES = {"settings.md": settings_page, "cli.md": cli_page, "counts.md": counts_page, "types.md": types_page}
 
 
 def write(folder: Path) -> None:

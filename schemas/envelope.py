@@ -41,11 +41,16 @@ def row_columns(value_schema: AvroType, where: str) -> tuple[Column, ...]:
 
     Raises ContractError naming `where` (the table) and the column that cannot be carried.
     """
+    return columns_of(row_avro(value_schema, where), where, names_in(value_schema))
+
+
+def row_avro(value_schema: AvroType, where: str) -> dict[str, Any]:
+    """The Avro record of the row inside a change envelope. Raises ContractError naming `where` if it is none."""
     if not is_change(value_schema):
         raise ContractError(f"{where}: schema {_name(value_schema)} is no change envelope")
     named = names_in(value_schema)
     after = next(field["type"] for field in value_schema["fields"] if field["name"] == "after")
-    return columns_of(without_null(resolve(after, named), named), where, named)
+    return without_null(resolve(after, named), named)
 
 
 def key_columns(key_schema: AvroType, where: str) -> tuple[str, ...]:

@@ -1,19 +1,7 @@
 """The closed set of types that a column can have, from Avro (with Debezium's and Connect's semantic names) to Arrow and Hive.
 
-| Avro, with semantic name                                    | Arrow              | Hive        |
-|-------------------------------------------------------------|--------------------|-------------|
-| boolean, int, long, float, double, string, enum, bytes      | the same           | the same    |
-| int with connect.type int8, int16                           | int8, int16        | tinyint, smallint |
-| Decimal (precision up to 38)                                | decimal128         | decimal     |
-| Date (days)                                                 | date32             | date        |
-| Timestamp (ms), MicroTimestamp (us), ZonedTimestamp (text)  | timestamp[us, UTC] | timestamp   |
-| Time (ms), MicroTime (us): up to 838 hours, either sign     | string, as MySQL prints it | string |
-| Year                                                        | int32              | int         |
-| Enum, EnumSet, Json, Xml, Uuid                              | string             | string      |
-| Bits                                                        | binary             | binary      |
-| geometry.*, records and arrays of the above                 | struct, list       | struct, array |
-
-A timestamp is an instant in UTC, whatever MySQL type it had. Anything else is refused by name: never a silent default (TRAPS 26).
+schemas/mysql_types.py is the table from MySQL's types on; docs/types.md is made from it. A timestamp is an instant in UTC, whatever
+MySQL type it had. Anything else is refused by name: never a silent default (TRAPS 26).
 """
 
 import datetime
@@ -25,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from infra.errors import ContractError
+from schemas import mysql_values
 
 AvroType = Any  # a parsed Avro schema: a name, a union (list) or a dict
 Named = Mapping[str, AvroType]
@@ -32,23 +21,31 @@ Convert = Callable[[Sequence[Any]], pa.Array]
 
 MOST_DECIMAL_DIGITS = 38
 INSTANT = pa.timestamp("us", tz="UTC")
+EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
+# Debezium's names for what a column is in MySQL, among the schema's parameters.
+SOURCE = "__debezium.source.column"
 
 
 @dataclass(frozen=True)
 class Logical:
-    """A type in Arrow and in Hive, and the way from decoded Avro values (one column of them, nulls included) to Arrow."""
+    """A type in Arrow and in Hive, and the way from decoded Avro values (one column of them, nulls included) to Arrow.
+
+    `stand_in` is the value that also stands for what Debezium cannot show (connectors/doubts.py), None for types that have no such values.
+    """
 
     arrow: pa.DataType
     hive: str
     convert: Convert
+    stand_in: Any = None
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column of a row: its name as in the source, and its type."""
+    """A column of a row: its name as in the source, its type, and whether it can be NULL."""
 
     name: str
     type: Logical
+    nullable: bool = True
 
     def array(self, values: Sequence[Any]) -> pa.Array:
         """The column's values as Arrow. Raises ContractError naming the column if one does not fit."""
@@ -65,28 +62,42 @@ def plain(arrow: pa.DataType, hive: str) -> Logical:
 
 def _instant(unit: str) -> Logical:
     """An instant that arrives as a whole number of `unit`s since the epoch."""
-    return Logical(INSTANT, "timestamp", lambda values: pa.array(values, pa.int64()).cast(pa.timestamp(unit, tz="UTC")).cast(INSTANT))
+    convert: Convert = lambda values: pa.array(values, pa.int64()).cast(pa.timestamp(unit, tz="UTC")).cast(INSTANT)  # noqa: E731 - a name for its type
+    return Logical(INSTANT, "timestamp", convert, EPOCH)
+
+
+def _each(arrow: pa.DataType, hive: str, read: Callable[[Any], Any], stand_in: Any = None) -> Logical:
+    """A type whose values are read one by one."""
+    return Logical(arrow, hive, lambda values: pa.array([None if value is None else read(value) for value in values], arrow), stand_in)
 
 
 def _clock(microseconds: int) -> Logical:
     """A MySQL TIME that arrives as a whole number of units of so many microseconds."""
-
-    def text(value: int | None) -> str | None:
-        if value is None:
-            return None
-        seconds, fraction = divmod(abs(value) * microseconds, 1_000_000)
-        shown = f"{'-' if value < 0 else ''}{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}"
-        return f"{shown}.{fraction:06d}" if fraction else shown
-
-    return Logical(pa.string(), "string", lambda values: pa.array([text(value) for value in values], pa.string()))
+    return _each(pa.string(), "string", lambda value: mysql_values.clock(value * microseconds))
 
 
 def _days() -> Logical:
-    return Logical(pa.date32(), "date", lambda values: pa.array(values, pa.int32()).cast(pa.date32()))
+    return Logical(pa.date32(), "date", lambda values: pa.array(values, pa.int32()).cast(pa.date32()), EPOCH.date())
 
 
 def _zoned() -> Logical:
-    return Logical(INSTANT, "timestamp", lambda values: pc.cast(pa.array(values, pa.string()), INSTANT))
+    return Logical(INSTANT, "timestamp", lambda values: pc.cast(pa.array(values, pa.string()), INSTANT), EPOCH)
+
+
+def _bits(parameters: Mapping[str, str]) -> Logical:
+    """A BIT(n), lowest byte first, as the number that MySQL takes it for."""
+    wide = int(parameters.get("length", 64)) > 63
+    arrow, hive = (pa.decimal128(20, 0), "decimal(20,0)") if wide else (pa.int64(), "bigint")
+    return _each(arrow, hive, lambda value: int.from_bytes(value, "little"))
+
+
+def _float(name: str, parameters: Mapping[str, str]) -> Logical:
+    """A FLOAT as MySQL shows it: with its declared decimals, or six digits, which is all that a snapshot tells of it."""
+    scale = parameters.get(f"{SOURCE}.scale")
+    if scale is not None:
+        return _each(pa.float64(), "double", lambda value: round(value, int(scale)))
+    arrow = PRIMITIVES[name]
+    return _each(arrow.arrow, arrow.hive, mysql_values.six_digits)
 
 
 def _time_text(values: Sequence[datetime.time | None]) -> pa.Array:
@@ -96,6 +107,9 @@ def _time_text(values: Sequence[datetime.time | None]) -> pa.Array:
 TEXT = plain(pa.string(), "string")
 BINARY = plain(pa.binary(), "binary")
 INTEGER = plain(pa.int32(), "int")
+
+# A TINYINT(1) in truth, which the stream brings as a boolean and a snapshot as a number.
+TRUTH = _each(pa.int16(), "smallint", int, 1)
 
 PRIMITIVES: dict[str, Logical] = {
     "boolean": plain(pa.bool_(), "boolean"),
@@ -128,13 +142,17 @@ SEMANTIC: dict[str, Logical] = {
     "io.debezium.time.ZonedTimestamp": _zoned(),
     "io.debezium.time.Time": _clock(1000),
     "io.debezium.time.MicroTime": _clock(1),
-    "io.debezium.time.Year": INTEGER,
-    "io.debezium.data.Enum": TEXT,
+    "io.debezium.time.Year": _each(pa.int32(), "int", mysql_values.year, 2000),
     "io.debezium.data.EnumSet": TEXT,
-    "io.debezium.data.Json": TEXT,
+    "io.debezium.data.Json": _each(pa.string(), "string", mysql_values.json_text),
     "io.debezium.data.Xml": TEXT,
     "io.debezium.data.Uuid": TEXT,
-    "io.debezium.data.Bits": BINARY,
+}
+
+# Semantic names that need their parameters.
+PARAMETRIC: dict[str, Callable[[Mapping[str, str]], Logical]] = {
+    "io.debezium.data.Bits": _bits,
+    "io.debezium.data.Enum": lambda parameters: _each(pa.string(), "string", mysql_values.label_reader(parameters.get("allowed", ""))),
 }
 
 # Semantic names whose meaning is their structure.
@@ -148,7 +166,8 @@ def columns_of(record: AvroType, where: str, named: Named | None = None) -> tupl
     found = []
     for field in record["fields"]:
         try:
-            found.append(Column(field["name"], logical(field["type"], known)))
+            nullable = isinstance(field["type"], list) and "null" in field["type"]
+            found.append(Column(field["name"], logical(field["type"], known), nullable))
         except ContractError as error:
             raise ContractError(f"{where}: column {field['name']} has {error}", error.hint) from error
     return tuple(found)
@@ -160,8 +179,14 @@ def logical(avro: AvroType, named: Named) -> Logical:
     name, semantic = str(kind.get("type")), kind.get("connect.name", "")
     if semantic == DECIMAL or kind.get("logicalType") == "decimal":
         return _decimal(kind)
-    if semantic in SEMANTIC and "logicalType" not in kind:
-        return SEMANTIC[semantic]
+    parameters = kind.get("connect.parameters", {})
+    if "logicalType" not in kind and (semantic in SEMANTIC or semantic in PARAMETRIC):
+        return SEMANTIC[semantic] if semantic in SEMANTIC else PARAMETRIC[semantic](parameters)
+    declared = str(parameters.get(f"{SOURCE}.type", "")).upper()
+    if declared.startswith("FLOAT"):
+        return _float(name, parameters)
+    if declared in ("BOOLEAN", "BOOL"):
+        return TRUTH
     if (standard := kind.get("logicalType", "")) in AVRO_LOGICAL:
         return AVRO_LOGICAL[standard]
     if semantic and name != "enum" and not semantic.startswith(STRUCTURAL):
@@ -238,6 +263,16 @@ def _list(items: Logical) -> Logical:
     return Logical(pa.list_(items.arrow), f"array<{items.hive}>", convert)
 
 
+def doubtful(column: Column, values: pa.Array) -> pa.BooleanArray:
+    """Which values may stand for one that Debezium cannot show. A date that it cannot show is NULL if it can be."""
+    stand_in = column.type.stand_in
+    if stand_in is None:
+        return pa.array([False] * len(values), pa.bool_())
+    if column.nullable and not pa.types.is_integer(values.type):
+        return values.is_null()
+    return pc.fill_null(pc.equal(values, pa.scalar(stand_in, values.type)), False)
+
+
 def struct_type(columns: Sequence[Column]) -> pa.StructType:
     """The Arrow struct of some columns."""
     return pa.struct([pa.field(column.name, column.type.arrow) for column in columns])
@@ -251,4 +286,4 @@ def struct_array(columns: Sequence[Column], records: Sequence[Mapping[str, Any] 
 
 
 def _refusal(what: str) -> ContractError:
-    return ContractError(f"{what}, which the warehouse does not carry", "change the column's type, or drop it, then restart warehouse:compactor")
+    return ContractError(f"{what}, which the warehouse does not carry", "change the column's type, or drop it; see docs/types.md")

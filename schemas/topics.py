@@ -39,6 +39,11 @@ def table_of(topic: str, database: str) -> str | None:
     return topic[len(prefix) :] if topic.startswith(prefix) else None
 
 
+def source_table(topic: str) -> str:
+    """The name in MySQL of the table whose changes a topic holds."""
+    return topic.split(".", 2)[2]
+
+
 def dead_topic(topic: str) -> str:
     """Where records of a topic that cannot be read are set aside."""
     return topic + DEAD_SUFFIX

@@ -14,6 +14,7 @@ from uuid import uuid4
 import pyarrow as pa
 from confluent_kafka import Message
 
+from connectors.doubts import Doubts
 from connectors.hdfs import Hdfs
 from connectors.registry import SchemaRegistry, split
 from infra import settings
@@ -21,15 +22,17 @@ from infra.errors import ContractError
 from schemas import lake
 from schemas.envelope import DELETE, LAST, TRUNCATE, binlog_number, is_snapshot_row, position_arrays, snapshot_id
 from schemas.logical import Column, struct_array
+from schemas.statements import Position
 from schemas.warehouse import WHOLE, Kind, Source, partitioning, utc_dates
 from spark.cut import Allowed, Gate, Part
-from spark.decoding import RowDecoder, Unreadable
+from spark.decoding import RowDecoder, Unreadable, refuse_hidden_values
 from spark.log_reader import LogReader, Reading
 from spark.parquet import ParquetWriter
 from spark.spans import KeySpan, span_of
 
 FILE_BYTES = 64 * 1024 * 1024
 UPLOADS = 8
+GONE_SINCE = "the table was dropped since"
 Upload = Callable[[str, bytes], "Future[None]"]
 Place = tuple[int | None, str]  # the schema id and the day of a file's records
 
@@ -41,16 +44,21 @@ class Doors:
     kafka: settings.Kafka
     registry: settings.Registry
     hdfs: settings.Hdfs
+    mysql: settings.Mysql
+    mysql_reader: settings.Login
 
 
 @dataclass(frozen=True)
 class ArchiveTask:
-    """Ranges to archive, what may be taken of topics of changes (by topic), and the folder for the files."""
+    """Ranges to archive, what may be taken of topics of changes (by topic), the folder for the files, and up to where the records of a topic
+    are of a table that is gone.
+    """
 
     readings: tuple[Reading, ...]
     allowed: Mapping[str, Allowed]
     staging: str
     doors: Doors
+    void: dict[str, Position] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -98,8 +106,12 @@ def archive(task: ArchiveTask) -> list[Archived]:
         ranges[reading.source].append(reading)
     with ThreadPoolExecutor(UPLOADS) as uploads, LogReader(task.doors.kafka, "compactor", task.readings) as log:
         upload: Upload = lambda path, data: uploads.submit(hdfs.write_bytes, path, data)  # noqa: E731 - a name for its type
+        doubts = Doubts(task.doors.mysql, task.doors.mysql_reader)
         writers = {
-            source: TopicWriter(source, tuple(own), task.allowed.get(source.topic), decoder, task.staging, upload) for source, own in ranges.items()
+            source: TopicWriter(
+                source, tuple(own), task.allowed.get(source.topic), decoder, task.staging, upload, doubts, task.void.get(source.topic)
+            )
+            for source, own in ranges.items()
         }
         for reading, batch in log.batches():
             try:
@@ -138,11 +150,20 @@ class TopicWriter:
     """
 
     def __init__(
-        self, source: Source, readings: tuple[Reading, ...], allowed: Allowed | None, decoder: RowDecoder, staging: str, upload: Upload
+        self,
+        source: Source,
+        readings: tuple[Reading, ...],
+        allowed: Allowed | None,
+        decoder: RowDecoder,
+        staging: str,
+        upload: Upload,
+        doubts: Doubts,
+        void: Position | None = None,
     ) -> None:
         self._source = source
         self._gates = {reading.partition: Gate(allowed) for reading in readings} if allowed is not None else {}
         self._ends = {reading.partition: reading.end for reading in readings}
+        self._doubts, self._void = doubts, void
         self._decoder, self._staging, self._upload = decoder, staging, upload
         self._result = Archived(source, readings)
         self._writers: dict[Place, ParquetWriter] = {}
@@ -157,12 +178,12 @@ class TopicWriter:
             if gate is not None and record is not None and not gate.admits(record):
                 self._ends[reading.partition], goes_on = message.offset() or 0, False
                 break
-            self._note(message, schema_id, record, error)
+            record, error = self._note(message, schema_id, record, error)
             # Tombstones and what cannot be read follow the records before them, so that they need no file of their own.
             schema_id = self._result.schema_id
             places[schema_id, day_of(message)].add(message, schema_id, record, error)
         for place, rows in places.items():
-            self._write(place, rows)
+            self._write_or_keep_raw(place, rows)
         return goes_on
 
     def refuse(self, error: ContractError) -> None:
@@ -194,15 +215,35 @@ class TopicWriter:
             return *self._decoder.decode(self._source, value), None
         except Unreadable as error:
             return None, None, str(error)
+        except ContractError as error:
+            if not self._is_void(value):
+                raise
+            return None, self._decoder.raw(value), f"{error}; {GONE_SINCE}"  # counts for the cut all the same
 
-    def _note(self, message: Message, schema_id: int | None, record: dict[str, Any] | None, error: str | None) -> None:
+    def _note(
+        self, message: Message, schema_id: int | None, record: dict[str, Any] | None, error: str | None
+    ) -> tuple[dict[str, Any] | None, str | None]:
+        """Note what a record says, and give what is to be kept of it: its content, or why there is none."""
         self._result.rows += 1
+        if record is None:
+            if error is not None:
+                self._result.unreadable[error] = self._result.unreadable.get(error, 0) + 1
+            return None, error
         if error is not None:
-            self._result.unreadable[error] = self._result.unreadable.get(error, 0) + 1
-        if record is not None:
-            self._result.schema_id = schema_id
-            if self._source.kind is Kind.CHANGES:
+            return None, error
+        if self._source.kind is Kind.CHANGES:
+            try:
                 self._note_change(message, record)
+            except ContractError as broken:
+                if not self._is_void(message.value()):
+                    raise
+                return None, f"{broken}; {GONE_SINCE}"
+        self._result.schema_id = schema_id
+        return record, None
+
+    def _is_void(self, value: bytes) -> bool:
+        """Whether a record is of a table that is gone."""
+        return self._void is not None and self._decoder.position(value) < self._void
 
     def _note_change(self, message: Message, record: dict[str, Any]) -> None:
         source = record["source"]
@@ -228,12 +269,24 @@ class TopicWriter:
         elif result.snapshot and record["transaction"] is not None:
             result.snapshot_ended = True  # changes follow a snapshot only once it is complete
 
+    def _write_or_keep_raw(self, place: Place, rows: Rows) -> None:
+        """Records of a table that is gone keep at least their bytes, whatever they hold."""
+        try:
+            self._write(place, rows)
+        except ContractError:
+            if self._void is None or self._result.position[:2] >= self._void:
+                raise
+            self._write((None, place[1]), rows)
+
     def _write(self, place: Place, rows: Rows) -> None:
         schema_id, _ = place
         columns = None if schema_id is None else self._decoder.contract(self._source, schema_id).columns
         table = archive_table(self._source, columns, rows)
         if columns is not None and self._source.kind is not Kind.TRANSACTIONS:
             self._note_partitions(table)
+        if columns is not None and self._source.kind is Kind.CHANGES and self._result.key_schema_id is not None:
+            key = self._decoder.key(self._source, self._result.key_schema_id)
+            refuse_hidden_values(self._source, columns, key, table.column("after").combine_chunks(), self._doubts)
         writer = self._writers.setdefault(place, ParquetWriter(table.schema))
         writer.write(table)
         if writer.size > FILE_BYTES:

@@ -6,22 +6,23 @@ Nothing is visible to anybody before the commit; a compaction that is killed or 
 """
 
 import time
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from uuid import uuid4
 
 from connectors.registry import SchemaRegistry
-from infra.errors import ContractError, Unavailable, WarehouseError
+from infra.errors import Unavailable, WarehouseError
 from infra.settings import Settings
 from schemas.gtid import gtid_set
-from schemas.warehouse import Kind, Source
+from schemas.statements import Position
+from schemas.topics import change_topic
 from spark import plan
 from spark.archive import Archived, ArchiveTask, Doors, archive
 from spark.decoding import RowDecoder
 from spark.look import Look, Wait, look, to_repeat
-from spark.manifest import Manifest, Snapshot, Table, Versions
+from spark.manifest import Manifest, Snapshot, Versions
 from spark.next_version import NextVersion
 from spark.plan import TableChange
 from spark.rewrite import RewriteTask, Rewritten, rewrite
@@ -29,6 +30,8 @@ from spark.roll_up import RolledUp, RollUpTask, roll_up
 from spark.scopes import REBUILD, seen
 from spark.session import Session
 from spark.snapshots import following, unconfirmed
+from spark.statement_log import StatementLog
+from spark.table_history import TableHistory
 
 MOST_ATTEMPTS = 4
 # A topic is made with its first record: how long one may be missing that the transactions speak of.
@@ -58,8 +61,9 @@ class Compactor:
 
     def __init__(self, settings: Settings, session: Session, versions: Versions, token: str) -> None:
         self._settings, self._session, self._versions, self._token = settings, session, versions, token
-        self._doors = Doors(settings.kafka, settings.registry, settings.hdfs)
+        self._doors = Doors(settings.kafka, settings.registry, settings.hdfs, settings.mysql, settings.login("mysql.reader"))
         self._decoder = RowDecoder(SchemaRegistry(settings.registry.url))
+        self._statements = StatementLog(settings)
         self._wait: Wait | None = None
 
     def compact(self, previous: Manifest, held: Mapping[str, str]) -> Outcome:
@@ -71,28 +75,35 @@ class Compactor:
         found = look(self._settings, self._decoder, previous, outcome.refused)
         if self._wait is not None and self._wait.gap.topic not in outcome.refused and self._wait.still(found.log):
             found.cut.stop_before(self._wait.gap)
+        self._statements.read()  # after the look: every statement before a change that it found is known
         start = outcome.timed("look", start)
         run = NextVersion(previous, f"{self._token}-{uuid4().hex[:6]}", self._settings.hdfs.root)
-        archived = self._archive(found, run, outcome)
+        archived = self._archive(found, run, outcome, self._history(previous, found).void())
         start = outcome.timed("archive", start)
         snapshot = following(previous, run.version, archived, found.cut.ends, found.base if found.cut.complete else None)
-        changes = self._changes(archived, previous, outcome) + self._emptied(previous, snapshot, outcome)
+        tables = self._history(previous, found)  # the cut may have become smaller
+        changes = tables.changes(archived, outcome.refused)
+        changes += self._emptied(previous, snapshot, outcome, tables, {change.base for change in changes} | tables.gone(changes))
         rewritten, rolled = self._rewrite(changes, archived, found, run, outcome)
         start = outcome.timed("merge", start)
         archived = [done for done in archived if done.source.topic not in outcome.refused]
         outcome.records = sum(done.rows for done in archived)
-        if outcome.records or snapshot != previous.snapshot:
-            outcome.manifest = self._manifest(run, found, outcome, snapshot, archived, changes, rewritten, rolled)
+        changes = [change for change in changes if change.source.topic not in outcome.refused]
+        if outcome.records or snapshot != previous.snapshot or changes or tables.gone(changes):
+            outcome.manifest = self._manifest(run, found, outcome, snapshot, archived, changes, rewritten, rolled, tables)
             self._versions.commit(outcome.manifest)
             outcome.timed("commit", start)
         return outcome
 
-    def _archive(self, found: Look, run: NextVersion, outcome: Outcome) -> list[Archived]:
+    def _history(self, previous: Manifest, found: Look) -> TableHistory:
+        return TableHistory(self._settings, self._decoder, self._statements, previous, found.cut.step.allowed())
+
+    def _archive(self, found: Look, run: NextVersion, outcome: Outcome, void: Mapping[str, Position]) -> list[Archived]:
         """Everything up to the cut, in the archive. A topic of which too much was taken is archived again, up to what is whole."""
         due, done = found.due(run.previous), list[Archived]()
         for _ in range(MOST_ATTEMPTS):
             hands = plan.share(due, self._session.parallelism)
-            tasks = [ArchiveTask(hand, found.allowed(hand), run.staging, self._doors) for hand in hands]
+            tasks = [ArchiveTask(hand, found.allowed(hand), run.staging, self._doors, dict(void)) for hand in hands]
             done += [answer for answers in self._session.run(archive, tasks) for answer in answers]
             outcome.refused |= {answer.source.topic: answer.refusal for answer in done if answer.refusal}
             again = to_repeat(done, found.cut.settle(seen(done, found.partitions), outcome.refused))
@@ -125,54 +136,23 @@ class Compactor:
         limited = any(found.log[place].stable > end for place, end in read.items())
         outcome.more = limited or full or found.cut.more or any(one.snapshot_ended for one in done)
 
-    def _changes(self, archived: Iterable[Archived], previous: Manifest, outcome: Outcome) -> list[TableChange]:
-        """The tables with new records, their columns by the newest schema."""
-        by_source: defaultdict[Source, list[Archived]] = defaultdict(list)
-        for done in archived:
-            if done.source.kind is not Kind.TRANSACTIONS and done.schema_id is not None:
-                by_source[done.source].append(done)
-        changes = []
-        for source, group in by_source.items():
-            try:
-                change = self._change(source, group, previous.tables.get(source.table))
-            except ContractError as error:
-                outcome.refused[source.topic] = f"{error}; {error.hint}"
-                continue
-            # A table of which nothing but a TRUNCATE is known has neither key nor rows.
-            if change.key or source.kind is Kind.FACTS:
-                changes.append(change)
-        return changes
-
-    def _change(self, source: Source, group: list[Archived], before: Table | None) -> TableChange:
-        ordered = sorted(group, key=lambda done: done.position)
-        schema_id = ordered[-1].schema_id or 0
-        columns = self._decoder.contract(source, schema_id).columns
-        keyed = [done.key_schema_id for done in ordered if done.key_schema_id is not None]
-        key = self._decoder.key(source, keyed[-1]) if keyed else before.key if before else ()
-        if not set(key) <= {column.name for column in columns}:
-            # Nothing but a TRUNCATE, of a table made anew with another key: no row is looked up by it, so any column will do until one comes.
-            key = (columns[0].name,)
-        rows = max((done for done in group if done.snapshot), key=lambda done: done.snapshot_place, default=None)
-        snapshot = rows.snapshot if rows is not None else before.snapshot if before else ""
-        return TableChange(source, columns, key, schema_id, tuple(group), snapshot)
-
-    def _emptied(self, previous: Manifest, snapshot: Snapshot | None, outcome: Outcome) -> list[TableChange]:
+    def _emptied(
+        self, previous: Manifest, snapshot: Snapshot | None, outcome: Outcome, tables: TableHistory, others: Collection[str | None]
+    ) -> list[TableChange]:
         """The tables that a snapshot, now that it is whole, shows to be empty. Raises WarehouseError if one has changed meanwhile."""
         if snapshot is None or not snapshot.whole or snapshot == previous.snapshot:
             return []
         changes = []
         for name in unconfirmed(previous.tables, snapshot):
             table = previous.tables[name]
-            if table.topic in outcome.refused or table.topic in previous.left:
+            if table.topic in outcome.refused or table.topic in previous.left or name in others:
                 continue
             if table.version >= snapshot.version:
                 raise WarehouseError(
                     f"table {name} has changed since a snapshot that holds no row of it: which of its rows are from before nobody can say",
                     "remove the folder hdfs.root from HDFS: the compactor then builds the warehouse anew from the log",
                 )
-            source = Source(table.topic, name, Kind(table.kind))
-            columns = self._decoder.contract(source, table.schema_id).columns
-            changes.append(TableChange(source, columns, table.key, table.schema_id, (), snapshot.id))
+            changes.append(tables.emptied(name, snapshot.id))
         return changes
 
     def _rewrite(
@@ -181,14 +161,13 @@ class Compactor:
         """Both kinds of rewriting in one Spark job. Tables whose rows do not fit are refused, and left out."""
         tasks: list[RewriteTask | RollUpTask] = []
         for change in changes:
-            known = found.cut.known(change.source.topic)
-            before = run.previous.tables.get(change.source.table)
+            known = {stretch.name: found.cut.known(change_topic(self._settings.mysql.database, stretch.name)) for stretch in change.stretches}
+            before = run.previous.tables.get(change.base) if change.base else None
             old, stood = change.concerned(before), before.snapshot if before else ""
-            files = tuple(file.path for done in change.archived for file in done.files if file.schema_id is not None)
             tasks += [
                 RewriteTask(
-                    change.source.table, change.schema, change.key, known, stood, change.cut, files, part,
-                    run.version, run.token, run.staging, self._settings.hdfs,
+                    change.source.table, change.schema, change.key, known, stood, change.cut, change.files, change.stretches,
+                    part, run.version, run.token, run.staging, self._settings.hdfs,
                 )
                 for part in plan.split_evenly(old, self._session.parallelism)
             ]  # fmt: skip
@@ -196,24 +175,27 @@ class Compactor:
         answers = self._session.run(_work, tasks)
         rewritten = [answer for answer in answers if isinstance(answer, Rewritten)]
         topics = {change.source.table: change.source.topic for change in changes}
-        outcome.refused |= {topics[answer.table]: answer.refusal for answer in rewritten if answer.refusal}
+        for answer in rewritten:
+            if answer.refusal:
+                # A renamed table's changes wait in its old topic too.
+                change = next(change for change in changes if change.source.table == answer.table)
+                outcome.refused |= dict.fromkeys([topics[answer.table], *(done.source.topic for done in change.archived)], answer.refusal)
         return rewritten, [answer for answer in answers if isinstance(answer, RolledUp)]
 
     def _manifest(
         self, run: NextVersion, found: Look, outcome: Outcome, snapshot: Snapshot | None, archived: list[Archived], changes: list[TableChange],
-        rewritten: list[Rewritten], rolled: list[RolledUp],
+        rewritten: list[Rewritten], rolled: list[RolledUp], history: TableHistory,
     ) -> Manifest:  # fmt: skip
-        accepted = {done.source.topic for done in archived} | {change.source.topic for change in changes if not change.archived}
         others = {done.source.topic: done.others for done in archived if done.others}
         held, left = found.cut.transactions(others), found.cut.left_behind(outcome.refused, others)
         base = gtid_set(run.previous.base).joined(gtid_set(found.base or "" if snapshot != run.previous.snapshot else ""))
-        tables = dict(run.previous.tables)
+        gone = history.gone(changes)
+        tables = {name: table for name, table in run.previous.tables.items() if name not in gone}
         for change in changes:
-            if (topic := change.source.topic) in accepted:
-                gtids = gtid_set(left[topic].transactions) if topic in left else held
-                tables[change.source.table] = run.table(change, rewritten, str(gtids.filled().joined(base)))
+            gtids = gtid_set(left[change.source.topic].transactions) if change.source.topic in left else held
+            tables[change.source.table] = run.table(change, rewritten, str(gtids.filled().joined(base)))
         archives, arrivals = run.archives(archived, rolled, self._decoder)
-        arrivals += [arrival for answer in rewritten if tables[answer.table].topic in accepted for arrival in answer.arrivals]
+        arrivals += [arrival for answer in rewritten if answer.table in {change.source.table for change in changes} for arrival in answer.arrivals]
         unreadable = Counter(run.previous.unreadable)
         for done in archived:
             if done.unreadable:
@@ -234,6 +216,8 @@ class Compactor:
             left=left,
             snapshot=snapshot,
             base=str(base),
+            statements=history.starts(changes),
+            dropped=tuple(sorted(gone - tables.keys())),
         )
         return replace(manifest, replaced=tuple(sorted(run.previous.locations() - manifest.locations())))
 

@@ -12,6 +12,7 @@ from typing import Any
 from connectors.hdfs import Hdfs, read_json
 from infra.errors import WarehouseError
 from schemas.warehouse import versions_folder
+from spark.lineage import Start
 
 HiveColumns = tuple[tuple[str, str], ...]
 
@@ -100,7 +101,9 @@ class Manifest:
     changes no row; `base` are those that the newest snapshot stands for, as Connect says. Tables of topics that are `left` behind, by topic,
     stand at an earlier point. `offsets` are the next ones to read, by topic and partition. `arrivals` are this version's files of the archive
     and of facts (where they wait, where they belong); they are moved after the commit. `replaced` are the folders that this version no longer
-    needs. `unreadable` counts, by topic, the records that were archived but could not be read.
+    needs. `unreadable` counts, by topic, the records that were archived but could not be read. `statements` say, for each table, from which
+    statement on it has still to follow the schema change topic (None in the manifests of older releases: from now on); `dropped` are the
+    tables that this version no longer has.
     """
 
     version: int
@@ -119,6 +122,8 @@ class Manifest:
     left: dict[str, Left] = field(default_factory=dict)
     snapshot: Snapshot | None = None
     base: str = ""
+    statements: dict[str, Start] | None = None
+    dropped: tuple[str, ...] = ()
 
     @property
     def whole(self) -> bool:
@@ -135,7 +140,7 @@ class Manifest:
         return partitions | {day.location for archive in self.archives.values() for day in archive.days.values()}
 
 
-NOTHING = Manifest(-1, None, "", "", "", 0, {}, {}, {})
+NOTHING = Manifest(-1, None, "", "", "", 0, {}, {}, {}, statements={})
 
 
 def to_json(manifest: Manifest) -> bytes:
@@ -160,6 +165,8 @@ def from_json(stored: dict[str, Any]) -> Manifest:
             "snapshot": Snapshot(**{**snapshot, "standing": tuple(snapshot["standing"])}) if (snapshot := stored.get("snapshot")) else None,
             "arrivals": tuple((staged, final) for staged, final in stored["arrivals"]),
             "replaced": tuple(stored["replaced"]),
+            "statements": _statements(stored.get("statements")),
+            "dropped": tuple(stored.get("dropped", ())),
         }
     )
 
@@ -205,6 +212,10 @@ class Versions:
 def _table(stored: dict[str, Any]) -> Table:
     partitions = {value: HivePartition(**found) for value, found in stored["partitions"].items()}
     return Table(**{**stored, "columns": _columns(stored), "key": tuple(stored["key"]), "partitions": partitions})
+
+
+def _statements(stored: dict[str, Any] | None) -> dict[str, Start] | None:
+    return None if stored is None else {name: Start(**found) for name, found in stored.items()}
 
 
 def _archive(stored: dict[str, Any]) -> Archive:

@@ -13,6 +13,7 @@ from infra.errors import ContractError
 from schemas.envelope import DELETE, INCREMENTAL, POSITION, TRUNCATE, UPDATE, binlog_number, snapshot_id
 from schemas.envelope import READ as READ_ROW
 from schemas.gtid import GtidSet
+from schemas.statements import START, Carry, Position
 from schemas.warehouse import WHOLE, Partitioning, utc_dates
 
 # Names of our own, which no MySQL column has.
@@ -59,6 +60,57 @@ def facts(archived: Sequence[pa.Table], schema: pa.Schema) -> Latest:
     return Latest(_concatenated(rows, schema), pa.table({}), False)
 
 
+@dataclass(frozen=True)
+class Phase:
+    """What happened to a table up to a statement, and how rows get over that statement."""
+
+    latest: Latest
+    carry: Carry
+
+
+def over(rows: pa.Table, phases: Sequence[Phase]) -> pa.Table:
+    """What is left of rows after some phases, with the columns that the table has then."""
+    for phase in phases:
+        stay = rows.slice(0, 0) if phase.latest.truncated else without(rows, phase.latest.keys)
+        rows = carried(stay, phase.carry)
+    return rows
+
+
+def arrivals(phases: Sequence[Phase], schema: pa.Schema) -> pa.Table:
+    """The rows that some phases leave, without those that were there before."""
+    left = [over(carried(phase.latest.rows, phase.carry), phases[number + 1 :]) for number, phase in enumerate(phases)]
+    return _concatenated([project(rows, schema) for rows in left if rows.num_rows], schema)
+
+
+def carried(rows: pa.Table, carry: Carry) -> pa.Table:
+    """Rows after a statement: columns under their new names, and new columns with their first value (a text; `project` gives it its type).
+
+    Raises ContractError if there are rows, and they do not get over it.
+    """
+    if carry.problem and rows.num_rows:
+        raise ContractError(carry.problem)
+    names = dict(carry.renames)
+    rows = rows.rename_columns([names.get(name, name) for name in rows.column_names])
+    for name, value in carry.added:
+        column = pa.array([value] * rows.num_rows, pa.string())
+        rows = rows.drop_columns([name]) if name in rows.column_names else rows
+        rows = rows.append_column(name, column)
+    return rows
+
+
+def between(archived: pa.Table, after: Position, until: Position | None) -> pa.Table:
+    """The changes of an archive file between two positions of the binlog."""
+    if after == START and until is None:
+        return archived
+    files = archived.column("binlog_file").combine_chunks().dictionary_encode()
+    numbers = pa.array([binlog_number(name) for name in files.dictionary.to_pylist()], pa.int64()).take(files.indices)
+    place = pc.add(pc.multiply(numbers, pa.scalar(2**40)), archived.column("binlog_pos"))
+    kept = pc.greater_equal(place, pa.scalar(after[0] * 2**40 + after[1]))
+    if until is not None:
+        kept = pc.and_(kept, pc.less(place, pa.scalar(until[0] * 2**40 + until[1])))
+    return archived.filter(pc.fill_null(kept, False))
+
+
 def in_log_order(changes: Sequence[pa.Table]) -> pa.Table:
     """Changes in the order of the log: by offset within one partition; across partitions by binlog file, position and row as numbers."""
     together = pa.concat_tables(changes)
@@ -89,9 +141,10 @@ def without(old: pa.Table, keys: pa.Table) -> pa.Table:
     if not keys.num_columns or not keys.num_rows:
         return old
     names = keys.column_names
+    of_old = project(old, keys.schema)
     if len(names) == 1:
-        return old.filter(pc.invert(pc.is_in(old.column(names[0]), value_set=keys.column(names[0]).combine_chunks())))
-    placed = old.select(names).append_column(PLACE, pa.array(range(old.num_rows), pa.int64()))
+        return old.filter(pc.invert(pc.is_in(of_old.column(names[0]), value_set=keys.column(names[0]).combine_chunks())))
+    placed = of_old.append_column(PLACE, pa.array(range(old.num_rows), pa.int64()))
     return old.take(placed.join(keys, names, join_type="left anti").column(PLACE).sort())
 
 
@@ -117,6 +170,8 @@ def _column(table: pa.Table, wanted: pa.Field) -> pa.Array | pa.ChunkedArray:
     if found.type == wanted.type:
         return found
     try:
+        if pa.types.is_timestamp(wanted.type) and pa.types.is_string(found.type):
+            return found.cast(pa.timestamp("us")).cast(wanted.type)  # a DATETIME's text, which is UTC
         return found.cast(wanted.type)
     except pa.ArrowException as error:
         raise ContractError(

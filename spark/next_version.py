@@ -26,7 +26,7 @@ class NextVersion:
     def table(self, change: TableChange, rewritten: Iterable[Rewritten], gtid: str) -> Table:
         """A changed table's next state, which holds the transactions `gtid`."""
         name = change.source.table
-        before = self.previous.tables.get(name)
+        before = self.previous.tables.get(change.base) if change.base else None
         partitions: dict[str, HivePartition] = dict(before.partitions) if before else {}
         for value, new in (item for answer in rewritten if answer.table == name for item in answer.partitions.items()):
             if new is None:

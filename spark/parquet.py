@@ -12,6 +12,8 @@ from infra.errors import WarehouseError
 ROW_GROUP_ROWS = 131_072
 COMPRESSION = "zstd"
 ANEW = "restore the file; or remove the folder hdfs.root from HDFS: the compactor then builds the warehouse anew from the log"
+# Hive takes dates for those of the Julian calendar before 1582 unless the file says that they are not.
+OUR_CALENDAR = {"writer.date.proleptic": "true"}
 
 
 class ParquetWriter:
@@ -23,6 +25,7 @@ class ParquetWriter:
         self._buffer = io.BytesIO()
         # Timestamps keep their microseconds; Hive truncates milliseconds and loses nanoseconds (TRAPS 29).
         self._writer = pq.ParquetWriter(self._buffer, schema, compression=COMPRESSION, coerce_timestamps="us", version="2.6", store_schema=False)
+        self._writer.add_key_value_metadata(OUR_CALENDAR)
         self._waiting: list[pa.Table] = []
         self._waiting_rows = 0
 

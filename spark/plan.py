@@ -8,8 +8,10 @@ import pyarrow as pa
 from connectors.kafka import Range
 from infra.errors import WarehouseError
 from schemas.logical import Column
+from schemas.topics import source_table
 from schemas.warehouse import WHOLE, Kind, Partitioning, Source, partitioning
 from spark.archive import Archived
+from spark.lineage import NOWHERE, Start, Stretch
 from spark.log_reader import Reading
 from spark.manifest import HivePartition, Manifest, Table
 from spark.spans import KeySpan
@@ -83,7 +85,8 @@ def next_offsets(previous: Manifest, archived: Iterable[Archived]) -> dict[str, 
 class TableChange:
     """New records for one warehouse table, and the columns, the key and the full snapshot that it has from now on.
 
-    Without records, the table is to be emptied.
+    `base` is the published table that it goes on from, `stretches` the ranges of its changes between statements about it, and `start` from
+    where on statements wait. Without stretches, the table is to be emptied.
     """
 
     source: Source
@@ -92,16 +95,28 @@ class TableChange:
     schema_id: int
     archived: tuple[Archived, ...]
     snapshot: str = ""
+    base: str | None = None
+    stretches: tuple[Stretch, ...] = ()
+    start: Start = NOWHERE
 
     @property
     def schema(self) -> pa.Schema:
         """The table's Arrow schema."""
-        return pa.schema([pa.field(column.name, column.type.arrow) for column in self.columns])
+        return arrow_schema(self.columns)
 
     @property
     def cut(self) -> Partitioning | None:
         """How the table is partitioned."""
         return partitioning(self.source.table, self.schema)
+
+    @property
+    def files(self) -> dict[str, tuple[str, ...]]:
+        """The archive files with its changes, by the table's name in MySQL (by the topic, for facts)."""
+        found: dict[str, tuple[str, ...]] = {}
+        for done in self.archived:
+            name = source_table(done.source.topic) if done.source.kind is Kind.CHANGES else done.source.topic
+            found[name] = found.get(name, ()) + tuple(file.path for file in done.files if file.schema_id is not None)
+        return found
 
     def concerned(self, table: Table | None) -> dict[str, HivePartition | None]:
         """The hive partitions to rewrite or to look into, each with its present state.
@@ -112,12 +127,18 @@ class TableChange:
         standing = table.partitions if table else {}
         if self.cut is None:
             return {WHOLE: standing.get(WHOLE)}
-        named = {value for done in self.archived for value in done.hive_partitions}
-        if any(done.truncated for done in self.archived) or self.snapshot != (table.snapshot if table else ""):
+        named = {value for done in self.archived for value in done.hive_partitions if value != WHOLE}
+        anew = len(self.stretches) > 1 or self.snapshot != (table.snapshot if table else "")
+        if anew or any(done.truncated for done in self.archived):
             named |= set(standing)
         for unplaced in (done.unplaced for done in self.archived if done.unplaced is not None):
             named |= {value for value, held in standing.items() if unplaced.meets(KeySpan(held.lowest_key, held.highest_key))}
         return {value: standing.get(value) for value in sorted(named)}
+
+
+def arrow_schema(columns: Iterable[Column]) -> pa.Schema:
+    """The Arrow schema of some columns."""
+    return pa.schema([pa.field(column.name, column.type.arrow) for column in columns])
 
 
 def split_evenly(partitions: Mapping[str, HivePartition | None], tasks: int) -> list[dict[str, HivePartition | None]]:

@@ -44,6 +44,9 @@ class Publisher:
             for shown, table, locations in found:
                 self._finish(metastore, shown, table, locations)
                 self._shown[_name(table)] = (table, locations)
+            for gone in ((self._settings.hive.warehouse_database, name) for name in manifest.dropped):
+                metastore.drop_table(*gone)
+                self._shown.pop(gone, None)
             if manifest.whole and manifest.version >= 0:
                 about = {"kappa.version": str(manifest.version), "kappa.gtid": manifest.gtid}
                 metastore.describe_database(self._settings.hive.warehouse_database, about)

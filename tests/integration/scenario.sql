@@ -1,5 +1,5 @@
 -- What MySQL can do to a row, statement by statement; after each "version" line the compactor makes one, so that the next part meets its rows.
--- A table that is dropped keeps its rows in Hive, also when one of its name comes: hence TRUNCATE, on a stack that has run this before.
+-- The TRUNCATEs meet tables that were made anew a moment ago, also on a stack that has run this before.
 CREATE TABLE scenario_keys (id INT PRIMARY KEY, v VARCHAR(20));
 TRUNCATE TABLE scenario_keys;
 CREATE TABLE scenario_pairs (a INT, b VARCHAR(10), v VARCHAR(20), PRIMARY KEY (a, b));

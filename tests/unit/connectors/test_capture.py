@@ -110,6 +110,14 @@ def test_a_failed_task_is_restarted_then_later_and_later(cluster, capture):
     assert restarts(cluster) == ["/connectors/ecommerce/tasks/0/restart"] * 4  # at 0, 1, 3 and 7 seconds
 
 
+def test_a_schema_that_the_registry_refuses_has_the_subjects_freed_before_the_next_restart(cluster, capture):
+    capture._configured_at = 100
+    trace = "a.ConnectException: failed\nCaused by: io.apicurio.RuleViolationException: Incompatible artifact: cdc.eCommerce.t-value"
+    cluster.states["tasks"] = [{"id": 0, "state": "FAILED", "trace": trace}]
+    capture._tend(100)
+    assert capture._configured_at == float("-inf")
+
+
 def test_a_failed_connector_is_restarted_itself(cluster, capture):
     cluster.states = {"connector": {"state": "FAILED", "trace": TRACE}, "tasks": []}
     capture._tend(100)

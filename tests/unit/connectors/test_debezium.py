@@ -80,3 +80,12 @@ def test_a_secured_log_is_known_to_the_schema_history(settings):
         assert config[f"schema.history.internal.{client}.security.protocol"] == "SASL_SSL"
         login = config[f"schema.history.internal.{client}.sasl.jaas.config"]
         assert login == r'org.apache.kafka.common.security.plain.PlainLoginModule required username="ann" password="a\"b\\";'
+
+
+def test_a_snapshot_reads_by_the_text_protocol_since_the_binary_one_loses_fractions_of_time(config):
+    assert "snapshot.fetch.size" not in config
+
+
+def test_a_table_can_be_read_again_by_a_record_of_the_log_and_without_a_write_to_mysql(config):
+    assert config["read.only"] == "true"
+    assert config["signal.kafka.topic"] in {topic.name for topic in debezium.started_topics()}

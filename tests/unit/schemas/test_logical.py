@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from infra.errors import ContractError
-from schemas.logical import columns_of
+from schemas.logical import AVRO_LOGICAL, SEMANTIC, SOURCE, TRUTH, Column, columns_of, doubtful
 
 
 def semantic(avro: str, name: str, **more: Any) -> dict[str, Any]:
@@ -32,7 +32,7 @@ DECIMAL = semantic(
     **{"logicalType": "decimal", "scale": 2, "precision": 64, "connect.parameters": {"scale": "2", "connect.decimal.precision": "10"}},
 )
 LINES: list[tuple[str, Any, Any, str, Any]] = [
-    ("BOOLEAN", "boolean", True, "boolean", True),
+    ("BIT(1)", "boolean", True, "boolean", True),
     ("TINYINT", {"type": "int", "connect.type": "int16"}, -128, "smallint", -128),
     ("INT", "int", 2**31 - 1, "int", 2**31 - 1),
     ("BIGINT", "long", -(2**63), "bigint", -(2**63)),
@@ -52,7 +52,18 @@ LINES: list[tuple[str, Any, Any, str, Any]] = [
     ("ENUM", semantic("string", "io.debezium.data.Enum", **{"connect.parameters": {"allowed": "0,1"}}), "1", "string", "1"),
     ("SET", semantic("string", "io.debezium.data.EnumSet"), "a,b", "string", "a,b"),
     ("JSON", semantic("string", "io.debezium.data.Json"), '{"a": 1}', "string", '{"a": 1}'),
-    ("BIT(9)", semantic("bytes", "io.debezium.data.Bits"), b"\xff\x01", "binary", b"\xff\x01"),
+    ("BIT(9)", semantic("bytes", "io.debezium.data.Bits", **{"connect.parameters": {"length": "9"}}), b"\xfe\x01", "bigint", 510),
+    (
+        "BIT(64)",
+        semantic("bytes", "io.debezium.data.Bits", **{"connect.parameters": {"length": "64"}}),
+        b"\xff" * 8,
+        "decimal(20,0)",
+        Decimal(2**64 - 1),
+    ),
+    ("FLOAT", {"type": "float", "connect.parameters": {f"{SOURCE}.type": "FLOAT"}}, 16777216.0, "float", 16777200.0),
+    ("FLOAT(10,3)", {"type": "double", "connect.parameters": {f"{SOURCE}.type": "FLOAT", f"{SOURCE}.scale": "3"}}, 1234.56799316, "double", 1234.568),
+    ("BOOLEAN", {"type": "boolean", "connect.parameters": {f"{SOURCE}.type": "BOOLEAN"}}, True, "smallint", 1),
+    ("ENUM with a comma", semantic("string", "io.debezium.data.Enum", **{"connect.parameters": {"allowed": "a,x\\,y"}}), "x\\,y", "string", "x,y"),
     ("GEOMETRY", GEOMETRY, {"wkb": b"\x01", "srid": 4326}, "struct<wkb:binary,srid:int>", {"wkb": b"\x01", "srid": 4326}),
     ("VECTOR", {"type": "array", "items": "float", "connect.name": "io.debezium.data.FloatVector"}, [1.0, 2.0], "array<float>", [1.0, 2.0]),
     ("a click's time", {"type": "long", "logicalType": "timestamp-millis"}, AT, "timestamp", AT),
@@ -81,6 +92,31 @@ def test_a_type_outside_the_closed_set_is_refused_by_table_and_column(avro: Any,
         columns_of(record(avro), "table prices")
     assert "table prices: column it" in str(refused.value)
     assert named in str(refused.value)
+
+
+DATE, YEAR = SEMANTIC["io.debezium.time.Date"], SEMANTIC["io.debezium.time.Year"]
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "in_doubt"),
+    [
+        (Column("a date that can be NULL", DATE, nullable=True), [None, 0, 1], [True, False, False]),
+        (Column("a date that cannot", DATE, nullable=False), [0, 1], [True, False]),
+        (Column("a year", YEAR), [2000, 2001, None], [True, False, False]),
+        (Column("a BOOLEAN", TRUTH), [True, False, None], [True, False, False]),
+        (Column("a click's date", AVRO_LOGICAL["date"]), [None, date(1970, 1, 1)], [False, False]),
+    ],
+    ids=lambda value: value.name if isinstance(value, Column) else "",
+)
+def test_a_value_that_may_stand_for_one_that_debezium_cannot_show_is_in_doubt(column: Column, values: list[Any], in_doubt: list[bool]) -> None:
+    assert doubtful(column, column.array(values)).to_pylist() == in_doubt
+
+
+@pytest.mark.parametrize("value", [0, 1900])
+def test_the_year_0000_is_refused_by_its_column(value: int) -> None:
+    (column,) = columns_of(record(semantic("int", "io.debezium.time.Year")), "table t")
+    with pytest.raises(ContractError, match="column it: the year 0000"):
+        column.array([value])
 
 
 def test_a_type_that_is_defined_once_and_named_later_is_found() -> None:

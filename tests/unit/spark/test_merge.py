@@ -7,8 +7,9 @@ import pytest
 
 from infra.errors import ContractError
 from schemas.gtid import gtid_set
+from schemas.statements import START, Carry
 from schemas.warehouse import WHOLE
-from spark.merge import facts, hive_partitions, in_log_order, latest_per_key, project, without
+from spark.merge import Latest, Phase, arrivals, between, carried, facts, hive_partitions, in_log_order, latest_per_key, over, project, without
 
 SCHEMA = pa.schema([("id", pa.int64()), ("name", pa.string())])
 ROW = pa.struct(list(SCHEMA))
@@ -179,3 +180,39 @@ def test_facts_are_all_kept_and_unreadable_ones_are_not_among_them() -> None:
 
 def test_a_table_that_is_not_cut_has_one_partition() -> None:
     assert hive_partitions(pa.table({"id": [1, 2]}), None).to_pylist() == [WHOLE, WHOLE]
+
+
+def test_old_rows_go_through_the_statements_that_came_between_the_changes() -> None:
+    nothing = Latest(pa.table({}), pa.table({}), False)
+    old = pa.table({"id": pa.array([1, 2], pa.int32()), "a": ["x", "y"]})
+    gone = Latest(old.slice(0, 0), pa.table({"id": pa.array([2], pa.int64())}), False)
+    phases = [Phase(nothing, Carry((("a", "b"),), (("c", "5"),))), Phase(gone, Carry())]
+    now = pa.schema([("c", pa.int64()), ("id", pa.int64()), ("b", pa.string())])
+    assert project(over(old, phases), now).to_pylist() == [{"c": 5, "id": 1, "b": "x"}]
+
+
+def test_rows_that_arrived_before_a_statement_go_through_it_too_and_later_ones_do_not() -> None:
+    key = pa.table({"id": pa.array([], pa.int64())})
+    first = Latest(pa.table({"id": pa.array([1], pa.int64()), "a": ["x"]}), key, False)
+    then = Latest(pa.table({"id": pa.array([2], pa.int64()), "b": ["y"], "c": pa.array([6], pa.int64())}), key, False)
+    now = pa.schema([("id", pa.int64()), ("b", pa.string()), ("c", pa.int64())])
+    found = arrivals([Phase(first, Carry((("a", "b"),), (("c", "5"),))), Phase(then, Carry())], now)
+    assert found.to_pylist() == [{"id": 1, "b": "x", "c": 5}, {"id": 2, "b": "y", "c": 6}]
+
+
+def test_a_column_dropped_and_added_by_the_same_name_begins_anew() -> None:
+    rows = carried(pa.table({"id": [1], "a": [7]}), Carry(added=(("a", None),)))
+    assert project(rows, pa.schema([("id", pa.int64()), ("a", pa.int64())])).to_pylist() == [{"id": 1, "a": None}]
+
+
+def test_what_no_row_gets_over_stops_only_a_table_that_has_rows() -> None:
+    stopped = Carry(problem="MySQL works out the values")
+    assert carried(pa.table({"id": pa.array([], pa.int64())}), stopped).num_rows == 0
+    with pytest.raises(ContractError, match="MySQL works out"):
+        carried(pa.table({"id": [1]}), stopped)
+
+
+def test_changes_are_cut_between_positions_as_numbers() -> None:
+    changes = pa.table({"binlog_file": ["binlog.9", "binlog.10", "binlog.10", None], "binlog_pos": pa.array([999, 5, 50, None], pa.int64())})
+    assert between(changes, (10, 0), (10, 50)).column("binlog_pos").to_pylist() == [5]
+    assert between(changes, START, None).num_rows == 4
