@@ -32,15 +32,21 @@ class Writer(threading.Thread):
         super().__init__(name=f"writing {topic}", daemon=True)
         self._topic, self._tally, self._session, self._dead = topic, tally, session, dead
         self._commit, self._progress = commit, progress
-        self._news, self._closing = threading.Event(), threading.Event()
+        self._news, self._hurry, self._closing = threading.Event(), threading.Event(), threading.Event()
         self._room = threading.Condition()
         self._everything_at = time.monotonic()
         self._pause = SHORTEST_PAUSE_SECONDS
-        self.catching_up = False
+        self._catching_up = False
 
-    def tell(self, patience_seconds: float) -> bool:
-        """Says that there is something to write. Waits while too much is waiting; whether there is room again."""
+    def tell(self, patience_seconds: float, *, catching_up: bool = False) -> bool:
+        """Says that there is something to write, and whether the log has much more. Waits while too much is waiting; whether there is room again."""
+        self._catching_up = catching_up
         self._news.set()
+        full = self._tally.unwritten >= MOST_UNWRITTEN
+        if full or not catching_up:
+            self._hurry.set()
+        if not full:
+            return True
         with self._room:
             return self._room.wait_for(lambda: self._tally.unwritten < MOST_UNWRITTEN, patience_seconds)
 
@@ -49,8 +55,9 @@ class Writer(threading.Thread):
         while not self._closing.is_set():
             if self._news.wait(max(0.0, self._everything_at + EVERYTHING_SECONDS - time.monotonic())) or self._is_due():
                 self._news.clear()
+                self._hurry.clear()
                 self._write()
-                self._closing.wait(self._pause)
+                self._rest()
         self._everything_at = 0.0
         self._write()
 
@@ -58,20 +65,27 @@ class Writer(threading.Thread):
         """Writes and commits what is left, if that can be done soon."""
         self._closing.set()
         self._news.set()
+        self._hurry.set()
         self.join(patience_seconds)
+
+    def _rest(self) -> None:
+        """Lets changes gather: a row that many clicks concern is then written once."""
+        if self._catching_up:
+            self._hurry.wait(CATCHING_UP_PAUSE_SECONDS)
+        else:
+            self._closing.wait(self._pause)
 
     def _is_due(self) -> bool:
         return time.monotonic() - self._everything_at >= EVERYTHING_SECONDS
 
     def _write(self) -> None:
-        everything, begin = self._is_due() or self.catching_up, time.monotonic()
+        everything, begin = self._is_due() or self._catching_up, time.monotonic()
         taken = self._tally.take(everything)
         if everything:
             self._everything_at = begin
         if len(taken) or taken.letters or taken.positions:
             self._until_written(taken)
-        seconds = time.monotonic() - begin
-        self._pause = CATCHING_UP_PAUSE_SECONDS if self.catching_up else max(SHORTEST_PAUSE_SECONDS, seconds / 2)
+        self._pause = max(SHORTEST_PAUSE_SECONDS, (time.monotonic() - begin) / 2)
         with self._room:
             self._room.notify_all()
 

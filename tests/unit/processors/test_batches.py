@@ -11,7 +11,7 @@ import fastavro
 import pytest
 
 from connectors.cassandra import PackedRow
-from connectors.kafka_group import Batch
+from connectors.kafka_group import DecodedBatch
 from infra.errors import Unavailable
 from infra.state import ProcessState, read_state
 from processors.batches import BatchCounter, Surroundings
@@ -32,6 +32,9 @@ CONTRACT = events.CONTRACTS[topics.PRODUCT_VIEW]
 class Registry:
     def schema(self, schema_id: int) -> Any:
         return CONTRACT
+
+
+DECODER = ClickDecoder(Registry(), "product_id", TimeRule(10**12, 10**12))  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)
@@ -126,8 +129,7 @@ class Counting:
         self.progress = Progress(ProcessState(home, "counts", every_seconds=0), Metrics())
         self.letters_from: dict[tuple[str, int], int] = {}
         around = Surroundings(self.log, self.progress, self.stopping, self.letters_from)  # type: ignore[arg-type]
-        decoder = ClickDecoder(Registry(), "product_id", TimeRule(10**12, 10**12))  # type: ignore[arg-type]
-        self.counter = BatchCounter(topics.PRODUCT_VIEW, decoder, self.open, around)
+        self.counter = BatchCounter(topics.PRODUCT_VIEW, self.open, around)
 
     def open(self, commit: Callable[..., None]) -> tuple[Tally, Writer]:
         tally = Tally(topics.PRODUCT_VIEW, self.store, FIRST, 1000)  # type: ignore[arg-type]
@@ -136,7 +138,7 @@ class Counting:
         return tally, writer
 
     def count(self, number: int, *messages: View, epoch: int = 1) -> None:
-        self.counter.count(Batch(topics.PRODUCT_VIEW, epoch, number, messages))  # type: ignore[arg-type]
+        self.counter.count(DecodedBatch(topics.PRODUCT_VIEW, epoch, number, [DECODER.decode(messages)]))  # type: ignore[list-item]
 
     def views(self, product: int = 7) -> tuple[int, ...] | None:
         return self.store.rows(views.PRODUCT_VIEWS).get((product, NOON_MS, 0))
@@ -283,20 +285,16 @@ def test_the_state_and_the_metrics_say_how_far_counting_is(counting: Counting, t
     assert 'kappa_counts_lag{partition="0",topic="productview"} 3.0' in page
 
 
-def test_what_is_at_hand_is_counted_together(counting: Counting) -> None:
-    def count(number: int, *messages: View, more: bool) -> None:
-        counting.counter.count(Batch(topics.PRODUCT_VIEW, 1, number, messages, more=more))  # type: ignore[arg-type]
-
-    count(0, View(0), View(1), more=True)
-    count(1, View(2), View(3, product=None), more=True)
-    assert counting.progress._events == 0
-    count(2, more=False)
+def test_the_parts_of_a_batch_are_counted_together(counting: Counting) -> None:
+    parts = [DECODER.decode(part) for part in ([View(0), View(1)], [View(2), View(3, product=None)])]
+    counting.counter.count(DecodedBatch(topics.PRODUCT_VIEW, 1, 0, parts, more=True))  # type: ignore[arg-type]
     assert counting.settled(4) == (3, 2)
     assert counting.dead.safe == [3]
 
 
-def test_what_waited_for_more_is_dropped_with_its_epoch(counting: Counting) -> None:
-    counting.counter.count(Batch(topics.PRODUCT_VIEW, 1, 0, [View(0), View(1)], more=True))  # type: ignore[list-item]
-    counting.log.epoch = 2
-    counting.count(0, View(0), View(1), View(2), epoch=2)
-    assert counting.settled(3) == (3, 2)
+def test_counting_that_has_caught_up_does_not_wait_for_more(counting: Counting, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("processors.writer.CATCHING_UP_PAUSE_SECONDS", 60)
+    counting.counter.count(DecodedBatch(topics.PRODUCT_VIEW, 1, 0, [DECODER.decode([View(0)])], more=True))  # type: ignore[list-item]
+    assert counting.settled(1) == (1, 0)
+    counting.count(1, View(1))
+    assert counting.settled(2) == (2, 1)
