@@ -99,11 +99,13 @@ def find(session: Session, base: str, number: int | None) -> Generation:
 
 def switch(session: Session, base: str, before: int, after: int) -> None:
     """Makes another generation the active one. Raises Refused if `before` is not active any more: somebody else has switched."""
+    since = session.incarnation()
     asked = f"UPDATE {base}.active SET generation = %s WHERE what = %s IF generation = %s"
     if not session.execute(asked, [after, WHAT, before]).rows[0][0]:
         raise Refused(f"generation {before} is not the active one any more: somebody else has switched", "./kappa status shows which is")
     for number, state in ((before, "kept"), (after, "live")):
         session.execute(f"UPDATE {base}.generation SET state = %s WHERE number = %s", [state, number])
+    session.make_durable(lambda: session.execute(f"UPDATE {base}.generation SET state = 'live' WHERE number = %s", [after]), since)
 
 
 def drop(session: Session, base: str, number: int) -> None:

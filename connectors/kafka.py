@@ -78,7 +78,7 @@ def producer(kafka: Kafka, client_id: str, **more: Any) -> Producer:
 
     `more` are librdkafka's settings.
     """
-    fixed = {"enable.idempotence": True, "linger.ms": 10, "compression.type": "lz4", "partitioner": "murmur2_random"}
+    fixed = {"enable.idempotence": True, "linger.ms": 5, "compression.type": "lz4", "partitioner": "murmur2_random"}
     return Producer(client_config(kafka, client_id) | fixed | more)
 
 

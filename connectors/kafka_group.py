@@ -20,7 +20,7 @@ from infra.settings import Kafka
 ASK_SECONDS = 1.0
 COMMIT_SECONDS = 0.2
 # After a record so long is waited for more: a batch costs about as much as a thousand of its records.
-GATHER_SECONDS = 0.01
+GATHER_SECONDS = 0.004
 
 # The note of a partition of which nothing was ever committed.
 NEVER = "-1"

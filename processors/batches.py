@@ -15,7 +15,8 @@ from connectors.kafka_group import DecodedBatch, GroupReader
 from infra.errors import KappaError
 from processors.clicks import Decoded, Unreadable, joined_clicks
 from processors.progress import Counted, Progress
-from processors.tally import Position, Tally
+from processors.tables import Position
+from processors.tally import Tally
 from processors.writer import Writer
 
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.1, 2.0
@@ -40,7 +41,7 @@ class Surroundings:
 class BatchCounter:
     """Counts one topic's batches, one after the other. `open_books` may raise KappaError until Cassandra is there."""
 
-    def __init__(self, topic: str, open_books: Callable[["Commit"], tuple[Tally, Writer]], around: Surroundings) -> None:
+    def __init__(self, topic: str, open_books: Callable[["BatchCounter"], tuple[Tally, Writer]], around: Surroundings) -> None:
         self._topic, self._around = topic, around
         self._open_books = open_books
         self._books: tuple[Tally, Writer] | None = None
@@ -100,7 +101,7 @@ class BatchCounter:
             pass
 
     def _opened(self) -> tuple[Tally, Writer]:
-        self._books = self._open_books(self._commit)
+        self._books = self._open_books(self)
         return self._books
 
     def _counted_before(self) -> dict[int, int | None]:
@@ -108,12 +109,14 @@ class BatchCounter:
         notes = {partition: note for (topic, partition), note in self._around.reader.notes.items() if topic == self._topic}
         return {partition: int(note) if note.lstrip("-").isdigit() else None for partition, note in notes.items()}
 
-    def _commit(self, epoch: int, positions: Mapping[int, Position]) -> None:
+    def commit(self, epoch: int, positions: Mapping[int, Position]) -> None:
+        """Has positions of an epoch committed, each with the largest event time before it."""
         self._around.reader.commit(self._topic, epoch, {partition: (found.offset, str(found.latest_ms)) for partition, found in positions.items()})
+
+    def rewind(self) -> None:
+        """Has everything counted again from the committed offsets."""
+        self._around.reader.rewind()
 
     def _is_ours(self, letter: Unreadable[Message]) -> bool:
         place = letter.record.topic() or "", letter.record.partition() or 0
         return (letter.record.offset() or 0) >= self._around.letters_from.get(place, 0)
-
-
-Commit = Callable[[int, Mapping[int, Position]], None]

@@ -25,13 +25,13 @@ from connectors.kafka_group import GroupReader
 from connectors.registry import SchemaRegistry
 from infra.settings import Settings, load
 from infra.state import ProcessState
-from processors.batches import BatchCounter, ClickBatch, Commit, Surroundings
+from processors.batches import BatchCounter, ClickBatch, Surroundings
 from processors.clicks import ClickDecoder, Decoded, TimeRule
 from processors.faust_app import SessionAtNeed, control_topic, faust_app, patiently, run, start_quietly
 from processors.metrics import Metrics
 from processors.progress import Progress
 from processors.tally import Tally
-from processors.writer import Writer
+from processors.writer import Log, Writer
 from schemas import events, topics
 
 if TYPE_CHECKING:
@@ -135,12 +135,12 @@ class _Books:
 
         return decode
 
-    def open(self, commit: Commit) -> tuple[Tally, Writer]:
+    def open(self, log: Log) -> tuple[Tally, Writer]:
         """The tally and its running writer. Raises KappaError while Cassandra is away."""
         session = self.session()
         rows_kept = self.settings.counts.rows_kept // len(topics.CLICK_TOPICS)
         tally = Tally(self.contract, session, self.generation, rows_kept)
-        writer = Writer(self.topic, tally, session, DeadLetters(self.settings.kafka, self.job.name), commit, self.progress)
+        writer = Writer(self.topic, tally, session, DeadLetters(self.settings.kafka, self.job.name), log, self.progress)
         writer.start()
         return tally, writer
 

@@ -1,7 +1,8 @@
 import io
+import random
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +20,7 @@ from processors.clicks import LOG_APPEND_TIME, ClickDecoder, TimeRule
 from processors.metrics import Metrics
 from processors.progress import Progress
 from processors.tally import Tally
+from processors.writer import Log as WriterLog
 from processors.writer import Writer
 from schemas import events, topics, views
 from tests.eventually import eventually
@@ -91,8 +93,12 @@ class Store(Cassandra):
     lost_writes: int = 0
     lost_answers: int = 0
     writes: int = 0
+    refused: str = ""  # a table that nothing can be written to
 
-    def write(self, rows: Iterable[PackedRow]) -> None:
+    def write(self, rows: Iterable[PackedRow], at_once: int = 1) -> None:
+        rows = list(rows)
+        if any(row.prepared.table == self.refused for row in rows):  # type: ignore[attr-defined]
+            raise Unavailable("a write was lost")
         if self.lost_writes:
             self.lost_writes -= 1
             raise Unavailable("a write was lost")
@@ -131,9 +137,9 @@ class Counting:
         around = Surroundings(self.log, self.progress, self.stopping, self.letters_from)  # type: ignore[arg-type]
         self.counter = BatchCounter(topics.PRODUCT_VIEW, self.open, around)
 
-    def open(self, commit: Callable[..., None]) -> tuple[Tally, Writer]:
+    def open(self, log: WriterLog) -> tuple[Tally, Writer]:
         tally = Tally(topics.PRODUCT_VIEW, self.store, FIRST, 1000)  # type: ignore[arg-type]
-        writer = Writer(topics.PRODUCT_VIEW, tally, self.store, self.dead, commit, self.progress)  # type: ignore[arg-type]
+        writer = Writer(topics.PRODUCT_VIEW, tally, self.store, self.dead, log, self.progress)  # type: ignore[arg-type]
         writer.start()
         return tally, writer
 
@@ -150,7 +156,8 @@ class Counting:
 
 
 @pytest.fixture
-def counting(tmp_path: Path) -> Iterator[Counting]:
+def counting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Counting]:
+    monkeypatch.setattr("processors.writer.os._exit", lambda code: None)  # a fault in a test is not to end all tests
     made = Counting(tmp_path)
     yield made
     made.stopping.set()
@@ -168,9 +175,35 @@ def test_a_click_is_readable_before_its_offset_is_committed(counting: Counting) 
 def test_the_offset_is_committed_only_when_all_rows_are_there(counting: Counting) -> None:
     counting.store.lost_writes = 10**6
     counting.count(0, View(0), View(1))
-    time.sleep(1.5)  # longer than everything waits for its turn
+    time.sleep(2.5)  # longer than everything waits for its turn
     assert counting.log.committed == {}
     counting.store.lost_writes = 0
+    assert counting.settled(2) == (2, 1)
+
+
+@pytest.mark.parametrize("view", [views.PRODUCT_VIEWS, views.PRODUCT_VIEWS_TOTAL])
+def test_the_offset_waits_for_windows_and_for_everything_else(view: views.View, counting: Counting) -> None:
+    counting.store.refused = view.name
+    counting.count(0, View(0), View(1))
+    time.sleep(2.5)  # longer than either takes
+    written = [found for found in (views.PRODUCT_VIEWS, views.PRODUCT_VIEWS_TOTAL) if counting.store.rows(found)]
+    assert ([found for found in written if found != view], view in written, counting.log.committed) == (written, False, {})
+    assert len(written) == 1
+    counting.store.refused = ""
+    assert counting.settled(2) == (2, 1)
+
+
+def test_what_cassandra_lost_when_it_died_is_counted_again(counting: Counting) -> None:
+    counting.count(0, View(0))
+    counting.settled(1)
+    counting.count(1, View(1))
+    eventually(lambda: counting.views() == (2, 1), within=5, because="the view is in the store")
+    counting.store.die(random.Random(1))
+    assert counting.views() == (1, 0)
+    eventually(lambda: counting.log.rewound, within=5, because="counting begins again")
+    assert counting.log.committed == {0: (1, str(NOON_MS))}
+    counting.log.epoch, counting.log.notes = 2, {(topics.PRODUCT_VIEW, 0): str(NOON_MS)}
+    counting.count(0, View(1), epoch=2)
     assert counting.settled(2) == (2, 1)
 
 
@@ -182,7 +215,7 @@ def test_a_write_with_unknown_outcome_does_not_double(counting: Counting) -> Non
 
 
 def test_a_write_that_ends_after_a_rebalance_commits_nothing(counting: Counting, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("processors.writer.EVERYTHING_SECONDS", 0)
+    monkeypatch.setattr("processors.writer.ROLLUP_SECONDS", 0)
     counting.store.lost_writes = 10**6
     counting.count(0, View(0), View(1))
     eventually(lambda: counting.store.lost_writes < 10**6, within=5, because="the writer is at work")
