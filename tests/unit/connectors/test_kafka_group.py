@@ -2,7 +2,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from confluent_kafka import KafkaError, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
 from connectors import kafka_group
 from infra.errors import Refused, Unavailable
@@ -30,7 +30,7 @@ class Consumer:
         self.callbacks = callbacks
         self.arriving: list[Any] = []
         self.committed_offset, self.note, self.log = -1001, "", (0, 100)
-        self.paused = False
+        self.paused = self.unheard_of = False
         self.commits: list[tuple[int, str]] = []
 
     def subscribe(self, topics: list[str], **callbacks: Callable[..., None]) -> None:
@@ -50,6 +50,8 @@ class Consumer:
         return [TopicPartition(p.topic, p.partition, self.committed_offset, self.note) for p in partitions]
 
     def get_watermark_offsets(self, partition: TopicPartition, **how: Any) -> tuple[int, int]:
+        if self.unheard_of:
+            raise KafkaException(KafkaError(KafkaError._UNKNOWN_PARTITION))
         return self.log
 
     def poll(self, seconds: float) -> Any:
@@ -127,6 +129,16 @@ def test_a_log_that_does_not_continue_the_counts_is_not_read(log: tuple[int, int
     consumer.log = (0, 40)
     assert reader.read(10, 0) == []
     assert not consumer.paused
+
+
+def test_a_partition_that_only_the_groups_leader_has_heard_of_is_waited_for(reader: kafka_group.GroupReader, consumer: Consumer) -> None:
+    consumer.unheard_of, consumer.arriving = True, [consumer.rebalance]
+    with pytest.raises(Unavailable, match=r"UNKNOWN_PARTITION"):
+        reader.read(10, 0)
+    consumer.unheard_of, consumer.arriving = False, [Message("productview", 0)]
+    assert reader.read(10, 0) == []
+    consumer.arriving = [Message("productview", 0)]
+    assert [batch.number for batch in reader.read(10, 0)] == [0]
 
 
 def test_a_rewound_reader_begins_a_new_epoch(reader: kafka_group.GroupReader) -> None:
