@@ -46,9 +46,11 @@ class Memory(Generic[K, V]):
         return len(self._dirty)
 
     def begin(self, times_ms: Mapping[int, int]) -> None:
-        """Forgets everything: others may have counted on. `times_ms` is the largest event time counted before, by partition."""
-        for rows in (self._young, self._old, self._dirty, self._in_flight):
-            rows.clear()
+        """Forgets everything: others may have counted on. `times_ms` is the largest event time counted before, by partition.
+
+        What was taken stays whole with whoever is writing it.
+        """
+        self._young, self._old, self._dirty, self._in_flight = {}, {}, {}, {}
         self._floors = {partition: self._start_of(at_ms) for partition, at_ms in times_ms.items()}
 
     def _start_of(self, at_ms: int) -> int:

@@ -4,6 +4,7 @@ The rows of windows are written as soon as the write before is done, so that a c
 goes together, so the busier the topic, the fewer the writes per event. All other rows follow every second, and with them the offsets.
 """
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -23,6 +24,7 @@ FIRST_RETRY_SECONDS, LAST_RETRY_SECONDS = 0.1, 2.0
 MOST_UNWRITTEN = 50_000
 
 Commit = Callable[[int, Mapping[int, Position]], None]
+log = logging.getLogger(__name__)
 
 
 class Writer(threading.Thread):
@@ -86,10 +88,13 @@ class Writer(threading.Thread):
                 self._dead.flush()
             except KappaError as error:
                 self._progress.trouble(self._topic, error)
-                if self._closing.wait(pause):
-                    return  # what is not committed will be read again
-                pause = min(2 * pause, LAST_RETRY_SECONDS)
-                continue
-            self._progress.written(self._topic, len(taken), (time.monotonic() - begin) * 1e3)
-            self._commit(taken.epoch, taken.positions)
-            return
+            except Exception as error:  # a fault of ours: without this thread all would be counted on, and nothing written
+                log.exception("what was counted of %s cannot be written", self._topic)
+                self._progress.trouble(self._topic, KappaError(f"{type(error).__name__}: {error}", "see ./kappa logs counts"))
+            else:
+                self._progress.written(self._topic, len(taken), (time.monotonic() - begin) * 1e3)
+                self._commit(taken.epoch, taken.positions)
+                return
+            if self._closing.wait(pause):
+                return  # what is not committed will be read again
+            pause = min(2 * pause, LAST_RETRY_SECONDS)
