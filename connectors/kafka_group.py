@@ -44,7 +44,9 @@ class Batch:
 
 
 class GroupReader:
-    """Reads topics as a member of a group. `read`, `ends` and `close` belong to one thread; `epoch`, `rewind` and `commit` to any.
+    """Reads topics as a member of a group, from the first `read` on: whoever does not get as far as reading takes no partitions from others.
+
+    `read`, `ends` and `close` belong to one thread; `epoch`, `rewind` and `commit` to any.
 
     `starts` are the committed offsets, by topic and partition, at which the epoch began; `notes` what was committed with them.
     """
@@ -60,6 +62,7 @@ class GroupReader:
         }
         self._consumer: Consumer = group_consumer(kafka, client_id, group, on_commit=self._on_commit, error_cb=self._on_error, **more)
         self._topics = list(topics)
+        self._subscribed = False
         self._numbers: Counter[str] = Counter()
         self._open: set[str] = set()
         self._rewind = self._unchecked = False
@@ -73,13 +76,14 @@ class GroupReader:
         self.starts: dict[Place, int] = {}
         self.notes: dict[Place, str] = {}
         self.epoch = 0
-        self._consumer.subscribe(self._topics, on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_revoke)
 
     def read(self, most: int, seconds: float) -> list[Batch]:
         """What has arrived, as one batch per topic and at most `most` records: at once if there is something, else within `seconds`.
 
         Raises Unavailable while Kafka is away; Refused if the log no longer continues where the counts ended, until it does.
         """
+        if not self._subscribed:
+            self._subscribe()
         if time.monotonic() - self._committed_at >= COMMIT_SECONDS:
             self._commit_due()
         if self._rewind:
@@ -117,6 +121,11 @@ class GroupReader:
         """Leaves the group, so that the others need not wait for the session to time out."""
         self._commit_due()
         self._consumer.close()
+
+    def _subscribe(self) -> None:
+        with errors(f"joining the group that reads {', '.join(self._topics)}"):
+            self._consumer.subscribe(self._topics, on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_revoke)
+        self._subscribed = True
 
     def _commit_due(self) -> None:
         """Commits without waiting. That a partition has been given away meanwhile does no harm: its rows are as far as its offset says."""

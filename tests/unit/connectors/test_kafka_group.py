@@ -29,11 +29,13 @@ class Consumer:
     def __init__(self, **callbacks: Any) -> None:
         self.callbacks = callbacks
         self.arriving: list[Any] = []
+        self.subscribed: list[str] = []
         self.committed_offset, self.note, self.log = -1001, "", (0, 100)
         self.paused = self.unheard_of = False
         self.commits: list[tuple[int, str]] = []
 
     def subscribe(self, topics: list[str], **callbacks: Callable[..., None]) -> None:
+        self.subscribed = topics
         self.callbacks |= callbacks
 
     def assign(self, partitions: list[TopicPartition]) -> None: ...
@@ -92,6 +94,13 @@ def reader(consumer: Consumer) -> kafka_group.GroupReader:
     consumer.arriving = [consumer.rebalance]
     assert made.read(10, 0) == []
     return made
+
+
+def test_a_worker_that_does_not_read_yet_takes_no_partitions(consumer: Consumer) -> None:
+    made = kafka_group.GroupReader(Kafka(), "counts", "counts", ["productview"])
+    assert consumer.subscribed == []
+    made.read(10, 0)
+    assert consumer.subscribed == ["productview"]
 
 
 def test_batches_of_an_epoch_are_numbered(reader: kafka_group.GroupReader, consumer: Consumer) -> None:
