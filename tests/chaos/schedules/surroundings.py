@@ -57,7 +57,7 @@ class Server(Fault):
 
 
 class KafkaDies(Server):
-    """Kafka is killed. If one of its coordinators does not come back, as happens on a busy machine (see docs/counts.md), it is killed again."""
+    """Kafka is killed. If a coordinator of its does not come back (see docs/counts.md), it is killed again."""
 
     kind = "kafka"
 

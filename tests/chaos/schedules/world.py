@@ -61,7 +61,7 @@ class World:
     def __init__(self, settings: Settings, counting: Counting, servers: Servers) -> None:
         self.settings, self.counting, self.servers = settings, counting, servers
         self.admin = self._new_admin()
-        self.rules = counting.prepare()
+        self.rules = eventually(counting.prepare, within=SERVER_SECONDS, because="the tables are made")
         self.site = Site(settings, counting.topics, self.rules, counting.plain)
         self.begin_ms = int(time.time() * 1000) - (ROOM + 1) * SLOT_MS
         self.played = 0
