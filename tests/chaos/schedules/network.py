@@ -95,6 +95,8 @@ class LateWrite(OnWorker):
     released: bool = field(default=False, init=False)
 
     def choose(self, world: "World") -> Worker | None:
+        if any(isinstance(other, LateWrite) for other in world.ongoing):
+            return None  # each would wait for the other's worker to count on
         proxies = free_proxies(world)
         return next((worker for worker in world.workers if worker.name in proxies and not worker.busy), None)
 
