@@ -13,13 +13,15 @@ from dataclasses import dataclass, field
 from confluent_kafka import OFFSET_INVALID, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from connectors.kafka import TIMEOUT_SECONDS, as_kappa_error, errors, group_consumer
-from infra.errors import Refused
+from infra.errors import Refused, Unavailable
 from infra.settings import Kafka
 
 ASK_SECONDS = 1.0
 COMMIT_SECONDS = 0.2
 # After a record so long is waited for more: a batch costs about as much as a thousand of its records.
 GATHER_SECONDS = 0.01
+# Members that died are given up after a session, and some more seconds are for the others to come together.
+SHARING_SECONDS = 30.0
 
 # The note of a partition of which nothing was ever committed.
 NEVER = "-1"
@@ -61,12 +63,13 @@ class GroupReader:
             "fetch.queue.backoff.ms": 20,
         }
         self._consumer: Consumer = group_consumer(kafka, client_id, group, on_commit=self._on_commit, error_cb=self._on_error, **more)
-        self._topics = list(topics)
+        self._group, self._topics = group, list(topics)
         self._subscribed = False
         self._numbers: Counter[str] = Counter()
         self._open: set[str] = set()
         self._rewind = self._unchecked = False
         self._assigned: list[TopicPartition] = []
+        self._out_since: float | None = None  # None while we have a share, be it an empty one
         self._lock = threading.Lock()
         self._due: dict[Place, tuple[int, str]] = {}
         self._sent: dict[Place, tuple[int, str]] = {}
@@ -92,6 +95,8 @@ class GroupReader:
         messages = self._fetch(most, 0 if self._unchecked else seconds)
         if not messages and not self._open and self._away is not None:
             self._ask_whether_kafka_is_back()
+        if self._out_since is not None and time.monotonic() - self._out_since > SHARING_SECONDS:
+            raise Unavailable(f"Kafka has given no share of group {self._group} for {SHARING_SECONDS:.0f} s", "see ./kappa logs kafka")
         if self._unchecked:
             self._check_that_the_log_continues()
             return []  # what came was fetched before the rebalance, and is fetched again in the new epoch
@@ -125,7 +130,7 @@ class GroupReader:
     def _subscribe(self) -> None:
         with errors(f"joining the group that reads {', '.join(self._topics)}"):
             self._consumer.subscribe(self._topics, on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_revoke)
-        self._subscribed = True
+        self._subscribed, self._out_since = True, time.monotonic()
 
     def _commit_due(self) -> None:
         """Commits without waiting. That a partition has been given away meanwhile does no harm: its rows are as far as its offset says."""
@@ -171,12 +176,12 @@ class GroupReader:
     def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         consumer.assign(partitions)
         consumer.pause(partitions)
-        self._assigned = partitions
+        self._assigned, self._out_since = partitions, None
         self._new_epoch()
 
     def _on_revoke(self, _consumer: Consumer, _partitions: list[TopicPartition]) -> None:
         self._commit_due()
-        self._assigned = []
+        self._assigned, self._out_since = [], time.monotonic()
         self._new_epoch()
 
     def _new_epoch(self) -> None:

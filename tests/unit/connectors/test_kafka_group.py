@@ -150,6 +150,16 @@ def test_a_partition_that_only_the_groups_leader_has_heard_of_is_waited_for(read
     assert [batch.number for batch in reader.read(10, 0)] == [0]
 
 
+def test_a_worker_that_gets_no_share_says_so(reader: kafka_group.GroupReader, consumer: Consumer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kafka_group, "SHARING_SECONDS", 0)
+    assert reader.read(10, 0) == []
+    consumer.arriving = [lambda: consumer.callbacks["on_revoke"](consumer, [])]
+    with pytest.raises(Unavailable, match="no share of group counts"):
+        [reader.read(10, 0) for _ in range(2)]
+    consumer.arriving = [consumer.rebalance]
+    assert reader.read(10, 0) == []
+
+
 def test_a_rewound_reader_begins_a_new_epoch(reader: kafka_group.GroupReader) -> None:
     before = reader.epoch
     reader.rewind()
