@@ -57,7 +57,7 @@ class Server(Fault):
 
 
 class KafkaDies(Server):
-    """Kafka is killed. If a coordinator of its does not come back (see docs/counts.md), it is killed again."""
+    """Kafka is killed. If a coordinator of its does not come back (see docs/contributing.md), it is killed again."""
 
     kind = "kafka"
 
