@@ -24,11 +24,12 @@ SESSION_TIMEOUT_MS = 6_000
 
 EARLIEST, LATEST = OffsetSpec.earliest(), OffsetSpec.latest()
 
-# Codes that librdkafka does not mark as retriable, although the broker is merely away.
-AWAY = frozenset(
+# Codes that librdkafka does not mark as retriable, although the broker is merely away, or has not told this client yet of a partition
+# that was added: the group's leader may know of it first.
+PASSING = frozenset(
     {
         KafkaError._ALL_BROKERS_DOWN, KafkaError._TRANSPORT, KafkaError._TIMED_OUT, KafkaError._RESOLVE, KafkaError._WAIT_COORD,
-        KafkaError._TIMED_OUT_QUEUE, KafkaError._MSG_TIMED_OUT, KafkaError._DESTROY, KafkaError._UNKNOWN_BROKER,
+        KafkaError._TIMED_OUT_QUEUE, KafkaError._MSG_TIMED_OUT, KafkaError._DESTROY, KafkaError._UNKNOWN_BROKER, KafkaError._UNKNOWN_PARTITION,
     }
 )  # fmt: skip
 
@@ -116,7 +117,7 @@ def as_kappa_error(error: KafkaError, doing: str) -> KappaError:
     what = f"Kafka: {doing}: {error.str()} ({error.name()})"
     if error.code() in (KafkaError._AUTHENTICATION, KafkaError.SASL_AUTHENTICATION_FAILED):
         return Refused(what, "check kafka.sasl_username and kafka.sasl_password")
-    if error.retriable() or error.code() in AWAY:
+    if error.retriable() or error.code() in PASSING:
         return Unavailable(what, "see ./kappa status and ./kappa logs kafka")
     return Refused(what)
 

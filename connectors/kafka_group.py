@@ -14,13 +14,15 @@ from typing import Any, Generic, TypeVar
 from confluent_kafka import OFFSET_INVALID, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from connectors.kafka import TIMEOUT_SECONDS, as_kappa_error, errors, group_consumer
-from infra.errors import Refused
+from infra.errors import Refused, Unavailable
 from infra.settings import Kafka
 
 ASK_SECONDS = 1.0
 COMMIT_SECONDS = 0.2
 # After a record so long is waited for more: a batch costs about as much as a thousand of its records.
 GATHER_SECONDS = 0.004
+# Members that died are given up after a session, and some more seconds are for the others to come together.
+SHARING_SECONDS = 30.0
 
 # The note of a partition of which nothing was ever committed.
 NEVER = "-1"
@@ -55,7 +57,9 @@ class DecodedBatch(Batch, Generic[Part]):
 
 
 class GroupReader(Generic[Part]):
-    """Reads topics as a member of a group. `read`, `ends` and `close` belong to one thread; `epoch`, `rewind` and `commit` to any.
+    """Reads topics as a member of a group, from the first `read` on: whoever does not get as far as reading takes no partitions from others.
+
+    `read`, `ends` and `close` belong to one thread; `epoch`, `rewind` and `commit` to any.
 
     What is fetched is decoded on the spot, while it is in the processor's cache, and only the outcome is handed on: handing the
     records to another thread would take as long again as decoding them. `starts` are the committed offsets, by topic and partition,
@@ -73,10 +77,12 @@ class GroupReader(Generic[Part]):
             "fetch.queue.backoff.ms": 20,
         }
         self._consumer: Consumer = group_consumer(kafka, client_id, group, on_commit=self._on_commit, error_cb=self._on_error, **more)
-        self._decoders, self._topics = decoders, list(decoders)
+        self._group, self._decoders, self._topics = group, decoders, list(decoders)
+        self._subscribed = False
         self._numbers: Counter[str] = Counter()
         self._rewind = self._unchecked = self._holding = False
         self._assigned: list[TopicPartition] = []
+        self._out_since: float | None = None  # None while we have a share, be it an empty one
         self._lock = threading.Lock()
         self._due: dict[Place, tuple[int, str]] = {}
         self._sent: dict[Place, tuple[int, str]] = {}
@@ -86,13 +92,14 @@ class GroupReader(Generic[Part]):
         self.starts: dict[Place, int] = {}
         self.notes: dict[Place, str] = {}
         self.epoch = 0
-        self._consumer.subscribe(self._topics, on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_revoke)
 
     def read(self, most: int, seconds: float) -> list[DecodedBatch[Part]]:
         """What has arrived, as one batch per topic, fetched `most` records at a time: at once if there is something, else within `seconds`.
 
         Raises Unavailable while Kafka is away; Refused if the log no longer continues where the counts ended, until it does.
         """
+        if not self._subscribed:
+            self._subscribe()
         if time.monotonic() - self._committed_at >= COMMIT_SECONDS:
             self._commit_due()
         if self._rewind:
@@ -106,6 +113,8 @@ class GroupReader(Generic[Part]):
             raise
         if not parts and self._away is not None:
             self._ask_whether_kafka_is_back()
+        if self._out_since is not None and time.monotonic() - self._out_since > SHARING_SECONDS:
+            raise Unavailable(f"Kafka has given no share of group {self._group} for {SHARING_SECONDS:.0f} s", "see ./kappa logs kafka")
         if self._unchecked:
             self._check_that_the_log_continues()
             return []  # what came was fetched before the rebalance, and is fetched again in the new epoch
@@ -149,6 +158,11 @@ class GroupReader(Generic[Part]):
         """Leaves the group, so that the others need not wait for the session to time out."""
         self._commit_due()
         self._consumer.close()
+
+    def _subscribe(self) -> None:
+        with errors(f"joining the group that reads {', '.join(self._topics)}"):
+            self._consumer.subscribe(self._topics, on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_revoke)
+        self._subscribed, self._out_since = True, time.monotonic()
 
     def _commit_due(self) -> None:
         """Commits without waiting. That a partition has been given away meanwhile does no harm: its rows are as far as its offset says."""
@@ -208,12 +222,12 @@ class GroupReader(Generic[Part]):
     def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         consumer.assign(partitions)
         consumer.pause(partitions)
-        self._assigned = partitions
+        self._assigned, self._out_since = partitions, None
         self._new_epoch()
 
     def _on_revoke(self, _consumer: Consumer, _partitions: list[TopicPartition]) -> None:
         self._commit_due()
-        self._assigned = []
+        self._assigned, self._out_since = [], time.monotonic()
         self._new_epoch()
 
     def _new_epoch(self) -> None:

@@ -47,7 +47,10 @@ class Memory(Generic[K, V]):
         return len(self._dirty)
 
     def begin(self, times_ms: Mapping[int, int]) -> None:
-        """Forgets everything: others may have counted on. `times_ms` is the largest event time counted before, by partition."""
+        """Forgets everything: others may have counted on. `times_ms` is the largest event time counted before, by partition.
+
+        What was taken stays whole with whoever is writing it.
+        """
         with self._lock:
             self._young, self._old, self._dirty = {}, {}, {}
             self._floors = {partition: self._start_of(at_ms) for partition, at_ms in times_ms.items()}

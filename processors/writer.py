@@ -184,6 +184,9 @@ class Writer:
                 return True
             except KappaError as error:
                 self._progress.trouble(self._topic, error)
+            except Exception as error:  # a fault of ours: without this thread all would be counted on, and nothing written
+                log.exception("what was counted of %s cannot be written", self._topic)
+                self._progress.trouble(self._topic, KappaError(f"{type(error).__name__}: {error}", "see ./kappa logs counts"))
             if self._closing.wait(pause):
                 return False
             pause = min(2 * pause, LAST_RETRY_SECONDS)

@@ -31,11 +31,13 @@ class Consumer:
     def __init__(self, **callbacks: Any) -> None:
         self.callbacks = callbacks
         self.arriving: list[Any] = []
+        self.subscribed: list[str] = []
         self.committed_offset, self.note, self.log = -1001, "", (0, 100)
-        self.paused = False
+        self.paused = self.unheard_of = False
         self.commits: list[tuple[int, str]] = []
 
     def subscribe(self, topics: list[str], **callbacks: Callable[..., None]) -> None:
+        self.subscribed = topics
         self.callbacks |= callbacks
 
     def assign(self, partitions: list[TopicPartition]) -> None: ...
@@ -52,6 +54,8 @@ class Consumer:
         return [TopicPartition(p.topic, p.partition, self.committed_offset, self.note) for p in partitions]
 
     def get_watermark_offsets(self, partition: TopicPartition, **how: Any) -> tuple[int, int]:
+        if self.unheard_of:
+            raise KafkaException(KafkaError(KafkaError._UNKNOWN_PARTITION))
         return self.log
 
     def poll(self, seconds: float) -> Any:
@@ -103,6 +107,13 @@ def reader(consumer: Consumer) -> Reader:
     return made
 
 
+def test_a_worker_that_does_not_read_yet_takes_no_partitions(consumer: Consumer) -> None:
+    made = kafka_group.GroupReader(Kafka(), "counts", "counts", {"productview": list})
+    assert consumer.subscribed == []
+    made.read(10, 0)
+    assert consumer.subscribed == ["productview"]
+
+
 def test_batches_of_an_epoch_are_numbered(reader: Reader, consumer: Consumer) -> None:
     numbers = []
     for offset in range(2):
@@ -140,6 +151,26 @@ def test_a_log_that_does_not_continue_the_counts_is_not_read(log: tuple[int, int
     consumer.log = (0, 40)
     assert reader.read(10, 0) == []
     assert not consumer.paused
+
+
+def test_a_partition_that_only_the_groups_leader_has_heard_of_is_waited_for(reader: Reader, consumer: Consumer) -> None:
+    consumer.unheard_of, consumer.arriving = True, [consumer.rebalance]
+    with pytest.raises(Unavailable, match=r"UNKNOWN_PARTITION"):
+        reader.read(10, 0)
+    consumer.unheard_of, consumer.arriving = False, [Message("productview", 0)]
+    assert reader.read(10, 0) == []
+    consumer.arriving = [Message("productview", 0)]
+    assert [batch.number for batch in reader.read(10, 0)] == [0]
+
+
+def test_a_worker_that_gets_no_share_says_so(reader: Reader, consumer: Consumer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kafka_group, "SHARING_SECONDS", 0)
+    assert reader.read(10, 0) == []
+    consumer.arriving = [lambda: consumer.callbacks["on_revoke"](consumer, [])]
+    with pytest.raises(Unavailable, match="no share of group counts"):
+        [reader.read(10, 0) for _ in range(2)]
+    consumer.arriving = [consumer.rebalance]
+    assert reader.read(10, 0) == []
 
 
 def test_a_rewound_reader_begins_a_new_epoch(reader: Reader) -> None:

@@ -299,6 +299,14 @@ def test_a_fault_of_ours_stops_counting_and_says_so(counting: Counting, tmp_path
     assert (state["state"], counting.log.committed) == ("failed", {})
 
 
+def test_a_fault_of_ours_while_writing_is_said_and_writing_goes_on(counting: Counting, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(counting.store, "put", lambda row: {}[row])
+    counting.count(0, View(0))
+    eventually(lambda: (read_state(tmp_path, "counts") or {}).get("state") == "failed", within=5, because="the state says it")
+    monkeypatch.undo()
+    assert counting.settled(1) == (1, 0)
+
+
 def test_what_is_counted_when_a_worker_stops_is_written_and_committed(counting: Counting) -> None:
     counting.count(0, View(0), View(1))
     counting.stopping.set()

@@ -64,3 +64,12 @@ def test_after_a_rebalance_nothing_is_known() -> None:
     kept.begin({0: 5_000})
     assert kept.known([Key(7, 0, 0)])[1] == [Key(7, 0, 0)]
     assert kept.take() == {}
+
+
+def test_rows_that_are_being_written_stay_whole_when_counting_begins_anew() -> None:
+    kept = memory(NOTHING_BEFORE)
+    kept.change({Key(7, 0, 0): Row(3, 3)})
+    taken = kept.take()
+    kept.begin({0: 0})
+    assert taken == {Key(7, 0, 0): Row(3, 3)}
+    assert kept.known([Key(7, 0, 0)])[1] == [Key(7, 0, 0)]
