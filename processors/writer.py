@@ -42,7 +42,7 @@ class Log(Protocol):
 class Writer:
     """Writes a tally's changes from `start` to `close`, which writes what is left. Trouble with Cassandra or Kafka is waited out."""
 
-    def __init__(self, topic: str, tally: Tally, session: Session, dead: DeadLetters, log: "Log", progress: Progress) -> None:
+    def __init__(self, topic: str, tally: Tally, session: Session, dead: DeadLetters, log: Log, progress: Progress) -> None:
         """Raises Refused, Unavailable. Make it before the tally reads anything."""
         self._topic, self._tally, self._session, self._dead = topic, tally, session, dead
         self._log, self._progress = log, progress
@@ -181,6 +181,8 @@ class Writer:
         while True:
             try:
                 act()
+                if pause > FIRST_RETRY_SECONDS:
+                    self._progress.over(self._topic)
                 return True
             except KappaError as error:
                 self._progress.trouble(self._topic, error)
