@@ -158,6 +158,7 @@ class Counting:
 @pytest.fixture
 def counting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Counting]:
     monkeypatch.setattr("processors.writer.os._exit", lambda code: None)  # a fault in a test is not to end all tests
+    monkeypatch.setattr("processors.writer.ROLLUP_SECONDS", 0.3)
     made = Counting(tmp_path)
     yield made
     made.stopping.set()
@@ -175,7 +176,7 @@ def test_a_click_is_readable_before_its_offset_is_committed(counting: Counting) 
 def test_the_offset_is_committed_only_when_all_rows_are_there(counting: Counting) -> None:
     counting.store.lost_writes = 10**6
     counting.count(0, View(0), View(1))
-    time.sleep(2.5)  # longer than everything waits for its turn
+    time.sleep(0.8)  # longer than everything waits for its turn
     assert counting.log.committed == {}
     counting.store.lost_writes = 0
     assert counting.settled(2) == (2, 1)
@@ -185,7 +186,7 @@ def test_the_offset_is_committed_only_when_all_rows_are_there(counting: Counting
 def test_the_offset_waits_for_windows_and_for_everything_else(view: views.View, counting: Counting) -> None:
     counting.store.refused = view.name
     counting.count(0, View(0), View(1))
-    time.sleep(2.5)  # longer than either takes
+    time.sleep(0.8)  # longer than either takes
     written = [found for found in (views.PRODUCT_VIEWS, views.PRODUCT_VIEWS_TOTAL) if counting.store.rows(found)]
     assert ([found for found in written if found != view], view in written, counting.log.committed) == (written, False, {})
     assert len(written) == 1
