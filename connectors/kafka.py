@@ -25,11 +25,12 @@ SESSION_TIMEOUT_MS = 6_000
 EARLIEST, LATEST = OffsetSpec.earliest(), OffsetSpec.latest()
 
 # Codes that librdkafka does not mark as retriable, although the broker is merely away, or has not told this client yet of a partition
-# that was added: the group's leader may know of it first.
+# that was added: the group's leader may know of it first. What waited for a broker that is away is purged before it is sent again.
 PASSING = frozenset(
     {
         KafkaError._ALL_BROKERS_DOWN, KafkaError._TRANSPORT, KafkaError._TIMED_OUT, KafkaError._RESOLVE, KafkaError._WAIT_COORD,
         KafkaError._TIMED_OUT_QUEUE, KafkaError._MSG_TIMED_OUT, KafkaError._DESTROY, KafkaError._UNKNOWN_BROKER, KafkaError._UNKNOWN_PARTITION,
+        KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT,
     }
 )  # fmt: skip
 
