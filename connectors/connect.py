@@ -92,6 +92,12 @@ class ConnectApi:
         body = self._checked(answer, f"asking after connector {name}")
         return Status(_part(body["connector"]), tuple(_part(task) for task in body.get("tasks", [])))
 
+    def gtids(self, name: str) -> str | None:
+        """The transactions of which a connector has written everything, as MySQL's GTID set; None if it has not got so far."""
+        offsets = self._json("GET", f"{_path(name)}/offsets", f"asking where connector {name} is")["offsets"]
+        found = (place["offset"].get("gtids") for place in offsets if place.get("offset"))
+        return next((str(gtids) for gtids in found if gtids), None)
+
     def restart_connector(self, name: str) -> None:
         """Restarts the connector itself, not its tasks."""
         self._json("POST", f"{_path(name)}/restart", f"restarting connector {name}")

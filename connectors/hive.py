@@ -1,5 +1,6 @@
 """Hive: queries through HiveServer2, and tables and partitions through the metastore's Thrift interface."""
 
+import contextlib
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -45,12 +46,12 @@ class HiveTable:
     properties: Mapping[str, str] = field(default_factory=dict)
 
 
-def query(hive: settings.Hive, sql: str, parameters: Mapping[str, str] | None = None) -> Rows:
-    """What HiveServer2 answers to one statement; `parameters` are Hive settings of the session.
+def query(hive: settings.Hive, sql: str, parameters: Mapping[str, str] | None = None, database: str = "default") -> Rows:
+    """What HiveServer2 answers to one statement; `parameters` are Hive settings of the session, `database` is where names without one are.
 
     Raises Refused with Hive's own words for a wrong statement, Unavailable if HiveServer2 does not answer.
     """
-    address = {"host": hive.host, "port": hive.port, "username": hive.user}
+    address = {"host": hive.host, "port": hive.port, "username": hive.user, "database": database}
     with _hiveserver2(hive), pyhive.connect(**address, configuration=parameters) as connection, connection.cursor() as cursor:
         cursor.execute(sql.strip().rstrip(";"))
         if cursor.description is None:
@@ -91,6 +92,26 @@ class Metastore:
                 self._client.get_database(name)
             except ttypes.NoSuchObjectException:
                 self._client.create_database(ttypes.Database(name=name, description="Kappa", locationUri=location, parameters={}))
+
+    def describe_database(self, name: str, properties: Mapping[str, str]) -> None:
+        """Give a database further properties."""
+        with self._talking(f"database {name}"):
+            database = self._client.get_database(name)
+            database.parameters = {**(database.parameters or {}), **properties}
+            self._client.alter_database(name, database)
+
+    def database_properties(self, name: str) -> dict[str, str]:
+        """The properties of a database; none if it does not exist."""
+        with self._talking(f"database {name}"):
+            try:
+                return dict(self._client.get_database(name).parameters or {})
+            except ttypes.NoSuchObjectException:
+                return {}
+
+    def drop_database(self, name: str) -> None:
+        """Drop a database with its tables, if it exists; files of external tables stay."""
+        with self._talking(f"database {name}"), contextlib.suppress(ttypes.NoSuchObjectException):
+            self._client.drop_database(name, False, True)
 
     def table(self, database: str, name: str) -> HiveTable | None:
         """A table as the metastore has it, or None."""

@@ -51,12 +51,23 @@ def _asking(command: Callable[..., None]) -> Callable[..., None]:
 
 @query.command()
 @_asking
-def hive(settings: Settings, statement: str | None, csv_: bool, json_: bool, max_rows: int | None) -> None:
-    """Ask the warehouse, in HiveQL. STATEMENT `-` reads statements from standard input."""
+@click.option("--version", "version", type=click.IntRange(min=0), help="Read this version of all tables, as ./kappa versions lists them.")
+def hive(settings: Settings, statement: str | None, csv_: bool, json_: bool, max_rows: int | None, version: int | None) -> None:
+    """Ask the warehouse, in HiveQL. STATEMENT `-` reads statements from standard input.
+
+    Statements that follow each other see different versions, and so may the tables of one statement for some milliseconds; with --version
+    all see that one, under the usual names.
+    """
     from connectors import hive as hive_door
+    from spark.pinned import pin
+
+    pinned = None if version is None else pin(settings, version)
 
     def ask(sql: str, most: int | None) -> Answer:
-        found = hive_door.query(settings.hive, sql)
+        if pinned is None:
+            found = hive_door.query(settings.hive, sql)
+        else:
+            found = hive_door.query(settings.hive, statements.renamed(sql, settings.hive.warehouse_database, pinned), database=pinned)
         return Answer(list(found.columns), found.rows[:most], cut=most is not None and len(found.rows) > most)
 
     _answer(settings, "hive", ask, statement, _how(csv_, json_, max_rows))

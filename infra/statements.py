@@ -4,7 +4,8 @@ import re
 
 # What may stand in a statement as one piece: a comment, something quoted (a doubled quote stays inside), or any other character.
 # A comment or quote that is not closed yet goes on to the end of the text.
-PIECES = re.compile(r"--[^\n]*|/\*.*?(?:\*/|\Z)|'(?:[^']|'')*'?|\"(?:[^\"]|\"\")*\"?|`[^`]*`?|;|.", re.DOTALL)
+QUOTED = r"--[^\n]*|/\*.*?(?:\*/|\Z)|'(?:[^']|'')*'?|\"(?:[^\"]|\"\")*\"?"
+PIECES = re.compile(QUOTED + r"|`[^`]*`?|;|.", re.DOTALL)
 
 
 def split(text: str) -> tuple[list[str], str]:
@@ -24,3 +25,9 @@ def every(text: str) -> list[str]:
     """All statements in a text; the last one may go without `;`."""
     complete, rest = split(text)
     return [*complete, rest.strip()] if rest.strip() else complete
+
+
+def renamed(statement: str, old: str, new: str) -> str:
+    """A statement in which one database stands for another, wherever it is named; quotes and comments stay as they are."""
+    names = re.compile(rf"{QUOTED}|(?<![\w`.])(?:`{re.escape(old)}`|{re.escape(old)}(?![\w`]))", re.DOTALL | re.IGNORECASE)
+    return names.sub(lambda found: f"`{new}`" if found[0].strip("`").lower() == old.lower() else found[0], statement)

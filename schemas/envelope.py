@@ -12,10 +12,13 @@ from infra.errors import ContractError
 from schemas.logical import AvroType, Column, columns_of, names_in, resolve, without_null
 
 CREATE, READ, UPDATE, DELETE, TRUNCATE = "c", "r", "u", "d", "t"
+# How the rows of a snapshot are marked: the very last one, and those that are read again in chunks while changes go on.
+LAST, INCREMENTAL = "last", "incremental"
 
 # The position of a change, as columns of the archive: name -> (Arrow type, path in the envelope).
 POSITION: dict[str, tuple[pa.DataType, tuple[str, ...]]] = {
     "op": (pa.string(), ("op",)),
+    "snapshot": (pa.string(), ("source", "snapshot")),
     "gtid": (pa.string(), ("source", "gtid")),
     "binlog_file": (pa.string(), ("source", "file")),
     "binlog_pos": (pa.int64(), ("source", "pos")),
@@ -55,6 +58,16 @@ def key_columns(key_schema: AvroType, where: str) -> tuple[str, ...]:
 def position_arrays(envelopes: Sequence[Mapping[str, Any] | None]) -> dict[str, pa.Array]:
     """The positions of some changes as Arrow columns, in the order of `POSITION`; nulls for what has none."""
     return {name: pa.array([_at(envelope, path) for envelope in envelopes], kind) for name, (kind, path) in POSITION.items()}
+
+
+def is_snapshot_row(change: Mapping[str, Any]) -> bool:
+    """Whether a change is a row of a full snapshot, which stands for the whole table at one point of MySQL's history."""
+    return bool(change["op"] == READ and change["source"].get("snapshot") != INCREMENTAL)
+
+
+def snapshot_id(source: Mapping[str, Any]) -> str:
+    """Which full snapshot a row belongs to: all its rows state the place in the binary log at which it was taken."""
+    return f"{source.get('file')}:{source.get('pos')}"
 
 
 def binlog_number(file: str | None) -> int:

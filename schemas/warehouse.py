@@ -110,6 +110,11 @@ def partition_location(root: str, table: str, hive_column: str | None, hive_part
     return f"{table_folder(root, table)}{inner}/v={version}-{token}"
 
 
+def pinned_database(database: str, version: int) -> str:
+    """The Hive database that shows one version of the warehouse for good."""
+    return f"{database}_v{version}"
+
+
 def versions_folder(root: str) -> str:
     """The folder of the manifests."""
     return f"{root}/_versions"

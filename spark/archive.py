@@ -4,9 +4,9 @@ The files go to a staging folder under names that only this run uses. They count
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
@@ -19,9 +19,10 @@ from connectors.registry import SchemaRegistry, split
 from infra import settings
 from infra.errors import ContractError
 from schemas import lake
-from schemas.envelope import DELETE, TRUNCATE, binlog_number, position_arrays
+from schemas.envelope import DELETE, LAST, TRUNCATE, binlog_number, is_snapshot_row, position_arrays, snapshot_id
 from schemas.logical import Column, struct_array
 from schemas.warehouse import WHOLE, Kind, Source, partitioning, utc_dates
+from spark.cut import Allowed, Gate, Part
 from spark.decoding import RowDecoder, Unreadable
 from spark.log_reader import LogReader, Reading
 from spark.parquet import ParquetWriter
@@ -44,9 +45,10 @@ class Doors:
 
 @dataclass(frozen=True)
 class ArchiveTask:
-    """Ranges to archive, and the folder for their files."""
+    """Ranges to archive, what may be taken of topics of changes (by topic), and the folder for the files."""
 
     readings: tuple[Reading, ...]
+    allowed: Mapping[str, Allowed]
     staging: str
     doors: Doors
 
@@ -62,9 +64,10 @@ class ArchivedFile:
 
 @dataclass
 class Archived:
-    """Ranges of one topic that were archived: their files, and what the merge plans with.
+    """Ranges of one topic that were archived: their files, and what the cut and the merge plan with.
 
-    With a `refusal`, which is why the topic cannot be carried, nothing else counts.
+    The ranges end where the version does. `parts` are what each of them holds of transactions, `others` the GTIDs of changes in none;
+    `snapshot` is the newest full one with rows here. With a `refusal`, which is why the topic cannot be carried, nothing else counts.
     """
 
     source: Source
@@ -79,6 +82,11 @@ class Archived:
     hive_partitions: set[str] = field(default_factory=set)
     unplaced: KeySpan | None = None
     position: tuple[int, int, str] = (-1, -1, "")
+    snapshot: str = ""
+    snapshot_place: tuple[int, int] = (-1, -1)
+    snapshot_ended: bool = False
+    parts: list[Part] = field(default_factory=list)
+    others: set[str] = field(default_factory=set)
 
 
 def archive(task: ArchiveTask) -> list[Archived]:
@@ -90,10 +98,13 @@ def archive(task: ArchiveTask) -> list[Archived]:
         ranges[reading.source].append(reading)
     with ThreadPoolExecutor(UPLOADS) as uploads, LogReader(task.doors.kafka, "compactor", task.readings) as log:
         upload: Upload = lambda path, data: uploads.submit(hdfs.write_bytes, path, data)  # noqa: E731 - a name for its type
-        writers = {source: TopicWriter(source, tuple(own), decoder, task.staging, upload) for source, own in ranges.items()}
+        writers = {
+            source: TopicWriter(source, tuple(own), task.allowed.get(source.topic), decoder, task.staging, upload) for source, own in ranges.items()
+        }
         for reading, batch in log.batches():
             try:
-                writers[reading.source].add(batch)
+                if not writers[reading.source].add(reading, batch):
+                    log.leave(reading)
             except ContractError as error:
                 writers[reading.source].refuse(error)
                 for own in ranges[reading.source]:
@@ -121,25 +132,38 @@ class Rows:
 
 
 class TopicWriter:
-    """The archive files of one topic's ranges, as few as can be. Records of different schemas or days go to different files."""
+    """The archive files of one topic's ranges, as few as can be. Records of different schemas or days go to different files.
 
-    def __init__(self, source: Source, readings: tuple[Reading, ...], decoder: RowDecoder, staging: str, upload: Upload) -> None:
+    Changes are taken up to the first that the version may not hold; without `allowed`, everything is taken.
+    """
+
+    def __init__(
+        self, source: Source, readings: tuple[Reading, ...], allowed: Allowed | None, decoder: RowDecoder, staging: str, upload: Upload
+    ) -> None:
         self._source = source
+        self._gates = {reading.partition: Gate(allowed) for reading in readings} if allowed is not None else {}
+        self._ends = {reading.partition: reading.end for reading in readings}
         self._decoder, self._staging, self._upload = decoder, staging, upload
         self._result = Archived(source, readings)
         self._writers: dict[Place, ParquetWriter] = {}
         self._uploads: list[Future[None]] = []
 
-    def add(self, messages: Sequence[Message]) -> None:
-        """Add the next records of a range. Raises ContractError if the topic cannot be carried."""
+    def add(self, reading: Reading, messages: Sequence[Message]) -> bool:
+        """Add the next records of a range; whether it goes on. Raises ContractError if the topic cannot be carried."""
         places: dict[Place, Rows] = defaultdict(Rows)
+        gate, goes_on = self._gates.get(reading.partition), True
         for message in messages:
-            record, error = self._read(message)
+            schema_id, record, error = self._decoded(message)
+            if gate is not None and record is not None and not gate.admits(record):
+                self._ends[reading.partition], goes_on = message.offset() or 0, False
+                break
+            self._note(message, schema_id, record, error)
             # Tombstones and what cannot be read follow the records before them, so that they need no file of their own.
             schema_id = self._result.schema_id
             places[schema_id, day_of(message)].add(message, schema_id, record, error)
         for place, rows in places.items():
             self._write(place, rows)
+        return goes_on
 
     def refuse(self, error: ContractError) -> None:
         """Give up the topic, for this reason."""
@@ -155,28 +179,36 @@ class TopicWriter:
         """What there is, once every file is in HDFS."""
         for written in self._uploads:
             written.result()
-        return self._result
+        done = self._result
+        done.readings = tuple(replace(reading, end=self._ends[reading.partition]) for reading in done.readings)
+        done.parts = [Part(dict(gate.changes), gate.beyond, gate.full, gate.awaited) for gate in self._gates.values()]
+        done.others = {gtid for gate in self._gates.values() for gtid in gate.others}
+        return done
 
-    def _read(self, message: Message) -> tuple[dict[str, Any] | None, str | None]:
-        self._result.rows += 1
+    def _decoded(self, message: Message) -> tuple[int | None, dict[str, Any] | None, str | None]:
+        """A record's schema and content, or why it cannot be read; nothing of a tombstone."""
         value = message.value()
         if value is None:
-            return None, None
+            return None, None, None
         try:
-            schema_id, record = self._decoder.decode(self._source, value)
+            return *self._decoder.decode(self._source, value), None
         except Unreadable as error:
-            reason = str(error)
-            self._result.unreadable[reason] = self._result.unreadable.get(reason, 0) + 1
-            return None, reason
-        self._result.schema_id = schema_id
-        if self._source.kind is Kind.CHANGES:
-            self._note_change(message, record)
-        return record, None
+            return None, None, str(error)
+
+    def _note(self, message: Message, schema_id: int | None, record: dict[str, Any] | None, error: str | None) -> None:
+        self._result.rows += 1
+        if error is not None:
+            self._result.unreadable[error] = self._result.unreadable.get(error, 0) + 1
+        if record is not None:
+            self._result.schema_id = schema_id
+            if self._source.kind is Kind.CHANGES:
+                self._note_change(message, record)
 
     def _note_change(self, message: Message, record: dict[str, Any]) -> None:
         source = record["source"]
         position = (binlog_number(source.get("file")), source.get("pos") or 0, source.get("gtid") or "")
         self._result.position = max(self._result.position, position)
+        self._note_snapshot(record)
         if record["op"] == TRUNCATE:
             self._result.truncated = True
             return
@@ -185,6 +217,16 @@ class TopicWriter:
         if record["op"] == DELETE and record.get("before") is None:
             raise ContractError(f"table {self._source.table}: a delete without the row that it removes", "set MySQL's binlog_row_image=FULL")
         self._result.key_schema_id, _ = split(message.key())
+
+    def _note_snapshot(self, record: dict[str, Any]) -> None:
+        result, source = self._result, record["source"]
+        if is_snapshot_row(record):
+            place = (binlog_number(source.get("file")), source.get("pos") or 0)
+            if place > result.snapshot_place:
+                result.snapshot, result.snapshot_place, result.snapshot_ended = snapshot_id(source), place, False
+            result.snapshot_ended = result.snapshot_ended or source.get("snapshot") == LAST
+        elif result.snapshot and record["transaction"] is not None:
+            result.snapshot_ended = True  # changes follow a snapshot only once it is complete
 
     def _write(self, place: Place, rows: Rows) -> None:
         schema_id, _ = place

@@ -1,6 +1,6 @@
 """One compaction: from the log to a committed version.
 
-    plan the ranges -> archive them (Spark job) -> rewrite what they touch (Spark job) -> commit the manifest
+    look at the log -> archive what is new up to the cut (Spark job) -> rewrite what it touches (Spark job) -> commit the manifest
 
 Nothing is visible to anybody before the commit; a compaction that is killed or fails leaves files that no manifest names.
 """
@@ -12,32 +12,39 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from uuid import uuid4
 
-from connectors import kafka
 from connectors.registry import SchemaRegistry
-from infra.errors import ContractError
+from infra.errors import ContractError, Unavailable, WarehouseError
 from infra.settings import Settings
-from schemas import lake
-from schemas.warehouse import Kind, Source, lake_location, lake_staging, source_of
+from schemas.gtid import gtid_set
+from schemas.warehouse import Kind, Source
 from spark import plan
-from spark.archive import Archived, ArchivedFile, ArchiveTask, Doors, archive
+from spark.archive import Archived, ArchiveTask, Doors, archive
 from spark.decoding import RowDecoder
-from spark.log_reader import Reading
-from spark.manifest import Archive, HivePartition, LakeDay, Manifest, Table, Versions
+from spark.look import Look, Wait, look, to_repeat
+from spark.manifest import Manifest, Snapshot, Table, Versions
+from spark.next_version import NextVersion
 from spark.plan import TableChange
 from spark.rewrite import RewriteTask, Rewritten, rewrite
-from spark.roll_up import MOST_FILES, RolledUp, RollUpTask, roll_up
+from spark.roll_up import RolledUp, RollUpTask, roll_up
+from spark.scopes import REBUILD, seen
 from spark.session import Session
+from spark.snapshots import following, unconfirmed
+
+MOST_ATTEMPTS = 4
+# A topic is made with its first record: how long one may be missing that the transactions speak of.
+ABSENT_SECONDS = 30.0
 
 
 @dataclass
 class Outcome:
-    """What a compaction did: the version (None if there was nothing new), what it refused by topic, its steps' seconds."""
+    """What a compaction did: the version (None if there was nothing new), what it refused by topic, what it waits for, its steps' seconds."""
 
     manifest: Manifest | None = None
     refused: dict[str, str] = field(default_factory=dict)
+    waits: list[str] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
     records: int = 0
-    behind: int = 0
+    more: bool = False
 
     def timed(self, step: str, since: float) -> float:
         """Note how long a step took; now."""
@@ -53,58 +60,70 @@ class Compactor:
         self._settings, self._session, self._versions, self._token = settings, session, versions, token
         self._doors = Doors(settings.kafka, settings.registry, settings.hdfs)
         self._decoder = RowDecoder(SchemaRegistry(settings.registry.url))
+        self._wait: Wait | None = None
 
     def compact(self, previous: Manifest, held: Mapping[str, str]) -> Outcome:
         """Build and commit the version after `previous`; topics in `held` are left alone.
 
         Raises WarehouseError when going on would publish something wrong, Unavailable when an outside system is away.
         """
-        outcome, start = Outcome(refused=dict(held)), time.monotonic()
-        ranges = self._ranges(previous, outcome)
-        start = outcome.timed("plan", start)
-        if not ranges:
-            return outcome
-        run = _Run(previous, f"{self._token}-{uuid4().hex[:6]}", self._settings.hdfs.root)
-        archived = self._archive(ranges, run, outcome)
+        outcome, start = Outcome(refused={**self._absent(), **held}), time.monotonic()
+        found = look(self._settings, self._decoder, previous, outcome.refused)
+        if self._wait is not None and self._wait.gap.topic not in outcome.refused and self._wait.still(found.log):
+            found.cut.stop_before(self._wait.gap)
+        start = outcome.timed("look", start)
+        run = NextVersion(previous, f"{self._token}-{uuid4().hex[:6]}", self._settings.hdfs.root)
+        archived = self._archive(found, run, outcome)
         start = outcome.timed("archive", start)
-        changes = self._changes(archived, previous, outcome)
-        rewritten, rolled = self._rewrite(changes, archived, run, outcome)
+        snapshot = following(previous, run.version, archived, found.cut.ends, found.base if found.cut.complete else None)
+        changes = self._changes(archived, previous, outcome) + self._emptied(previous, snapshot, outcome)
+        rewritten, rolled = self._rewrite(changes, archived, found, run, outcome)
         start = outcome.timed("merge", start)
         archived = [done for done in archived if done.source.topic not in outcome.refused]
         outcome.records = sum(done.rows for done in archived)
-        if outcome.records:
-            outcome.manifest = self._manifest(run, archived, changes, rewritten, rolled)
+        if outcome.records or snapshot != previous.snapshot:
+            outcome.manifest = self._manifest(run, found, outcome, snapshot, archived, changes, rewritten, rolled)
             self._versions.commit(outcome.manifest)
             outcome.timed("commit", start)
         return outcome
 
-    def _ranges(self, previous: Manifest, outcome: Outcome) -> list[Reading]:
-        sources = []
-        for topic in kafka.list_topics(self._settings.kafka):
-            try:
-                source = source_of(topic, self._settings.mysql.database)
-            except ContractError as error:
-                outcome.refused[topic] = f"{error}; {error.hint}"
-                continue
-            if source is not None and topic not in outcome.refused:
-                sources.append(source)
-        log = kafka.offsets(self._settings.kafka, [source.topic for source in sources])
-        for lost in set(previous.offsets) - {topic for topic, _ in log} - set(outcome.refused):
-            outcome.refused[lost] = "the topic is gone from Kafka; its table stays as it was"
-        ranges = plan.readings(previous, sources, log)
-        ends = {(reading.source.topic, reading.partition): reading.end for reading in ranges}
-        outcome.behind = sum(log[place].stable - end for place, end in ends.items())
-        return ranges
+    def _archive(self, found: Look, run: NextVersion, outcome: Outcome) -> list[Archived]:
+        """Everything up to the cut, in the archive. A topic of which too much was taken is archived again, up to what is whole."""
+        due, done = found.due(run.previous), list[Archived]()
+        for _ in range(MOST_ATTEMPTS):
+            hands = plan.share(due, self._session.parallelism)
+            tasks = [ArchiveTask(hand, found.allowed(hand), run.staging, self._doors) for hand in hands]
+            done += [answer for answers in self._session.run(archive, tasks) for answer in answers]
+            outcome.refused |= {answer.source.topic: answer.refusal for answer in done if answer.refusal}
+            again = to_repeat(done, found.cut.settle(seen(done, found.partitions), outcome.refused))
+            if not again:
+                self._note(found, done, outcome)
+                return [answer for answer in done if answer.source.topic not in outcome.refused]
+            done = [answer for answer in done if answer.source.topic not in again]
+            due = found.due(run.previous, only=again)
+        raise Unavailable("the log changes while it is read", "see ./kappa status and ./kappa logs kafka")
 
-    def _archive(self, ranges: list[Reading], run: "_Run", outcome: Outcome) -> list[Archived]:
-        hands = plan.share(ranges, self._session.parallelism)
-        tasks = [ArchiveTask(hand, run.staging, self._doors) for hand in hands]
-        found = [done for answer in self._session.run(archive, tasks) for done in answer]
-        for done in found:
-            topic = done.source.topic
-            if done.refusal:
-                outcome.refused[topic] = done.refusal
-        return [done for done in found if done.source.topic not in outcome.refused]
+    def _absent(self) -> dict[str, str]:
+        """A topic that does not come to be, though it should hold changes that are waited for."""
+        wait = self._wait
+        if wait is None or wait.held or time.monotonic() - wait.since < ABSENT_SECONDS:
+            return {}
+        return {wait.gap.topic: f"{wait.gap}: the topic does not exist; {REBUILD}"}
+
+    def _note(self, found: Look, done: Iterable[Archived], outcome: Outcome) -> None:
+        """Remember which changes are missing, so that they are waited for and not looked for again and again."""
+        gap, before = found.cut.step.gap, self._wait
+        full = any(part.full for one in done for part in one.parts)
+        if gap is None or full:
+            self._wait = None  # behind the rest of a snapshot there may be what is missing
+        elif before is None or before.gap != gap or not before.still(found.log):
+            since = before.since if before is not None and before.gap.gtid == gap.gtid else time.monotonic()
+            self._wait = Wait(gap, since, {place: held for place, held in found.log.items() if place[0] == gap.topic})
+        outcome.waits = [str(self._wait)] if self._wait is not None else []
+        outcome.waits += [f"{one.source.topic}: {part.awaited}" for one in done for part in one.parts if part.awaited]
+        read = {(reading.source.topic, reading.partition): reading.end for reading in found.readings}
+        limited = any(found.log[place].stable > end for place, end in read.items())
+        outcome.more = limited or full or found.cut.more or any(one.snapshot_ended for one in done)
 
     def _changes(self, archived: Iterable[Archived], previous: Manifest, outcome: Outcome) -> list[TableChange]:
         """The tables with new records, their columns by the newest schema."""
@@ -130,17 +149,46 @@ class Compactor:
         columns = self._decoder.contract(source, schema_id).columns
         keyed = [done.key_schema_id for done in ordered if done.key_schema_id is not None]
         key = self._decoder.key(source, keyed[-1]) if keyed else before.key if before else ()
-        return TableChange(source, columns, key, schema_id, tuple(group))
+        if not set(key) <= {column.name for column in columns}:
+            # Nothing but a TRUNCATE, of a table made anew with another key: no row is looked up by it, so any column will do until one comes.
+            key = (columns[0].name,)
+        rows = max((done for done in group if done.snapshot), key=lambda done: done.snapshot_place, default=None)
+        snapshot = rows.snapshot if rows is not None else before.snapshot if before else ""
+        return TableChange(source, columns, key, schema_id, tuple(group), snapshot)
 
-    def _rewrite(self, changes: list[TableChange], archived: list[Archived], run: "_Run", outcome: Outcome) -> tuple[list[Rewritten], list[RolledUp]]:
+    def _emptied(self, previous: Manifest, snapshot: Snapshot | None, outcome: Outcome) -> list[TableChange]:
+        """The tables that a snapshot, now that it is whole, shows to be empty. Raises WarehouseError if one has changed meanwhile."""
+        if snapshot is None or not snapshot.whole or snapshot == previous.snapshot:
+            return []
+        changes = []
+        for name in unconfirmed(previous.tables, snapshot):
+            table = previous.tables[name]
+            if table.topic in outcome.refused or table.topic in previous.left:
+                continue
+            if table.version >= snapshot.version:
+                raise WarehouseError(
+                    f"table {name} has changed since a snapshot that holds no row of it: which of its rows are from before nobody can say",
+                    "remove the folder hdfs.root from HDFS: the compactor then builds the warehouse anew from the log",
+                )
+            source = Source(table.topic, name, Kind(table.kind))
+            columns = self._decoder.contract(source, table.schema_id).columns
+            changes.append(TableChange(source, columns, table.key, table.schema_id, (), snapshot.id))
+        return changes
+
+    def _rewrite(
+        self, changes: list[TableChange], archived: list[Archived], found: Look, run: NextVersion, outcome: Outcome
+    ) -> tuple[list[Rewritten], list[RolledUp]]:
         """Both kinds of rewriting in one Spark job. Tables whose rows do not fit are refused, and left out."""
         tasks: list[RewriteTask | RollUpTask] = []
         for change in changes:
-            old = change.concerned(run.previous.tables.get(change.source.table))
+            known = found.cut.known(change.source.topic)
+            before = run.previous.tables.get(change.source.table)
+            old, stood = change.concerned(before), before.snapshot if before else ""
             files = tuple(file.path for done in change.archived for file in done.files if file.schema_id is not None)
             tasks += [
                 RewriteTask(
-                    change.source.table, change.schema, change.key, change.cut, files, part, run.version, run.token, run.staging, self._settings.hdfs
+                    change.source.table, change.schema, change.key, known, stood, change.cut, files, part,
+                    run.version, run.token, run.staging, self._settings.hdfs,
                 )
                 for part in plan.split_evenly(old, self._session.parallelism)
             ]  # fmt: skip
@@ -152,13 +200,18 @@ class Compactor:
         return rewritten, [answer for answer in answers if isinstance(answer, RolledUp)]
 
     def _manifest(
-        self, run: "_Run", archived: list[Archived], changes: list[TableChange], rewritten: list[Rewritten], rolled: list[RolledUp]
-    ) -> Manifest:
-        accepted = {done.source.topic for done in archived}
+        self, run: NextVersion, found: Look, outcome: Outcome, snapshot: Snapshot | None, archived: list[Archived], changes: list[TableChange],
+        rewritten: list[Rewritten], rolled: list[RolledUp],
+    ) -> Manifest:  # fmt: skip
+        accepted = {done.source.topic for done in archived} | {change.source.topic for change in changes if not change.archived}
+        others = {done.source.topic: done.others for done in archived if done.others}
+        held, left = found.cut.transactions(others), found.cut.left_behind(outcome.refused, others)
+        base = gtid_set(run.previous.base).joined(gtid_set(found.base or "" if snapshot != run.previous.snapshot else ""))
         tables = dict(run.previous.tables)
         for change in changes:
-            if change.source.topic in accepted:
-                tables[change.source.table] = run.table(change, rewritten)
+            if (topic := change.source.topic) in accepted:
+                gtids = gtid_set(left[topic].transactions) if topic in left else held
+                tables[change.source.table] = run.table(change, rewritten, str(gtids.filled().joined(base)))
         archives, arrivals = run.archives(archived, rolled, self._decoder)
         arrivals += [arrival for answer in rewritten if tables[answer.table].topic in accepted for arrival in answer.arrivals]
         unreadable = Counter(run.previous.unreadable)
@@ -170,84 +223,20 @@ class Compactor:
             previous=run.previous.version if run.previous.version >= 0 else None,
             created_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
             owner=run.token,
-            gtid=max(done.position for done in archived)[2] or run.previous.gtid,
+            gtid=str(held.filled().joined(base)),
             changes=sum(done.rows for done in archived),
             offsets=plan.next_offsets(run.previous, archived),
             tables=tables,
             archives=archives,
             arrivals=tuple(arrivals),
             unreadable=dict(unreadable),
+            transactions=str(held),
+            left=left,
+            snapshot=snapshot,
+            base=str(base),
         )
         return replace(manifest, replaced=tuple(sorted(run.previous.locations() - manifest.locations())))
 
 
 def _work(task: RewriteTask | RollUpTask) -> Rewritten | RolledUp:
     return rewrite(task) if isinstance(task, RewriteTask) else roll_up(task)
-
-
-class _Run:
-    """One attempt at a version: its number, the token that marks its files, and how the next manifest follows from the previous one."""
-
-    def __init__(self, previous: Manifest, token: str, root: str) -> None:
-        self.previous, self.token, self._root = previous, token, root
-        self.version = previous.version + 1
-        self.staging = f"{lake_staging(root)}/{token}"
-
-    def table(self, change: TableChange, rewritten: Iterable[Rewritten]) -> Table:
-        """A changed table's next state."""
-        name = change.source.table
-        before = self.previous.tables.get(name)
-        partitions: dict[str, HivePartition] = dict(before.partitions) if before else {}
-        for value, new in (item for answer in rewritten if answer.table == name for item in answer.partitions.items()):
-            if new is None:
-                partitions.pop(value, None)
-            else:
-                partitions[value] = new
-        columns = tuple((column.name, column.type.hive) for column in change.columns)
-        hive_column = change.cut.hive_column if change.cut else None
-        gtid = change.gtid(before.gtid if before else "")
-        return Table(
-            change.source.topic, change.source.kind.value, columns, change.key, hive_column, change.schema_id, self.version, gtid, partitions
-        )
-
-    def days(self, archived: Iterable[Archived]) -> dict[tuple[Source, str], list[ArchivedFile]]:
-        """The new archive files of each topic and day."""
-        found: defaultdict[tuple[Source, str], list[ArchivedFile]] = defaultdict(list)
-        for done in archived:
-            for file in done.files:
-                found[done.source, file.day].append(file)
-        return found
-
-    def roll_ups(self, archived: Iterable[Archived], settings: Settings) -> list[RollUpTask]:
-        """The days of the archive that have too many files."""
-        tasks = []
-        for (source, day), files in self.days(archived).items():
-            standing = self._day(source, day)
-            if standing is not None and standing.files + len(files) > MOST_FILES:
-                target = lake_location(self._root, source.topic, day, self.version, self.token)
-                tasks.append(RollUpTask(source.table, day, standing.location, tuple(file.path for file in files), target, settings.hdfs))
-        return tasks
-
-    def archives(self, archived: list[Archived], rolled: Iterable[RolledUp], decoder: RowDecoder) -> tuple[dict[str, Archive], list[tuple[str, str]]]:
-        """The lake tables' next state, and the files that are to be moved into their folders."""
-        archives, arrivals = dict(self.previous.archives), []
-        renewed = {(answer.table, answer.day): answer for answer in rolled}
-        for (source, day), files in self.days(archived).items():
-            archive = archives.get(source.table) or Archive(source.topic, lake.hive_columns(source.kind, None))
-            if answer := renewed.get((source.table, day)):
-                standing = LakeDay(answer.location, answer.files)
-            else:
-                standing = self._day(source, day) or LakeDay(lake_location(self._root, source.topic, day, self.version, self.token), 0)
-                standing = replace(standing, files=standing.files + len(files))
-                arrivals += [(file.path, f"{standing.location}/{file.path.rpartition('/')[2]}") for file in files]
-            archives[source.table] = replace(archive, days={**archive.days, day: standing})
-        for done in sorted(archived, key=lambda done: done.position):
-            if done.schema_id is not None:
-                source = done.source
-                columns = lake.hive_columns(source.kind, decoder.contract(source, done.schema_id).columns)
-                archives[source.table] = replace(archives[source.table], columns=columns)
-        return archives, arrivals
-
-    def _day(self, source: Source, day: str) -> LakeDay | None:
-        archive = self.previous.archives.get(source.table)
-        return archive.days.get(day) if archive else None

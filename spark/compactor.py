@@ -55,8 +55,11 @@ class Process:
         self._state = ProcessState(everything.home, PROCESS)
         self._log = start_logging(PROCESS)
         self._settled: Manifest | None = None
+        self._shown: Manifest | None = None
         self._refused: dict[str, Refusal] = {}
         self._last = Outcome()
+        self._waits: list[str] = []
+        self._mixed_seconds = 0.0
         self._tidied_at = time.monotonic()
         self._swept = False
 
@@ -83,15 +86,17 @@ class Process:
         previous = self._settled or self._settle(self._versions.newest())
         outcome = self._compactor.compact(previous, self._held())
         self._note_refused(outcome.refused)
+        self._waits = outcome.waits
         begin = time.monotonic()
         if outcome.manifest is not None:
             self._settle(outcome.manifest)
             outcome.timed("publish", begin)
+            outcome.seconds["mixed"] = self._mixed_seconds
             self._last = outcome
             self._log.info("version %d: %d records, %s", outcome.manifest.version, outcome.records, outcome.seconds)
         self._report("running", self._summary())
         self._tidy()
-        return outcome.behind > 0
+        return outcome.more
 
     def _settle(self, manifest: Manifest) -> Manifest:
         """Finish what a version's commit began: its files in place, and Hive showing it."""
@@ -99,13 +104,15 @@ class Process:
             hive.prepare(self._settings)
         self._settled = None
         settle_arrivals(self._hdfs, manifest)
-        self._publisher.publish(manifest)
+        self._mixed_seconds = round(self._publisher.publish(manifest), 4)
         newest = self._versions.numbers()
         if newest and newest[-1] > manifest.version:
             # Another compactor was quicker, and Hive may now show our older version: show the newest.
             self._publisher.forget()
             return self._settle(self._versions.newest())
         self._settled = manifest
+        if manifest.whole:
+            self._shown = manifest
         return manifest
 
     def _tidy(self) -> None:
@@ -145,15 +152,26 @@ class Process:
         if self._settled is None or self._settled.version < 0:
             return "nothing to publish yet"
         troubles = [f"{topic} not carried: {refusal.reason}" for topic, refusal in self._refused.items()]
+        troubles += [] if self._settled.whole else [self._snapshot()]
+        troubles += self._waits
         troubles += [f"{count} unreadable in {topic}" for topic, count in self._settled.unreadable.items()]
         return "; ".join([f"version {self._settled.version}", *troubles])
 
+    def _snapshot(self) -> str:
+        if self._shown is None or self._shown.version < 0:
+            return "MySQL's tables are shown when all of their snapshot is here"
+        return (
+            f"Debezium took a snapshot anew: what MySQL did after {self._shown.gtid} is not in the log one by one; "
+            f"Hive shows version {self._shown.version} until all of the snapshot is here"
+        )
+
     def _report(self, state: str, detail: str) -> None:
-        shown = self._settled
+        shown = self._shown
         figures = {"version": shown.version, "gtid": shown.gtid, "created_at": shown.created_at} if shown and shown.version >= 0 else {}
         self._state.report(
             "running" if state == "running" else "waiting", detail, **figures, records=self._last.records, seconds=self._last.seconds,
-            unreadable=dict(shown.unreadable) if shown else {}, refused={topic: found.reason for topic, found in self._refused.items()},
+            unreadable=dict(shown.unreadable) if shown else {}, waits=self._waits,
+            refused={topic: found.reason for topic, found in self._refused.items()},
         )  # fmt: skip
 
 

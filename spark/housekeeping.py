@@ -6,8 +6,10 @@ from datetime import datetime
 from itertools import pairwise
 
 from connectors.hdfs import Hdfs
+from connectors.hive import Metastore
 from infra.errors import Unavailable
 from infra.settings import Settings
+from schemas.warehouse import pinned_database
 from spark.manifest import Manifest, Versions
 
 
@@ -29,6 +31,7 @@ class Housekeeper:
         self._hdfs, self._versions = hdfs, versions
         self._grace_seconds = settings.spark.grace_seconds
         self._root = settings.hdfs.root
+        self._hive = settings.hive
 
     def tidy(self) -> int:
         """Remove versions older than the grace time, except the newest one, with the folders that their successors replaced. How many."""
@@ -36,14 +39,21 @@ class Housekeeper:
         gone = 0
         for old, successor in pairwise(numbers):
             following = self._versions.read(successor)
-            # From the successor's commit on, no new query reads the old version.
-            if time.time() - datetime.fromisoformat(following.created_at).timestamp() < self._grace_seconds:
+            # From the successor's commit on, no new query reads the old version; unless it holds a part of a snapshot, and Hive does not show it.
+            if not following.whole or time.time() - datetime.fromisoformat(following.created_at).timestamp() < self._grace_seconds:
                 break
+            self._unpin(old)
             for location in following.replaced:
                 self._hdfs.delete(location)
             self._versions.forget(old)
             gone += 1
         return gone
+
+    def _unpin(self, version: int) -> None:
+        name = pinned_database(self._hive.warehouse_database, version)
+        with Metastore(self._hive.metastore_uris) as metastore:
+            metastore.drop_database(name)
+        self._hdfs.delete(f"{self._root}/_hive/{name}")
 
     def sweep(self) -> int:
         """Remove the folders of killed runs: older than the grace time, and named by no version. How many."""

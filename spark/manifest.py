@@ -33,7 +33,10 @@ class HivePartition:
 
 @dataclass(frozen=True)
 class Table:
-    """A warehouse table. `version` and `gtid` are of the last change that reached it; `kind` is its source's."""
+    """A warehouse table. `version` is the last that changed it, and `gtid` what that held; `kind` is its source's.
+
+    `snapshot` is the full snapshot whose rows it began with.
+    """
 
     topic: str
     kind: str
@@ -44,6 +47,7 @@ class Table:
     version: int
     gtid: str
     partitions: dict[str, HivePartition] = field(default_factory=dict)
+    snapshot: str = ""
 
 
 @dataclass(frozen=True)
@@ -64,12 +68,39 @@ class Archive:
 
 
 @dataclass(frozen=True)
+class Left:
+    """Where a topic that cannot be carried was left: the offset in the topic of transactions, and the transactions merged until then."""
+
+    offset: int
+    transactions: str
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A full snapshot that is being merged or was merged last; its id is its place in the binary log.
+
+    It was met first in `version`, when `ends_then` was the end of the topic of transactions and the tables `standing` were there.
+    It has `ended` when its last row was seen or something `followed`; it is `whole` when all of it is merged.
+    """
+
+    id: str
+    version: int
+    ends_then: int
+    standing: tuple[str, ...]
+    ended: bool = False
+    followed: bool = False
+    whole: bool = False
+
+
+@dataclass(frozen=True)
 class Manifest:
     """One version of everything. Nothing in it grows with the number of versions.
 
-    `offsets` are the next ones to read, by topic and partition. `arrivals` are this version's files of the archive and of facts (where they wait,
-    where they belong); they are moved after the commit. `replaced` are the folders that this version no longer needs. `unreadable` counts, by
-    topic, the records that were archived but could not be read.
+    The version equals MySQL at `gtid`. `transactions` are those that it was seen to hold: a set with holes where MySQL gave numbers to what
+    changes no row; `base` are those that the newest snapshot stands for, as Connect says. Tables of topics that are `left` behind, by topic,
+    stand at an earlier point. `offsets` are the next ones to read, by topic and partition. `arrivals` are this version's files of the archive
+    and of facts (where they wait, where they belong); they are moved after the commit. `replaced` are the folders that this version no longer
+    needs. `unreadable` counts, by topic, the records that were archived but could not be read.
     """
 
     version: int
@@ -84,6 +115,15 @@ class Manifest:
     arrivals: tuple[tuple[str, str], ...] = ()
     replaced: tuple[str, ...] = ()
     unreadable: dict[str, int] = field(default_factory=dict)
+    transactions: str = ""
+    left: dict[str, Left] = field(default_factory=dict)
+    snapshot: Snapshot | None = None
+    base: str = ""
+
+    @property
+    def whole(self) -> bool:
+        """Whether the version stands for a point of MySQL's history: it holds all of a snapshot or nothing of it."""
+        return self.snapshot is None or self.snapshot.whole
 
     def touched(self) -> list[str]:
         """The names of the tables that this version changed."""
@@ -104,13 +144,20 @@ def to_json(manifest: Manifest) -> bytes:
 
 
 def from_json(stored: dict[str, Any]) -> Manifest:
-    """A manifest from its stored form."""
+    """A manifest from its stored form. Raises WarehouseError for one from before versions were cut at transactions."""
+    if "transactions" not in stored:
+        raise WarehouseError(
+            f"version {stored['version']} does not say which transactions it holds: an older Kappa made it",
+            "remove the folder hdfs.root from HDFS: the compactor then builds the warehouse anew from the log",
+        )
     return Manifest(
         **{
             **stored,
             "offsets": {topic: {int(p): offset for p, offset in found.items()} for topic, found in stored["offsets"].items()},
             "tables": {name: _table(found) for name, found in stored["tables"].items()},
             "archives": {name: _archive(found) for name, found in stored["archives"].items()},
+            "left": {topic: Left(**found) for topic, found in stored["left"].items()},
+            "snapshot": Snapshot(**{**snapshot, "standing": tuple(snapshot["standing"])}) if (snapshot := stored.get("snapshot")) else None,
             "arrivals": tuple((staged, final) for staged, final in stored["arrivals"]),
             "replaced": tuple(stored["replaced"]),
         }

@@ -10,14 +10,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from infra.errors import ContractError
-from schemas.envelope import DELETE, TRUNCATE, UPDATE, binlog_number
+from schemas.envelope import DELETE, INCREMENTAL, POSITION, TRUNCATE, UPDATE, binlog_number, snapshot_id
+from schemas.envelope import READ as READ_ROW
+from schemas.gtid import GtidSet
 from schemas.warehouse import WHOLE, Partitioning, utc_dates
 
 # Names of our own, which no MySQL column has.
 PLACE = "\x00place"
 GONE = "\x00gone"
+NO_TRANSACTIONS = GtidSet()
 # What a merge reads of an archive file.
-READ = ["partition", "offset", "op", "binlog_file", "binlog_pos", "binlog_row", "error", "before", "after"]
+IMAGES = ["before", "after"]
+PLACED = ["partition", "offset", "op", "snapshot", "gtid", "binlog_file", "binlog_pos", "binlog_row", "tx_id", "tx_table_order"]
+READ = [*PLACED, *IMAGES]
 
 
 @dataclass(frozen=True)
@@ -29,13 +34,17 @@ class Latest:
     truncated: bool
 
 
-def latest_per_key(archived: Sequence[pa.Table], schema: pa.Schema, key: Sequence[str]) -> Latest:
+def latest_per_key(
+    archived: Sequence[pa.Table], schema: pa.Schema, key: Sequence[str], known: GtidSet = NO_TRANSACTIONS, snapshot: str = ""
+) -> Latest:
     """The latest state of every key in some archived changes (tables with the columns `READ`).
 
     Deletes leave no row, whatever came before them; a changed key removes the old one; changes before a TRUNCATE do not count.
+    What Connect wrote again after a crash does not count either, be it of `known` transactions, which are merged already, or of these.
+    The rows of another full snapshot than that which the table began with (`snapshot`) stand for all that came before them.
     """
-    changes = in_log_order([_with_images(table, schema) for table in archived])
-    changes, truncated = _since_truncate(changes)
+    changes = once(in_log_order([_with_images(table, schema) for table in archived]), known)
+    changes, truncated = _since_restart(changes, snapshot)
     events = _events(changes, schema, key)
     last = events.append_column(PLACE, pa.array(range(events.num_rows), pa.int64())).group_by(list(key)).aggregate([(PLACE, "max")])
     states = events.take(last.column(f"{PLACE}_max").sort())
@@ -59,6 +68,20 @@ def in_log_order(changes: Sequence[pa.Table]) -> pa.Table:
     numbers = pa.array([binlog_number(name) for name in files.dictionary.to_pylist()], pa.int64()).take(files.indices)
     order = [("binlog_number", "ascending"), ("binlog_pos", "ascending"), ("binlog_row", "ascending"), ("offset", "ascending")]
     return together.append_column("binlog_number", numbers).sort_by(order)
+
+
+def once(changes: pa.Table, known: GtidSet) -> pa.Table:
+    """Changes in their order without repetitions: an older change that stands behind a newer one would undo it."""
+    truncated = pc.equal(changes.column("op"), TRUNCATE)
+    ids = pc.if_else(truncated, changes.column("gtid"), pc.if_else(pc.equal(changes.column("op"), READ_ROW), None, changes.column("tx_id")))
+    merged = pa.array([gtid for gtid in ids.unique().to_pylist() if gtid is not None and gtid in known], pa.string())
+    placed = pa.table({"id": ids, "order": changes.column("tx_table_order"), PLACE: pa.array(range(changes.num_rows), pa.int64())})
+    alone = placed.filter(pc.is_null(ids)).column(PLACE)
+    of_transactions = placed.filter(pc.and_(pc.is_valid(ids), pc.invert(pc.is_in(ids, value_set=merged))))
+    first = of_transactions.group_by(["id", "order"]).aggregate([(PLACE, "min")]).column(f"{PLACE}_min")
+    if len(alone) + len(first) == changes.num_rows:
+        return changes
+    return changes.take(pa.chunked_array([*alone.chunks, *first.chunks], pa.int64()).sort())
 
 
 def without(old: pa.Table, keys: pa.Table) -> pa.Table:
@@ -106,7 +129,7 @@ def _with_images(table: pa.Table, schema: pa.Schema) -> pa.Table:
     """Archived changes with images of the wanted columns; without tombstones and what could not be read."""
     changes = table.filter(pc.is_valid(table.column("op")))
     images = {}
-    for name in ("before", "after"):
+    for name in IMAGES:
         if name in changes.column_names:
             image = changes.column(name).combine_chunks()
             rows = project(_fields(image), schema)
@@ -114,16 +137,25 @@ def _with_images(table: pa.Table, schema: pa.Schema) -> pa.Table:
             images[name] = pa.StructArray.from_arrays(arrays, fields=list(schema), mask=image.is_null())
         else:
             images[name] = pa.nulls(changes.num_rows, pa.struct(list(schema)))
-    place = [name for name in READ if name not in ("before", "after", "error")]
-    return pa.table({**{name: changes.column(name) for name in place}, **images})
+    nothing = {name: pa.nulls(changes.num_rows, kind) for name, (kind, _) in POSITION.items()}
+    place = {name: changes.column(name) if name in changes.column_names else nothing[name] for name in PLACED}
+    return pa.table({**place, **images})
 
 
-def _since_truncate(changes: pa.Table) -> tuple[pa.Table, bool]:
-    ops = changes.column("op").to_pylist()
-    if TRUNCATE not in ops:
-        return changes, False
-    last = len(ops) - 1 - ops[::-1].index(TRUNCATE)
-    return changes.slice(last + 1), True
+def _since_restart(changes: pa.Table, snapshot: str) -> tuple[pa.Table, bool]:
+    """The changes after the last TRUNCATE, or from the first row of another snapshot on; and whether there is such a point."""
+    place = pa.array(range(changes.num_rows), pa.int64())
+    truncates = place.filter(pc.equal(changes.column("op"), TRUNCATE))
+    begin = truncates[-1].as_py() + 1 if len(truncates) else 0
+    full = pc.and_(pc.equal(changes.column("op"), READ_ROW), pc.fill_null(pc.not_equal(changes.column("snapshot"), INCREMENTAL), False))
+    rows = changes.select(["binlog_file", "binlog_pos"]).append_column(PLACE, place).filter(full)
+    if rows.num_rows:
+        newest = rows.slice(rows.num_rows - 1).to_pylist()[0]
+        same = pc.and_(pc.equal(rows.column("binlog_file"), newest["binlog_file"]), pc.equal(rows.column("binlog_pos"), newest["binlog_pos"]))
+        if snapshot_id({"file": newest["binlog_file"], "pos": newest["binlog_pos"]}) != snapshot:
+            begin = max(begin, rows.filter(same).column(PLACE)[0].as_py())
+            return changes.slice(begin), True
+    return changes.slice(begin), bool(len(truncates))
 
 
 def _events(changes: pa.Table, schema: pa.Schema, key: Sequence[str]) -> pa.Table:

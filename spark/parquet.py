@@ -2,12 +2,16 @@
 
 import io
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from infra.errors import WarehouseError
+
 ROW_GROUP_ROWS = 131_072
 COMPRESSION = "zstd"
+ANEW = "restore the file; or remove the folder hdfs.root from HDFS: the compactor then builds the warehouse anew from the log"
 
 
 class ParquetWriter:
@@ -48,20 +52,36 @@ class ParquetWriter:
         self._waiting, self._waiting_rows = [], 0
 
 
-def schema_of(data: bytes) -> pa.Schema:
-    """The Arrow schema of a file."""
-    return pq.ParquetFile(pa.BufferReader(data)).schema_arrow.remove_metadata()
+def schema_of(data: bytes, path: str) -> pa.Schema:
+    """The Arrow schema of a file. Raises WarehouseError if it is not whole, as all of these do; `path` is for that."""
+    return _opened(data, path).schema_arrow.remove_metadata()
 
 
-def read_table(data: bytes, columns: list[str] | None = None) -> pa.Table:
+def read_table(data: bytes, path: str, columns: list[str] | None = None) -> pa.Table:
     """The rows of a file; of `columns` those that it has."""
-    file = pq.ParquetFile(pa.BufferReader(data))
+    file = _opened(data, path)
     wanted = None if columns is None else [name for name in columns if name in file.schema_arrow.names]
-    return file.read(columns=wanted)
+    with _whole(path):
+        return file.read(columns=wanted)
 
 
-def row_groups(data: bytes) -> Iterator[pa.Table]:
+def row_groups(data: bytes, path: str) -> Iterator[pa.Table]:
     """The rows of a file, a row group at a time."""
-    file = pq.ParquetFile(pa.BufferReader(data))
+    file = _opened(data, path)
     for number in range(file.num_row_groups):
-        yield file.read_row_group(number)
+        with _whole(path):
+            rows = file.read_row_group(number)
+        yield rows
+
+
+def _opened(data: bytes, path: str) -> pq.ParquetFile:
+    with _whole(path):
+        return pq.ParquetFile(pa.BufferReader(data))
+
+
+@contextmanager
+def _whole(path: str) -> Iterator[None]:
+    try:
+        yield
+    except (pa.ArrowException, OSError) as error:
+        raise WarehouseError(f"{path} is no whole Parquet file: {str(error).splitlines()[0]}", ANEW) from error

@@ -8,19 +8,19 @@ import pyarrow as pa
 from connectors.kafka import Range
 from infra.errors import WarehouseError
 from schemas.logical import Column
-from schemas.warehouse import WHOLE, Partitioning, Source, partitioning
+from schemas.warehouse import WHOLE, Kind, Partitioning, Source, partitioning
 from spark.archive import Archived
 from spark.log_reader import Reading
 from spark.manifest import HivePartition, Manifest, Table
 from spark.spans import KeySpan
 
-# A version takes at most so many offsets of a partition of the log, so that memory is bounded however long the backlog is.
+# A version takes at most so many facts of a partition of the log, so that memory is bounded however long the backlog is.
 MOST_OFFSETS = 500_000
 ONE_FILE_OFFSETS = 50_000
 
 
 def readings(previous: Manifest, sources: Iterable[Source], log: Mapping[tuple[str, int], Range]) -> list[Reading]:
-    """The ranges to read: from what is committed to the end of what is stable.
+    """The ranges to read: from what is committed to the end of what is stable. Where changes end, their transactions say.
 
     Raises WarehouseError if the log no longer holds, or no longer reaches, what was not read yet.
     """
@@ -30,14 +30,16 @@ def readings(previous: Manifest, sources: Iterable[Source], log: Mapping[tuple[s
             if topic != source.topic:
                 continue
             start = previous.offsets.get(topic, {}).get(partition)
-            _check_held(topic, partition, start, held)
+            check_held(topic, partition, start, held)
             begin = held.low if start is None else start
             if begin < held.stable:
-                found.append(Reading(source, partition, begin, min(held.stable, begin + MOST_OFFSETS)))
+                most = begin + MOST_OFFSETS if source.kind is Kind.FACTS else held.stable
+                found.append(Reading(source, partition, begin, min(held.stable, most)))
     return found
 
 
-def _check_held(topic: str, partition: int, start: int | None, held: Range) -> None:
+def check_held(topic: str, partition: int, start: int | None, held: Range) -> None:
+    """Raises WarehouseError if a partition no longer holds, or no longer reaches, what is to be read next."""
     if held.low > (start or 0):
         raise WarehouseError(
             f"{topic}[{partition}] begins at offset {held.low}: records {start or 0} to {held.low - 1} are gone and were never archived",
@@ -79,13 +81,17 @@ def next_offsets(previous: Manifest, archived: Iterable[Archived]) -> dict[str, 
 
 @dataclass(frozen=True)
 class TableChange:
-    """New records for one warehouse table, and the columns and key that it has from now on."""
+    """New records for one warehouse table, and the columns, the key and the full snapshot that it has from now on.
+
+    Without records, the table is to be emptied.
+    """
 
     source: Source
     columns: tuple[Column, ...]
     key: tuple[str, ...]
     schema_id: int
     archived: tuple[Archived, ...]
+    snapshot: str = ""
 
     @property
     def schema(self) -> pa.Schema:
@@ -107,15 +113,11 @@ class TableChange:
         if self.cut is None:
             return {WHOLE: standing.get(WHOLE)}
         named = {value for done in self.archived for value in done.hive_partitions}
-        if any(done.truncated for done in self.archived):
+        if any(done.truncated for done in self.archived) or self.snapshot != (table.snapshot if table else ""):
             named |= set(standing)
         for unplaced in (done.unplaced for done in self.archived if done.unplaced is not None):
             named |= {value for value, held in standing.items() if unplaced.meets(KeySpan(held.lowest_key, held.highest_key))}
         return {value: standing.get(value) for value in sorted(named)}
-
-    def gtid(self, before: str) -> str:
-        """The GTID of the last change, in binlog order; `before` if none has one."""
-        return max((done.position for done in self.archived), default=(-1, -1, ""))[2] or before
 
 
 def split_evenly(partitions: Mapping[str, HivePartition | None], tasks: int) -> list[dict[str, HivePartition | None]]:

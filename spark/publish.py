@@ -1,15 +1,19 @@
 """Hive brought to a version: tables made, partitions switched. Repeatable: only what differs from the manifest is changed."""
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import replace
 
 from connectors.hdfs import Hdfs
 from connectors.hive import HiveTable, Metastore
 from infra.settings import Settings
-from schemas.warehouse import LAKE_PARTITION, WHOLE, lake_folder, table_folder
+from schemas.warehouse import LAKE_PARTITION, WHOLE, Kind, lake_folder, table_folder
 from spark.manifest import Archive, Manifest, Table
 
 Wanted = tuple[HiveTable, dict[str, str]]  # a table, and where each of its partitions lies
+Switch = Callable[[Metastore], None]
 
 
 class Publisher:
@@ -23,47 +27,72 @@ class Publisher:
         """Look at Hive anew next time: somebody else may have changed it."""
         self._shown.clear()
 
-    def publish(self, manifest: Manifest) -> None:
-        """Make Hive show a version. Raises Unavailable or Refused; then it is to be called again, and goes on where it stopped."""
-        changed = [wanted for wanted in self._wanted(manifest) if self._shown.get(_name(wanted[0])) != wanted]
-        if not changed:
-            return
-        with Metastore(self._settings.hive.metastore_uris) as metastore:
-            for table, locations in changed:
-                name = _name(table)
-                shown = self._shown.pop(name, None) or _shown(metastore, table)
-                self._switch(metastore, shown, table, locations)
-                self._shown[name] = (table, locations)
+    def publish(self, manifest: Manifest) -> float:
+        """Make Hive show a version; the seconds during which tables of different versions could be seen.
 
-    def _switch(self, metastore: Metastore, shown: Wanted | None, table: HiveTable, locations: Mapping[str, str]) -> None:
-        """From what Hive shows to what is wanted. The properties, which name the version, come last: they never promise too much."""
+        Everything that readers do not see is done before and after the switches of MySQL's tables, which are one call each, all at once.
+        Raises Unavailable or Refused; then it is to be called again, and goes on where it stopped.
+        """
+        changed = [wanted for wanted in self._wanted(manifest) if self._shown.get(_name(wanted[0])) != wanted]
+        with Metastore(self._settings.hive.metastore_uris) as metastore:
+            found = [(self._shown.pop(_name(table), None) or _shown(metastore, table), table, locations) for table, locations in changed]
+            switches = {_name(table): self._prepared(metastore, shown, table, locations) for shown, table, locations in found}
+            of_mysql = [switches.pop(name) for name in self._of_mysql(manifest) if name in switches]
+            seconds = self._all_at_once(of_mysql)
+            for switch in switches.values():
+                switch(metastore)
+            for shown, table, locations in found:
+                self._finish(metastore, shown, table, locations)
+                self._shown[_name(table)] = (table, locations)
+            if manifest.whole and manifest.version >= 0:
+                about = {"kappa.version": str(manifest.version), "kappa.gtid": manifest.gtid}
+                metastore.describe_database(self._settings.hive.warehouse_database, about)
+        return seconds
+
+    def _of_mysql(self, manifest: Manifest) -> list[tuple[str, str]]:
+        """The tables that one cut is for."""
+        database = self._settings.hive.warehouse_database
+        return [(database, name) for name, table in manifest.tables.items() if table.kind == Kind.CHANGES.value]
+
+    def _all_at_once(self, switches: Sequence[Switch]) -> float:
+        """Each over a connection of its own, since the metastore has no call for several tables; the seconds from the first to the last."""
+        if not switches:
+            return 0.0
+        with ExitStack() as stack, ThreadPoolExecutor(len(switches)) as pool:
+            connections = [stack.enter_context(Metastore(self._settings.hive.metastore_uris)) for _ in switches]
+            begin = time.monotonic()
+            list(pool.map(lambda switch, connection: switch(connection), switches, connections))
+            return time.monotonic() - begin
+
+    def _prepared(self, metastore: Metastore, shown: Wanted | None, table: HiveTable, locations: Mapping[str, str]) -> Switch:
+        """Everything but the switch, which is what comes back: new partitions are there, empty."""
         if table.partition_column is None:
-            if shown is None or shown[0] != table:
-                metastore.ensure_table(table)
-            return
+            return lambda connection: connection.ensure_table(table)
         if shown is None or shown[0].columns != table.columns or shown[0].location != table.location:
             metastore.ensure_table(replace(table, properties={}))
-        self._switch_partitions(metastore, shown, table, locations)
-        if shown is None or shown[0] != table:
-            metastore.ensure_table(table)
-
-    def _switch_partitions(self, metastore: Metastore, shown: Wanted | None, table: HiveTable, locations: Mapping[str, str]) -> None:
-        """One call switches them all: new partitions are added empty before it, and emptied ones dropped after it."""
         before = shown[1] if shown else {}
         recast = shown is not None and shown[0].columns != table.columns
         nowhere = self._hdfs.uri(f"{self._settings.hdfs.root}/_hive/_empty")
-        new = [value for value in locations if value not in before]
-        emptied = [value for value in before if value not in locations]
+        new, emptied = [value for value in locations if value not in before], [value for value in before if value not in locations]
         if new or emptied:
             self._hdfs.mkdirs(f"{self._settings.hdfs.root}/_hive/_empty")
         metastore.add_partitions(table, dict.fromkeys(new, nowhere))
         switched = {value: location for value, location in locations.items() if recast or before.get(value) != location}
-        metastore.alter_partitions(table, switched | dict.fromkeys(emptied, nowhere))
-        metastore.drop_partitions(table, emptied)
+        return lambda connection: connection.alter_partitions(table, switched | dict.fromkeys(emptied, nowhere))
+
+    def _finish(self, metastore: Metastore, shown: Wanted | None, table: HiveTable, locations: Mapping[str, str]) -> None:
+        """Emptied partitions go. The properties, which name the version, come last: they never promise too much."""
+        if table.partition_column is None:
+            return
+        metastore.drop_partitions(table, [value for value in (shown[1] if shown else {}) if value not in locations])
+        if shown is None or shown[0] != table:
+            metastore.ensure_table(table)
 
     def _wanted(self, manifest: Manifest) -> list[Wanted]:
         hive = self._settings.hive
-        tables = [self._table(hive.warehouse_database, name, table) for name, table in manifest.tables.items()]
+        # What holds a part of a snapshot stands for no point of MySQL's history; clicks and the archive have none to stand for.
+        shown = {name: table for name, table in manifest.tables.items() if manifest.whole or table.kind == Kind.FACTS.value}
+        tables = [self._table(hive.warehouse_database, name, table) for name, table in shown.items()]
         return tables + [self._archive(hive.lake_database, name, archive) for name, archive in manifest.archives.items()]
 
     def _table(self, database: str, name: str, table: Table) -> Wanted:

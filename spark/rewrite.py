@@ -8,11 +8,12 @@ import pyarrow.compute as pc
 
 from connectors.hdfs import Hdfs
 from infra import settings
-from infra.errors import ContractError
+from infra.errors import ContractError, WarehouseError
+from schemas.gtid import GtidSet
 from schemas.warehouse import WHOLE, Partitioning, partition_location
 from spark.manifest import HivePartition
 from spark.merge import READ, Latest, facts, hive_partitions, latest_per_key, project, without
-from spark.parquet import ParquetWriter, read_table, row_groups
+from spark.parquet import ANEW, ParquetWriter, read_table, row_groups
 from spark.roll_up import MOST_FILES
 from spark.spans import ANY_KEY, KeySpan, span_of
 
@@ -23,12 +24,15 @@ FILE = "rows.parquet"
 class RewriteTask:
     """Hive partitions of one table to rewrite (by value, with their present state), and the archive files with the changes.
 
-    `key` is empty for facts, which are only ever added.
+    `key` is empty for facts, which are only ever added. Changes of `known` transactions are in the present state, which began
+    with the full snapshot `snapshot`. With no files, all rows go.
     """
 
     table: str
     schema: pa.Schema
     key: tuple[str, ...]
+    known: GtidSet
+    snapshot: str
     cut: Partitioning | None
     files: tuple[str, ...]
     old: dict[str, HivePartition | None]
@@ -60,8 +64,8 @@ def rewrite(task: RewriteTask) -> Rewritten:
     """Rewrite the partitions of a task. Raises Unavailable if HDFS is away; rows that do not fit the newest columns are a refusal."""
     hdfs, done = Hdfs(task.hdfs), Rewritten(task.table)
     try:
-        archived = [read_table(hdfs.read_bytes(path), READ) for path in task.files]
-        latest = latest_per_key(archived, task.schema, task.key) if task.key else facts(archived, task.schema)
+        archived = [read_table(hdfs.read_bytes(path), path, READ) for path in task.files]
+        latest = _latest(task, archived)
         values = hive_partitions(latest.rows, task.cut)
         for value, old in task.old.items():
             incoming = latest.rows.filter(pc.equal(values, value))
@@ -72,6 +76,14 @@ def rewrite(task: RewriteTask) -> Rewritten:
         return done
     except ContractError as error:
         return Rewritten(task.table, refusal=f"{error}; {error.hint}" if error.hint else str(error))
+
+
+def _latest(task: RewriteTask, archived: list[pa.Table]) -> Latest:
+    if not archived:
+        return Latest(task.schema.empty_table(), pa.table({}), True)
+    if not task.key:
+        return facts(archived, task.schema)
+    return latest_per_key(archived, task.schema, task.key, task.known, task.snapshot)
 
 
 def _add(task: RewriteTask, hdfs: Hdfs, incoming: pa.Table, value: str, old: HivePartition, arrivals: list[tuple[str, str]]) -> HivePartition:
@@ -121,8 +133,14 @@ class NewRows:
 
 
 def _old_rows(hdfs: Hdfs, old: HivePartition | None, schema: pa.Schema) -> Iterator[pa.Table]:
+    """Raises WarehouseError if these are not as many as the manifest states: going on would lose the others in silence."""
     if old is None:
         return
+    found = 0
     for entry in hdfs.list(old.location):
-        for rows in row_groups(hdfs.read_bytes(f"{old.location}/{entry.name}")):
+        path = f"{old.location}/{entry.name}"
+        for rows in row_groups(hdfs.read_bytes(path), path):
+            found += rows.num_rows
             yield project(rows, schema)
+    if found != old.rows:
+        raise WarehouseError(f"{old.location} holds {found} rows, and the manifest states {old.rows}", ANEW)

@@ -38,7 +38,7 @@ def roll_up(task: RollUpTask) -> RolledUp:
     standing = [f"{task.location}/{entry.name}" for entry in hdfs.list(task.location)] if task.location else []
     by_schema: defaultdict[str, list[str]] = defaultdict(list)
     for path in (*standing, *task.more):
-        by_schema[schema_of(hdfs.read_bytes(path)).to_string()].append(path)
+        by_schema[schema_of(hdfs.read_bytes(path), path).to_string()].append(path)
     for number, paths in enumerate(by_schema.values()):
         _copy(hdfs, paths, f"{task.target}/rolled-{number}.parquet")
     return RolledUp(task.table, task.day, task.target, len(by_schema))
@@ -47,7 +47,7 @@ def roll_up(task: RollUpTask) -> RolledUp:
 def _copy(hdfs: Hdfs, paths: list[str], target: str) -> None:
     writer: ParquetWriter | None = None
     for path in paths:
-        for rows in row_groups(hdfs.read_bytes(path)):
+        for rows in row_groups(hdfs.read_bytes(path), path):
             writer = writer or ParquetWriter(rows.schema.remove_metadata())
             writer.write(rows.replace_schema_metadata())
     if writer is not None:

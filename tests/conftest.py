@@ -43,6 +43,7 @@ class Stack:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--running-stack", action="store_true", help="use the running stack of KAPPA_HOME and KAPPA_PORT_BASE instead of starting one")
+    parser.addoption("--load-seconds", type=float, default=20, help="how long versions are read under load; 600 for a long run")
 
 
 def free_port_base(first: int = 22000, last: int = 32000, step: int = 100) -> int:
@@ -69,6 +70,11 @@ def stack_at(home: Path, port_base: int) -> Stack:
     environment |= {"KAPPA_HOME": str(home), "KAPPA_PORT_BASE": str(port_base), "KAPPA_CONFIG": str(home / "none.toml")}
     environment |= {"KAPPA_SPARK_INTERVAL_SECONDS": "5"}  # the default cadence would be most of the tests' time
     return Stack(load(environment), environment)
+
+
+@pytest.fixture
+def load_seconds(request: pytest.FixtureRequest) -> float:
+    return float(request.config.getoption("--load-seconds"))
 
 
 @pytest.fixture(scope="session")

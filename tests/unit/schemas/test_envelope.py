@@ -48,6 +48,7 @@ def test_a_position_has_its_place_in_the_transaction_and_a_tombstone_has_none() 
     arrays = position_arrays([change, None])
     assert {name: array.to_pylist() for name, array in arrays.items()} == {
         "op": ["u", None],
+        "snapshot": [None, None],
         "gtid": ["a:7", None],
         "binlog_file": ["binlog.000002", None],
         "binlog_pos": [4, None],

@@ -6,13 +6,16 @@ import pyarrow as pa
 import pytest
 
 from infra.errors import ContractError
+from schemas.gtid import gtid_set
 from schemas.warehouse import WHOLE
 from spark.merge import facts, hive_partitions, in_log_order, latest_per_key, project, without
 
 SCHEMA = pa.schema([("id", pa.int64()), ("name", pa.string())])
 ROW = pa.struct(list(SCHEMA))
-POSITION = [("partition", pa.int32()), ("offset", pa.int64()), ("op", pa.string()), ("binlog_file", pa.string())]
-LOG = pa.schema([*POSITION, ("binlog_pos", pa.int64()), ("binlog_row", pa.int32()), ("error", pa.string()), ("before", ROW), ("after", ROW)])
+POSITION = [("partition", pa.int32()), ("offset", pa.int64()), ("op", pa.string()), ("snapshot", pa.string()), ("gtid", pa.string())]
+PLACE = [("tx_id", pa.string()), ("tx_table_order", pa.int64()), ("binlog_file", pa.string())]
+UUID = "3e11fa47-71ca-11e1-9e33-c80aa9429562"
+LOG = pa.schema([*POSITION, *PLACE, ("binlog_pos", pa.int64()), ("binlog_row", pa.int32()), ("error", pa.string()), ("before", ROW), ("after", ROW)])
 
 
 def row(key: int, name: str) -> dict[str, Any]:
@@ -29,6 +32,16 @@ def update(key: int, name: str) -> dict[str, Any]:
 
 def delete(key: int) -> dict[str, Any]:
     return {"op": "d", "before": row(key, "?")}
+
+
+def within(number: int, *changes: dict[str, Any]) -> list[dict[str, Any]]:
+    """Changes of one transaction, as Debezium numbers them."""
+    return [change | {"gtid": f"{UUID}:{number}", "tx_id": f"{UUID}:{number}", "tx_table_order": order} for order, change in enumerate(changes, 1)]
+
+
+def read(at: int, key: int, name: str, marked: str = "true") -> dict[str, Any]:
+    """A row of the snapshot taken at a place of the binary log."""
+    return {"op": "r", "snapshot": marked, "binlog_file": "binlog.000002", "binlog_pos": at, "after": row(key, name)}
 
 
 TOMBSTONE: dict[str, Any] = {}
@@ -62,11 +75,36 @@ def rows(table: pa.Table) -> list[tuple[int, str]]:
         ([insert(1, "a"), TRUNCATE, insert(2, "b")], [(2, "b")]),
         ([{"op": "r", "after": row(1, "a")}, update(1, "b")], [(1, "b")]),
         ([TOMBSTONE], []),
+        (within(1, insert(1, "a"), delete(1), insert(1, "b"), update(1, "c")), [(1, "c")]),
+        ([delete(1), TOMBSTONE, insert(1, "b")], [(1, "b")]),
+        ([insert(1, "a"), delete(1), insert(7, "a"), update(7, "b"), insert(1, "c")], [(1, "c"), (7, "b")]),
+        ([*within(1, insert(1, "a")), *within(2, update(1, "b")), *within(1, insert(1, "a"))], [(1, "b")]),
+        ([*within(1, insert(1, "a")), *within(2, delete(1)), *within(1, insert(1, "a")), *within(2, delete(1))], []),
+        ([*within(1, insert(1, "a"), update(1, "b")), *within(1, insert(1, "a"))], [(1, "b")]),
+        ([*within(1, insert(1, "a")), TRUNCATE | {"gtid": f"{UUID}:2"}, *within(3, insert(2, "b")), TRUNCATE | {"gtid": f"{UUID}:2"}], [(2, "b")]),
+        ([read(100, 1, "a"), read(100, 2, "a"), *within(1, update(1, "b"))], [(1, "b"), (2, "a")]),
+        ([*within(1, insert(1, "a")), read(100, 2, "z"), read(100, 3, "z")], [(2, "z"), (3, "z")]),
+        ([read(100, 1, "a"), read(200, 2, "z"), *within(1, insert(3, "c"))], [(2, "z"), (3, "c")]),
+        ([*within(1, insert(1, "a"), insert(2, "a")), read(100, 1, "a", "incremental"), *within(2, update(1, "b"))], [(1, "b"), (2, "a")]),
     ],
-    ids=["I", "IU", "IUD", "ID-I", "IUDID", "thrice", "T", "ITI", "snapshot then U", "tombstone"],
-)
+    ids=["I", "IU", "IUD", "ID-I", "IUDID", "thrice", "T", "ITI", "snapshot then U", "tombstone", "IDIU in one", "REPLACE",
+         "key change and its old key anew", "repeated up to an older change", "repeated after a delete", "repeated in part",
+         "repeated TRUNCATE", "snapshot, stream", "stream, snapshot", "snapshot begun twice", "read again in chunks"],
+)  # fmt: skip
 def test_the_last_change_of_a_row_counts(changes: list[dict[str, Any]], left: list[tuple[int, str]]) -> None:
     assert after(*changes) == left
+
+
+def test_what_an_earlier_version_merged_is_not_merged_again() -> None:
+    repeated = log(*within(4, insert(1, "a")), *within(5, update(1, "b")), TRUNCATE | {"gtid": f"{UUID}:3"}, *within(6, insert(2, "c")))
+    latest = latest_per_key([repeated], SCHEMA, ["id"], gtid_set(f"{UUID}:1-5"))
+    assert (rows(latest.rows), latest.keys.column("id").to_pylist(), latest.truncated) == ([(2, "c")], [2], False)
+
+
+def test_a_snapshot_that_a_table_began_with_goes_on_and_another_one_begins_it_anew() -> None:
+    part = log(read(100, 3, "c"))
+    assert not latest_per_key([part], SCHEMA, ["id"], snapshot="binlog.000002:100").truncated
+    assert latest_per_key([part], SCHEMA, ["id"], snapshot="binlog.000002:4").truncated
 
 
 def test_a_changed_key_leaves_no_ghost_as_debezium_says_it() -> None:

@@ -17,6 +17,7 @@ from spark.spans import KeySpan
 
 ORDERS = Source("cdc.eCommerce.orders", "orders", Kind.CHANGES)
 USERS = Source("cdc.eCommerce.user", "user", Kind.CHANGES)
+CLICKS = Source("productview", "productview", Kind.FACTS)
 COLUMNS = (Column("order_id", plain(pa.int64(), "bigint")), Column("orderedAt", plain(INSTANT, "timestamp")))
 COMMITTED = replace(NOTHING, version=3, offsets={ORDERS.topic: {0: 100}})
 
@@ -27,8 +28,8 @@ def test_only_what_is_new_and_stable_is_read() -> None:
     assert readings(COMMITTED, [ORDERS], {(ORDERS.topic, 0): Range(0, 100, 180)}) == []
 
 
-def test_a_long_backlog_is_taken_in_parts() -> None:
-    (reading,) = readings(NOTHING, [ORDERS], {(ORDERS.topic, 0): Range(0, 3 * MOST_OFFSETS, 3 * MOST_OFFSETS)})
+def test_a_long_backlog_of_facts_is_taken_in_parts() -> None:
+    (reading,) = readings(NOTHING, [CLICKS], {(CLICKS.topic, 0): Range(0, 3 * MOST_OFFSETS, 3 * MOST_OFFSETS)})
     assert reading.length == MOST_OFFSETS
 
 
