@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from tests.chaos.schedules.faults import Fault
 
 ROOM = 20  # schedules that one world has time for
-START_SECONDS, SETTLE_SECONDS, SERVER_SECONDS, COMPARE_SECONDS = 60, 120, 120, 90
+START_SECONDS, SETTLE_SECONDS, SERVER_SECONDS, COMPARE_SECONDS = 120, 120, 120, 90
 SECONDS_TO_LEAVE = 15  # what the supervisor gives a worker
 LOOK_SECONDS, DESCRIBE_SECONDS, PAUSE_SECONDS = 0.25, 2, 0.1
 
@@ -186,8 +186,9 @@ class World:
         return f"{worker.name} {life}{' (busy)' * worker.busy}"
 
     def said_by(self, worker: Worker) -> Mapping[str, Any]:
-        """What a worker has said of itself, at most a second ago if it can."""
-        return read_state(self.settings.home, worker.name) or {}
+        """What a worker has said of itself, at most a second ago if it can; nothing that an earlier process of its name has said."""
+        said = read_state(self.settings.home, worker.name) or {}
+        return said if worker.runs and said.get("pid") == worker.pid else {}
 
     def calm(self) -> None:
         """Waits until every fault is over. Raises AssertionError if one is not."""
