@@ -21,7 +21,7 @@ from spark import plan
 from spark.archive import Archived, ArchiveTask, Doors, archive
 from spark.decoding import RowDecoder
 from spark.look import Look, Wait, look, to_repeat
-from spark.manifest import Manifest, Snapshot, Table, Versions
+from spark.manifest import FROM_THE_LOG, Manifest, Snapshot, Table, Versions
 from spark.next_version import NextVersion
 from spark.plan import TableChange
 from spark.rewrite import RewriteTask, Rewritten, rewrite
@@ -168,7 +168,7 @@ class Compactor:
             if table.version >= snapshot.version:
                 raise WarehouseError(
                     f"table {name} has changed since a snapshot that holds no row of it: which of its rows are from before nobody can say",
-                    "remove the folder hdfs.root from HDFS: the compactor then builds the warehouse anew from the log",
+                    FROM_THE_LOG,
                 )
             source = Source(table.topic, name, Kind(table.kind))
             columns = self._decoder.contract(source, table.schema_id).columns

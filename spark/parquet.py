@@ -8,10 +8,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from infra.errors import WarehouseError
+from spark.manifest import FROM_THE_LOG
 
 ROW_GROUP_ROWS = 131_072
 COMPRESSION = "zstd"
-ANEW = "restore the file; or remove the folder hdfs.root from HDFS: the compactor then builds the warehouse anew from the log"
+
+ANEW = f"restore the file; or {FROM_THE_LOG}"
 
 
 class ParquetWriter:
