@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from connectors.cassandra import Session
-from infra.errors import Refused
+from infra.errors import Refused, Unavailable
 from infra.settings import Counts
 from schemas.views import SECOND_MS, keyspace_of
 
@@ -98,12 +98,17 @@ def find(session: Session, base: str, number: int | None) -> Generation:
 
 
 def switch(session: Session, base: str, before: int, after: int) -> None:
-    """Makes another generation the active one. Raises Refused if `before` is not active any more: somebody else has switched."""
+    """Makes another generation the active one. Raises Refused if `before` is not active any more: somebody else has switched; Unavailable
+    if Cassandra was started anew meanwhile, and may have lost it."""
+    since = session.incarnation()
     asked = f"UPDATE {base}.active SET generation = %s WHERE what = %s IF generation = %s"
     if not session.execute(asked, [after, WHAT, before]).rows[0][0]:
         raise Refused(f"generation {before} is not the active one any more: somebody else has switched", "./kappa status shows which is")
     for number, state in ((before, "kept"), (after, "live")):
         session.execute(f"UPDATE {base}.generation SET state = %s WHERE number = %s", [state, number])
+    again = f"UPDATE {base}.generation SET state = 'live' WHERE number = %s"
+    if not session.make_durable(lambda: session.execute(again, [after]), since):
+        raise Unavailable("Cassandra was started anew while readers were switched", "./kappa status shows which generation they read")
 
 
 def drop(session: Session, base: str, number: int) -> None:

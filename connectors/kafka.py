@@ -24,11 +24,13 @@ SESSION_TIMEOUT_MS = 6_000
 
 EARLIEST, LATEST = OffsetSpec.earliest(), OffsetSpec.latest()
 
-# Codes that librdkafka does not mark as retriable, although the broker is merely away.
-AWAY = frozenset(
+# Codes that librdkafka does not mark as retriable, although the broker is merely away, or has not told this client yet of a partition
+# that was added: the group's leader may know of it first. What waited for a broker that is away is purged before it is sent again.
+PASSING = frozenset(
     {
         KafkaError._ALL_BROKERS_DOWN, KafkaError._TRANSPORT, KafkaError._TIMED_OUT, KafkaError._RESOLVE, KafkaError._WAIT_COORD,
-        KafkaError._TIMED_OUT_QUEUE, KafkaError._MSG_TIMED_OUT, KafkaError._DESTROY, KafkaError._UNKNOWN_BROKER,
+        KafkaError._TIMED_OUT_QUEUE, KafkaError._MSG_TIMED_OUT, KafkaError._DESTROY, KafkaError._UNKNOWN_BROKER, KafkaError._UNKNOWN_PARTITION,
+        KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT,
     }
 )  # fmt: skip
 
@@ -78,7 +80,7 @@ def producer(kafka: Kafka, client_id: str, **more: Any) -> Producer:
 
     `more` are librdkafka's settings.
     """
-    fixed = {"enable.idempotence": True, "linger.ms": 10, "compression.type": "lz4", "partitioner": "murmur2_random"}
+    fixed = {"enable.idempotence": True, "linger.ms": 5, "compression.type": "lz4", "partitioner": "murmur2_random"}
     return Producer(client_config(kafka, client_id) | fixed | more)
 
 
@@ -116,7 +118,7 @@ def as_kappa_error(error: KafkaError, doing: str) -> KappaError:
     what = f"Kafka: {doing}: {error.str()} ({error.name()})"
     if error.code() in (KafkaError._AUTHENTICATION, KafkaError.SASL_AUTHENTICATION_FAILED):
         return Refused(what, "check kafka.sasl_username and kafka.sasl_password")
-    if error.retriable() or error.code() in AWAY:
+    if error.retriable() or error.code() in PASSING:
         return Unavailable(what, "see ./kappa status and ./kappa logs kafka")
     return Refused(what)
 

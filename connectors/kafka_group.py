@@ -6,50 +6,68 @@ belong to one uninterrupted reading (`epoch`), and whether one of them was lost 
 
 import threading
 import time
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
 
 from confluent_kafka import OFFSET_INVALID, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from connectors.kafka import TIMEOUT_SECONDS, as_kappa_error, errors, group_consumer
-from infra.errors import Refused
+from infra.errors import Refused, Unavailable
 from infra.settings import Kafka
 
 ASK_SECONDS = 1.0
 COMMIT_SECONDS = 0.2
 # After a record so long is waited for more: a batch costs about as much as a thousand of its records.
-GATHER_SECONDS = 0.01
+GATHER_SECONDS = 0.004
+# Members that died are given up after a session, and some more seconds are for the others to come together.
+SHARING_SECONDS = 30.0
 
 # The note of a partition of which nothing was ever committed.
 NEVER = "-1"
 
+# Records that make one batch at most, as far as they are at hand.
+MOST_TOGETHER = 50_000
+
 Place = tuple[str, int]
+Part = TypeVar("Part")
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Records of one topic, ascending by offset within each partition.
+    """Records of one topic, ascending by offset within each partition, in the form of the reader that it comes from.
 
     All batches of an epoch together hold every record from the committed offsets on; `number` counts a topic's batches in
     an epoch from 0. When a rebalance begins a new epoch, reading begins again at the committed offsets, so batches of earlier
-    epochs that are not counted yet can be dropped. `more` says that the topic's next batch is at hand; the last one may be empty.
+    epochs that are not counted yet can be dropped.
     """
 
     topic: str
     epoch: int
     number: int
-    messages: Sequence[Message] = field(repr=False)
-    more: bool = field(default=False, kw_only=True)
 
 
-class GroupReader:
-    """Reads topics as a member of a group. `read`, `ends` and `close` belong to one thread; `epoch`, `rewind` and `commit` to any.
+@dataclass(frozen=True)
+class DecodedBatch(Batch, Generic[Part]):
+    """What decoding made of the records, fetch by fetch. `more` says that more records are at hand."""
 
-    `starts` are the committed offsets, by topic and partition, at which the epoch began; `notes` what was committed with them.
+    parts: Sequence[Part] = field(repr=False)
+    more: bool = False
+
+
+class GroupReader(Generic[Part]):
+    """Reads topics as a member of a group, from the first `read` on: whoever does not get as far as reading takes no partitions from others.
+
+    `read`, `ends` and `close` belong to one thread; `epoch`, `rewind` and `commit` to any.
+
+    What is fetched is decoded on the spot, while it is in the processor's cache, and only the outcome is handed on: handing the
+    records to another thread would take as long again as decoding them. `starts` are the committed offsets, by topic and partition,
+    at which the epoch began; `notes` what was committed with them.
     """
 
-    def __init__(self, kafka: Kafka, client_id: str, group: str, topics: Sequence[str]) -> None:
+    def __init__(self, kafka: Kafka, client_id: str, group: str, decoders: Mapping[str, Callable[[Sequence[Message]], Part]]) -> None:
+        """`decoders` has the topics, each with what decodes its records; that may raise Unavailable, and then is asked again."""
         # An eager assignment takes all partitions away before it gives them anew: so every epoch begins at the committed offsets.
         more = {
             "partition.assignment.strategy": "roundrobin",
@@ -59,11 +77,12 @@ class GroupReader:
             "fetch.queue.backoff.ms": 20,
         }
         self._consumer: Consumer = group_consumer(kafka, client_id, group, on_commit=self._on_commit, error_cb=self._on_error, **more)
-        self._topics = list(topics)
+        self._group, self._decoders, self._topics = group, decoders, list(decoders)
+        self._subscribed = False
         self._numbers: Counter[str] = Counter()
-        self._open: set[str] = set()
-        self._rewind = self._unchecked = False
+        self._rewind = self._unchecked = self._holding = False
         self._assigned: list[TopicPartition] = []
+        self._out_since: float | None = None  # None while we have a share, be it an empty one
         self._lock = threading.Lock()
         self._due: dict[Place, tuple[int, str]] = {}
         self._sent: dict[Place, tuple[int, str]] = {}
@@ -73,25 +92,47 @@ class GroupReader:
         self.starts: dict[Place, int] = {}
         self.notes: dict[Place, str] = {}
         self.epoch = 0
-        self._consumer.subscribe(self._topics, on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_revoke)
 
-    def read(self, most: int, seconds: float) -> list[Batch]:
-        """What has arrived, as one batch per topic and at most `most` records: at once if there is something, else within `seconds`.
+    def read(self, most: int, seconds: float) -> list[DecodedBatch[Part]]:
+        """What has arrived, as one batch per topic, fetched `most` records at a time: at once if there is something, else within `seconds`.
 
         Raises Unavailable while Kafka is away; Refused if the log no longer continues where the counts ended, until it does.
         """
+        if not self._subscribed:
+            self._subscribe()
         if time.monotonic() - self._committed_at >= COMMIT_SECONDS:
             self._commit_due()
         if self._rewind:
             self._begin_again()
-        # Until the new partitions are checked nothing flows, but the next rebalance may come.
-        messages = self._fetch(most, 0 if self._unchecked else seconds)
-        if not messages and not self._open and self._away is not None:
+        self._holding = False
+        try:
+            parts, more = self._decoded(most, seconds)
+        except Exception:
+            if self._holding:
+                self.rewind()  # else what was fetched would be missing
+            raise
+        if not parts and self._away is not None:
             self._ask_whether_kafka_is_back()
+        if self._out_since is not None and time.monotonic() - self._out_since > SHARING_SECONDS:
+            raise Unavailable(f"Kafka has given no share of group {self._group} for {SHARING_SECONDS:.0f} s", "see ./kappa logs kafka")
         if self._unchecked:
             self._check_that_the_log_continues()
             return []  # what came was fetched before the rebalance, and is fetched again in the new epoch
-        return self._batches(messages, more=len(messages) >= most)
+        return [self._batch(topic, found, more) for topic, found in parts.items()]
+
+    def _decoded(self, most: int, seconds: float) -> tuple[dict[str, list[Part]], bool]:
+        """What is at hand, decoded, by topic; and whether more is."""
+        parts: defaultdict[str, list[Part]] = defaultdict(list)
+        together, full = 0, True
+        while full and together < MOST_TOGETHER:
+            # Until new partitions are checked nothing flows, but the next rebalance may come.
+            messages = self._fetch(most, 0 if self._unchecked or together else seconds)
+            if self._unchecked:
+                break
+            together, full = together + len(messages), len(messages) >= most
+            for topic, records in self._by_topic(messages).items():
+                parts[topic].append(self._decoders[topic](records))
+        return parts, full
 
     def rewind(self) -> None:
         """Begins a new epoch at the committed offsets: the cure when a batch got lost within the process."""
@@ -117,6 +158,11 @@ class GroupReader:
         """Leaves the group, so that the others need not wait for the session to time out."""
         self._commit_due()
         self._consumer.close()
+
+    def _subscribe(self) -> None:
+        with errors(f"joining the group that reads {', '.join(self._topics)}"):
+            self._consumer.subscribe(self._topics, on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_revoke)
+        self._subscribed, self._out_since = True, time.monotonic()
 
     def _commit_due(self) -> None:
         """Commits without waiting. That a partition has been given away meanwhile does no harm: its rows are as far as its offset says."""
@@ -153,21 +199,35 @@ class GroupReader:
         """Waits for a record, and takes what else comes with it."""
         with errors(f"reading {', '.join(self._topics)}"):
             first = self._consumer.poll(seconds)
-            try:
-                return [first, *self._consumer.consume(most - 1, GATHER_SECONDS)] if first is not None else []
-            except KafkaException:
-                self.rewind()  # else the first record would be missing
-                raise
+            if first is None:
+                return []
+            self._holding = self._holding or first.error() is None
+            return [first, *self._consumer.consume(most - 1, GATHER_SECONDS)]
+
+    def _by_topic(self, messages: Sequence[Message]) -> Mapping[str, Sequence[Message]]:
+        """The records of some messages by topic. What Kafka tells of itself is left out; if there is nothing else, it is raised."""
+        if not messages:
+            return {}
+        kind: Any = type(messages[0])  # calling the class's own methods takes half the time
+        if any(map(kind.error, messages)):
+            records = [message for message in messages if message.error() is None]
+            if not records:
+                raise as_kappa_error(messages[-1].error(), f"reading {messages[-1].topic() or ', '.join(self._topics)}")
+            messages = records
+        names = list(map(kind.topic, messages))
+        if names.count(names[0]) == len(names):
+            return {names[0]: messages}
+        return {topic: [message for message, name in zip(messages, names, strict=True) if name == topic] for topic in self._topics if topic in names}
 
     def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         consumer.assign(partitions)
         consumer.pause(partitions)
-        self._assigned = partitions
+        self._assigned, self._out_since = partitions, None
         self._new_epoch()
 
     def _on_revoke(self, _consumer: Consumer, _partitions: list[TopicPartition]) -> None:
         self._commit_due()
-        self._assigned = []
+        self._assigned, self._out_since = [], time.monotonic()
         self._new_epoch()
 
     def _new_epoch(self) -> None:
@@ -175,7 +235,6 @@ class GroupReader:
             self.epoch += 1
             self._due, self._sent = {}, {}
         self._numbers.clear()
-        self._open = set()
         self._unchecked = True
 
     def _begin_again(self) -> None:
@@ -203,21 +262,10 @@ class GroupReader:
         self.starts, self.notes, self._ends = starts, notes, ends
         self._unchecked = False
 
-    def _batches(self, messages: Sequence[Message], *, more: bool) -> list[Batch]:
-        """A batch for each topic that has records, or whose last batch promised more."""
-        told = [message for message in messages if message.error() is not None]
-        records = [message for message in messages if message.error() is None] if told else messages
-        if told and not records:
-            raise as_kappa_error(told[-1].error(), f"reading {told[-1].topic() or ', '.join(self._topics)}")
-        found = {topic: [message for message in records if message.topic() == topic] for topic in self._topics}
-        due = [topic for topic, own in found.items() if own or (topic in self._open and not more)]
-        self._open = self._open | set(due) if more else set()
-        return [self._batch(topic, found[topic], more) for topic in due]
-
-    def _batch(self, topic: str, messages: Sequence[Message], more: bool) -> Batch:
+    def _batch(self, topic: str, parts: Sequence[Part], more: bool) -> DecodedBatch[Part]:
         number = self._numbers[topic]
         self._numbers[topic] += 1
-        return Batch(topic, self.epoch, number, messages, more=more)
+        return DecodedBatch(topic, self.epoch, number, parts, more)
 
 
 def _broken_log(place: TopicPartition, low: int, high: int) -> Refused:

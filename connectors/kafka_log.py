@@ -42,6 +42,7 @@ class LogBatch(Batch):
     All that the log holds up to the time `reached_ms` is in this batch or came before it, in every topic.
     """
 
+    messages: Sequence[Message] = field(repr=False)
     start: Start = field(repr=False)
     reached_ms: int
 

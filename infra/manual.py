@@ -60,7 +60,7 @@ partition of the topic holds, so that an answer is a sum over `kafka_partition`,
 only where somebody wrote clicks under other keys, or where partitions were added. The lists of `top_products` and the sketches of
 `product_viewers_by_hour` are per partition too.
 
-The rows of windows are written at once, all others within a second. `last_offset` is the last click that a row includes.
+The rows of windows are written at once, all others within three seconds. `last_offset` is the last click that a row includes.
 
 ## Why they are exact
 

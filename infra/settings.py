@@ -90,6 +90,9 @@ class Cassandra(Group):
     port: int = setting(0, "native protocol port")
     keyspace: str = setting("ecommerce", "keyspace of the counts")
     replication_factor: int = setting(1, "replication factor of the keyspace")
+    flush_lag_ms: int = setting(
+        30, "how old the last flush of the commit log may be when a write is acknowledged; 0 if it is flushed before (commitlog_sync: batch)"
+    )
     admin_user: str = setting("kappa_admin", "who creates the keyspace and the roles")
     admin_password: str = setting("", "its password; generated for our own server", secret=True)
 

@@ -1,85 +1,60 @@
-"""A batch from the log into its topic's tally: decoded, counted in memory, and on its way to Cassandra.
+"""A batch from the log into its topic's tally: counted in memory, and on its way to Cassandra.
 
-Until a batch is counted, nothing after it is. Trouble with Cassandra, Kafka or the registry is waited out with the same batch;
-a batch that got lost on the way here is noticed by its number and read again.
+Until a batch is counted, nothing after it is. Trouble with Cassandra is waited out with the same batch; a batch that got lost on
+the way here is noticed by its number and read again.
 """
 
 import logging
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from confluent_kafka import Message
 
-from connectors.kafka_group import Batch, GroupReader
+from connectors.kafka_group import DecodedBatch, GroupReader
 from infra.errors import KappaError
-from processors.clicks import ClickDecoder, Clicks, Unreadable, joined_clicks
+from processors.clicks import Decoded, Unreadable, joined_clicks
 from processors.progress import Counted, Progress
-from processors.tally import Position, Tally
+from processors.tables import Position
+from processors.tally import Tally
 from processors.writer import Writer
 
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.1, 2.0
-# What is at hand is decoded batch by batch, while it is in the processor's cache, and counted together up to so many clicks: a row that
-# many of them concern is changed once.
-COUNTED_TOGETHER = 30_000
 PATIENCE_SECONDS = 1.0
 CLOSING_SECONDS = 5.0
 
 log = logging.getLogger(__name__)
+
+ClickBatch = DecodedBatch[Decoded[Message]]
 
 
 @dataclass(frozen=True)
 class Surroundings:
     """What counting a topic works with; shared by the topics of a worker. Letters of records below `letters_from` are others' to write."""
 
-    reader: GroupReader
+    reader: GroupReader[Decoded[Message]]
     progress: Progress
     stopping: threading.Event
     letters_from: Mapping[tuple[str, int], int]
 
 
-@dataclass
-class _Waiting:
-    """Decoded batches that are not counted yet: their clicks, the records to set aside, the offsets that follow, how many records there were."""
-
-    clicks: list[Clicks] = field(default_factory=list)
-    letters: list[Unreadable[Message]] = field(default_factory=list)
-    following: dict[int, int] = field(default_factory=dict)
-    records: int = 0
-
-    def __len__(self) -> int:
-        return sum(map(len, self.clicks))
-
-    def add(self, records: int, clicks: Clicks, letters: list[Unreadable[Message]], following: Mapping[int, int]) -> None:
-        """Add a decoded batch."""
-        self.clicks.append(clicks)
-        self.letters += letters
-        self.following |= following
-        self.records += records
-
-
 class BatchCounter:
     """Counts one topic's batches, one after the other. `open_books` may raise KappaError until Cassandra is there."""
 
-    def __init__(self, topic: str, decoder: ClickDecoder, open_books: Callable[["Commit"], tuple[Tally, Writer]], around: Surroundings) -> None:
-        self._topic, self._decoder, self._around = topic, decoder, around
+    def __init__(self, topic: str, open_books: Callable[["BatchCounter"], tuple[Tally, Writer]], around: Surroundings) -> None:
+        self._topic, self._around = topic, around
         self._open_books = open_books
         self._books: tuple[Tally, Writer] | None = None
         self._epoch = self._number = -1
-        self._waiting = _Waiting()
 
-    def count(self, batch: Batch) -> None:
-        """Returns when the batch is counted in memory or waits for the next one, or need not be: its epoch is over, or we stop."""
+    def count(self, batch: ClickBatch) -> None:
+        """Returns when the batch is counted in memory, or need not be: its epoch is over, or we stop."""
         if not self._is_next(batch):
             return
-        self._around.progress.began()
         pause = FIRST_PAUSE_SECONDS
-        decoded = False
         while not self._is_void(batch):
             try:
-                decoded = decoded or self._decode(batch)
-                if not batch.more or len(self._waiting) >= COUNTED_TOGETHER:
-                    self._settle(batch)
+                self._settle(batch)
                 self._number += 1
                 return
             except KappaError as error:
@@ -95,10 +70,10 @@ class BatchCounter:
         if self._books is not None:
             self._books[1].close(CLOSING_SECONDS)
 
-    def _is_void(self, batch: Batch) -> bool:
+    def _is_void(self, batch: ClickBatch) -> bool:
         return self._around.stopping.is_set() or batch.epoch != self._around.reader.epoch
 
-    def _is_next(self, batch: Batch) -> bool:
+    def _is_next(self, batch: ClickBatch) -> bool:
         """Whether a batch follows the last one counted. One that does not shows that another got lost: then reading begins again."""
         if self._is_void(batch):
             return False
@@ -110,32 +85,23 @@ class BatchCounter:
             return False
         return True
 
-    def _decode(self, batch: Batch) -> bool:
-        """Adds a batch's clicks to those that wait. True once done."""
-        tally, _ = self._books or self._opened()
+    def _settle(self, batch: ClickBatch) -> None:
+        tally, writer = self._books or self._opened()
         if batch.epoch != self._epoch:
             tally.begin(batch.epoch, self._counted_before())  # others may have counted on meanwhile
-            self._epoch, self._number, self._waiting = batch.epoch, 0, _Waiting()
-        if batch.messages:
-            self._waiting.add(len(batch.messages), *self._decoder.decode(batch.messages))
-        return True
-
-    def _settle(self, batch: Batch) -> None:
-        """Counts what waits."""
-        tally, writer = self._books or self._opened()
-        ready = self._waiting
-        if not ready.records:
-            return
-        repeated = tally.count(joined_clicks(ready.clicks), [letter for letter in ready.letters if self._is_ours(letter)], ready.following)
-        self._waiting = _Waiting()
-        late = sum(letter.late for letter in ready.letters)
-        self._around.progress.counted(Counted(self._topic, ready.records, repeated, len(ready.letters), late, ready.following))
-        writer.catching_up = batch.more
-        while not (writer.tell(PATIENCE_SECONDS) or self._is_void(batch)):
+            self._epoch, self._number = batch.epoch, 0
+        letters = [letter for part in batch.parts for letter in part.unreadable]
+        following = {partition: offset for part in batch.parts for partition, offset in part.following.items()}
+        repeated = tally.count(
+            joined_clicks([part.clicks for part in batch.parts]), [letter for letter in letters if self._is_ours(letter)], following
+        )
+        records, late = sum(part.records for part in batch.parts), sum(letter.late for letter in letters)
+        self._around.progress.counted(Counted(self._topic, records, repeated, len(letters), late, following))
+        while not (writer.tell(PATIENCE_SECONDS, catching_up=batch.more) or self._is_void(batch)):
             pass
 
     def _opened(self) -> tuple[Tally, Writer]:
-        self._books = self._open_books(self._commit)
+        self._books = self._open_books(self)
         return self._books
 
     def _counted_before(self) -> dict[int, int | None]:
@@ -143,12 +109,14 @@ class BatchCounter:
         notes = {partition: note for (topic, partition), note in self._around.reader.notes.items() if topic == self._topic}
         return {partition: int(note) if note.lstrip("-").isdigit() else None for partition, note in notes.items()}
 
-    def _commit(self, epoch: int, positions: Mapping[int, Position]) -> None:
+    def commit(self, epoch: int, positions: Mapping[int, Position]) -> None:
+        """Has positions of an epoch committed, each with the largest event time before it."""
         self._around.reader.commit(self._topic, epoch, {partition: (found.offset, str(found.latest_ms)) for partition, found in positions.items()})
+
+    def rewind(self) -> None:
+        """Has everything counted again from the committed offsets."""
+        self._around.reader.rewind()
 
     def _is_ours(self, letter: Unreadable[Message]) -> bool:
         place = letter.record.topic() or "", letter.record.partition() or 0
         return (letter.record.offset() or 0) >= self._around.letters_from.get(place, 0)
-
-
-Commit = Callable[[int, Mapping[int, Position]], None]

@@ -14,12 +14,13 @@ from numpy.typing import NDArray
 
 from connectors.registry import Decoder, SchemaRegistry
 from infra.errors import ContractError
-from processors.avro_columns import Buffer, Flags, FlatReader, Ints, is_flat, joined
+from processors.avro_columns import FIRST_BYTES, WORD_BYTES, Buffer, Flags, FlatReader, Ints, is_flat, joined, words_of
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MILLISECOND = timedelta(milliseconds=1)
 LARGEST = 2**63 - 1
-HEADER_BYTES = 5
+# A zero and the schema id, big-endian; no header begins with another byte.
+HEADER_BYTES, NO_HEADER = 5, np.uint64(0xFF)
 # Kafka's timestamp types: what the broker says of its own clock never goes back within a partition.
 LOG_APPEND_TIME = 2
 
@@ -68,6 +69,16 @@ class Unreadable(Generic[R]):
 
 
 @dataclass(frozen=True)
+class Decoded(Generic[R]):
+    """What some records held: the clicks, the records that are none, by partition the offset that follows, and how many records there were."""
+
+    clicks: Clicks
+    unreadable: list[Unreadable[R]]
+    following: dict[int, int]
+    records: int
+
+
+@dataclass(frozen=True)
 class TimeRule:
     """Which event times count, in milliseconds before and after the log's own time of the record. It says the same in every replay."""
 
@@ -92,13 +103,8 @@ class ClickDecoder:
         self._subject, self._rule = subject, rule
         self._readers: dict[int, FieldReader] = {}
 
-    def decode(self, records: Sequence[R]) -> tuple[Clicks, list[Unreadable[R]], dict[int, int]]:
-        """The clicks in a batch, the records that are none, and by partition the offset that follows.
-
-        Raises Unavailable if the registry is needed and does not answer.
-        """
-        if not records:
-            return Clicks(*np.zeros((5, 0), np.int64)), [], {}
+    def decode(self, records: Sequence[R]) -> Decoded[R]:
+        """What some records (one or more) hold. Raises Unavailable if the registry is needed and does not answer."""
         columns, sure = self._in_columns([record.value() or b"" for record in records])
         unreadable: list[Unreadable[R]] = []
         for place in np.flatnonzero(~sure).tolist():
@@ -114,17 +120,18 @@ class ClickDecoder:
         offset = np.fromiter(map(kind.offset, records), np.int64, len(records))
         following = {int(partition[place]): int(offset[place]) + 1 for place in ends_of(partition)[1]}
         chosen = slice(None) if sure.all() else sure
-        return Clicks(partition[chosen], offset[chosen], *columns[:, chosen]), unreadable, following
+        return Decoded(Clicks(partition[chosen], offset[chosen], *columns[:, chosen]), unreadable, following, len(records))
 
     def _in_columns(self, values: list[bytes]) -> tuple[NDArray[np.int64], Flags]:
         """Subject, user and event time of all values, one row each, and which of the values were read without doubt."""
         buffer, starts, ends = joined(values)
         columns, sure = np.zeros((3, len(values)), np.int64), np.zeros(len(values), np.bool_)
-        schema_ids = np.where((ends - starts > HEADER_BYTES) & (buffer[starts] == 0), _big_endian(buffer, starts + 1), -1)
-        for schema_id in np.unique(schema_ids).tolist():
-            if schema_id < 0 or (reader := self._reader(schema_id)) is None:
+        headers = np.where(ends - starts > HEADER_BYTES, words_of(buffer)[starts] & FIRST_BYTES[HEADER_BYTES], NO_HEADER)
+        for header in np.unique(headers).tolist() if (headers != headers[0]).any() else [int(headers[0])]:
+            magic, *schema_id = header.to_bytes(WORD_BYTES, "little")[:HEADER_BYTES]
+            if magic or (reader := self._reader(int.from_bytes(schema_id))) is None:
                 continue
-            chosen = slice(None) if (mask := schema_ids == schema_id).all() else np.flatnonzero(mask)
+            chosen = slice(None) if (mask := headers == header).all() else np.flatnonzero(mask)
             found, sure[chosen] = reader(buffer, starts[chosen] + HEADER_BYTES, ends[chosen])
             for row, name in enumerate((self._subject, "user_id", "viewed_at")):
                 columns[row, chosen] = found[name]
@@ -182,14 +189,6 @@ def ends_of(partition: Ints) -> tuple[list[int], list[int]]:
     # Of several values for one place the last one stays (NumPy, "Assigning values to indexed arrays").
     last[partition], first[partition[::-1]] = places, places[::-1]
     return first[first >= 0].tolist(), last[last >= 0].tolist()
-
-
-def _big_endian(buffer: Buffer, starts: Ints) -> Ints:
-    """The four bytes at each position as a number."""
-    number = np.zeros(len(starts), np.int64)
-    for step in range(4):
-        number = number << 8 | buffer[starts + step]
-    return number
 
 
 def _has_click(schema: dict[str, Any], subject: str) -> bool:

@@ -34,7 +34,7 @@ def views_of(records: Sequence[Record], decoder: ClickDecoder, starts: Mapping[i
 
     Raises Unavailable.
     """
-    clicks, _, _ = decoder.decode(records)
+    clicks = decoder.decode(records).clicks
     seen = Views(clicks.subject, clicks.user, clicks.viewed_ms)
     if not starts:
         return seen

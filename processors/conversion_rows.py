@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 import numpy as np
 
 from connectors.cassandra import Session
+from infra.errors import Unavailable
 from processors.join import AFTER_MS, BEFORE_MS, NO_ORDERS, Flags, Ints, Orders, Views, together
 from schemas import views
 
@@ -25,10 +26,19 @@ class ConversionRows:
         self._select = session.prepare(select_orders(keyspace))
 
     def write(self, orders: Orders, converted: Flags) -> None:
-        """Writes a row for each order; returns when all are acknowledged. Writing them again, in any order, changes nothing."""
+        """Writes a row for each order; returns when all will outlast Cassandra's death. Writing them again, in any order, changes nothing.
+
+        Raises Refused; Unavailable also if Cassandra was started anew meanwhile, so that some may be lost.
+        """
         columns = (orders.product, _minute(orders.ordered_ms), orders.order, converted.astype(np.int64), orders.user, orders.ordered_ms)
         rows = zip(*(column.tolist() for column in columns), strict=True)
-        self._session.each(self._upsert, [(*row, views.write_time(self._generation, row[3])) for row in rows])
+        values = [(*row, views.write_time(self._generation, row[3])) for row in rows]
+        if not values:
+            return
+        since = self._session.incarnation()
+        self._session.each(self._upsert, values)
+        if not self._session.make_durable(lambda: self._session.each(self._upsert, values[-1:]), since):
+            raise Unavailable("Cassandra was started anew while orders were written", "they are written again")
 
     def open_orders(self, seen: Views) -> Orders:
         """The orders that are not converted yet of the products of some views, placed when the views may have preceded them."""

@@ -58,6 +58,11 @@ def numbered(values: Ints) -> Codes:
     return Codes(encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64), len(encoded.dictionary))
 
 
+def subjects_of(clicks: Clicks) -> Codes:
+    """The pairs of partition and subject, numbered."""
+    return numbered(clicks.partition).with_kind(numbered(clicks.subject))
+
+
 def windows(times_ms: Ints, length_ms: int) -> Ints:
     """The start of the window of each time."""
     return times_ms - times_ms % length_ms

@@ -10,26 +10,28 @@ import argparse
 import asyncio
 import os
 import threading
-from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from confluent_kafka import Message
+
 from connectors import generations, kafka
 from connectors.dead_letters import DeadLetters
 from connectors.generations import Generation
-from connectors.kafka_group import Batch, GroupReader
+from connectors.kafka_group import GroupReader
 from connectors.registry import SchemaRegistry
 from infra.settings import Settings, load
 from infra.state import ProcessState
-from processors.batches import BatchCounter, Commit, Surroundings
-from processors.clicks import ClickDecoder, TimeRule
+from processors.batches import BatchCounter, ClickBatch, Surroundings
+from processors.clicks import ClickDecoder, Decoded, TimeRule
 from processors.faust_app import SessionAtNeed, control_topic, faust_app, patiently, run, start_quietly
 from processors.metrics import Metrics
 from processors.progress import Progress
 from processors.tally import Tally
-from processors.writer import Writer
+from processors.writer import Log, Writer
 from schemas import events, topics
 
 if TYPE_CHECKING:
@@ -90,12 +92,13 @@ def build_app(settings: Settings, job: Job, generation: Generation, session: Ses
     metrics, stopping = Metrics(), threading.Event()
     progress = Progress(state, metrics)
     app = faust_app(settings, job.name, metrics.page)
-    reader = GroupReader(settings.kafka, job.name, generation.group(job.suffix), list(job.topics().values()))
+    books = {topic: _Books(settings, job, contract, topic, generation, session, progress) for contract, topic in job.topics().items()}
+    decoders = {topic: book.decoder() for topic, book in books.items()}
+    reader = GroupReader(settings.kafka, job.name, generation.group(job.suffix), decoders)
     around = Surroundings(reader, progress, stopping, _letters_from(settings, job, generation, session))
     channels, counters = {}, []
-    for contract, topic in job.topics().items():
-        books = _Books(settings, job, contract, topic, generation, session, progress)
-        counters.append(BatchCounter(topic, books.decoder(), books.open, around))
+    for topic, book in books.items():
+        counters.append(BatchCounter(topic, book.open, around))
         channels[topic] = BatchChannel(app)
         app.agent(channels[topic], name=f"{PROCESS}.{topic}")(_agent(counters[-1], reader))
 
@@ -120,17 +123,24 @@ class _Books:
     session: SessionAtNeed
     progress: Progress
 
-    def decoder(self) -> ClickDecoder:
+    def decoder(self) -> Callable[[Sequence[Message]], Decoded[Message]]:
+        """What decodes the topic's records; it notes when the first ones came."""
         rules = self.generation.definition
         registry = SchemaRegistry(self.settings.registry.url)
-        return ClickDecoder(registry, events.SUBJECT_ID[self.contract], TimeRule(rules.horizon_ms, rules.ahead_ms))
+        decoder = ClickDecoder(registry, events.SUBJECT_ID[self.contract], TimeRule(rules.horizon_ms, rules.ahead_ms))
 
-    def open(self, commit: Commit) -> tuple[Tally, Writer]:
+        def decode(records: Sequence[Message]) -> Decoded[Message]:
+            self.progress.began()
+            return decoder.decode(records)
+
+        return decode
+
+    def open(self, log: Log) -> tuple[Tally, Writer]:
         """The tally and its running writer. Raises KappaError while Cassandra is away."""
         session = self.session()
         rows_kept = self.settings.counts.rows_kept // len(topics.CLICK_TOPICS)
         tally = Tally(self.contract, session, self.generation, rows_kept)
-        writer = Writer(self.topic, tally, session, DeadLetters(self.settings.kafka, self.job.name), commit, self.progress)
+        writer = Writer(self.topic, tally, session, DeadLetters(self.settings.kafka, self.job.name), log, self.progress)
         writer.start()
         return tally, writer
 
@@ -143,10 +153,10 @@ def _letters_from(settings: Settings, job: Job, generation: Generation, session:
     return kafka.committed(settings.kafka, live.group(job.suffix), job.topics().values())
 
 
-def _agent(counter: BatchCounter, reader: GroupReader) -> Callable[[AsyncIterable[Batch]], Awaitable[None]]:
+def _agent(counter: BatchCounter, reader: GroupReader[Decoded[Message]]) -> Callable[[AsyncIterable[ClickBatch]], Awaitable[None]]:
     thread = ThreadPoolExecutor(1, "counting")  # one: batches are counted in their order, even if Faust starts the agent anew
 
-    async def count(stream: AsyncIterable[Batch]) -> None:
+    async def count(stream: AsyncIterable[ClickBatch]) -> None:
         async for batch in stream:
             try:
                 await asyncio.get_running_loop().run_in_executor(thread, counter.count, batch)

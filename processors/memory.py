@@ -5,6 +5,7 @@ Most rows need not be read at all. When a worker begins at the committed offsets
 written of it beyond the committed offsets is computed again, to the same counts.
 """
 
+import threading
 from collections.abc import Iterable, Mapping
 from typing import Generic, Protocol, TypeVar
 
@@ -26,15 +27,15 @@ V = TypeVar("V")
 
 
 class Memory(Generic[K, V]):
-    """Rows by key. `change` and `take` are called under the lock of whoever owns this."""
+    """Rows by key; safe to share between threads. A row is forgotten only when Cassandra is certain to keep what it says of it."""
 
     def __init__(self, nothing: V, window_ms: int | None, most: int) -> None:
-        """`window_ms` is the length of the view's windows, None without. At least half of `most` rows stay, those used last."""
+        """`window_ms` is the length of the view's windows, None without. With each `settled`, at least half of `most` rows stay, those used last."""
         self._nothing, self._window_ms, self._most = nothing, window_ms, most
         self._young: dict[K, V] = {}
         self._old: dict[K, V] = {}
         self._dirty: dict[K, V] = {}
-        self._in_flight: dict[K, V] = {}
+        self._lock = threading.Lock()
         self._floors: dict[int, int] = {}
 
     def __len__(self) -> int:
@@ -46,10 +47,13 @@ class Memory(Generic[K, V]):
         return len(self._dirty)
 
     def begin(self, times_ms: Mapping[int, int]) -> None:
-        """Forgets everything: others may have counted on. `times_ms` is the largest event time counted before, by partition."""
-        for rows in (self._young, self._old, self._dirty, self._in_flight):
-            rows.clear()
-        self._floors = {partition: self._start_of(at_ms) for partition, at_ms in times_ms.items()}
+        """Forgets everything: others may have counted on. `times_ms` is the largest event time counted before, by partition.
+
+        What was taken stays whole with whoever is writing it.
+        """
+        with self._lock:
+            self._young, self._old, self._dirty = {}, {}, {}
+            self._floors = {partition: self._start_of(at_ms) for partition, at_ms in times_ms.items()}
 
     def _start_of(self, at_ms: int) -> int:
         if at_ms in (NOTHING_BEFORE, UNKNOWN):
@@ -60,19 +64,16 @@ class Memory(Generic[K, V]):
         """The rows that are known, those that certainly hold nothing yet among them; and the keys whose rows must be read."""
         found: dict[K, V] = {}
         missing = []
-        for key in keys:
-            row = self._young.get(key) or self._unwritten(key) or self._aged(key)
-            if row is not None:
-                found[key] = row
-            elif key.window_ms > self._floors.get(key.partition, UNKNOWN):
-                found[key] = self._nothing
-            else:
-                missing.append(key)
+        with self._lock:
+            for key in keys:
+                row = self._young.get(key) or self._aged(key)
+                if row is not None:
+                    found[key] = row
+                elif key.window_ms > self._floors.get(key.partition, UNKNOWN):
+                    found[key] = self._nothing
+                else:
+                    missing.append(key)
         return found, missing
-
-    def _unwritten(self, key: K) -> V | None:
-        row = self._dirty.get(key)
-        return row if row is not None else self._in_flight.get(key)
 
     def _aged(self, key: K) -> V | None:
         row = self._old.get(key)
@@ -81,20 +82,28 @@ class Memory(Generic[K, V]):
         return row
 
     def keep(self, rows: Mapping[K, V]) -> None:
-        """Remembers rows; those not used for longest are forgotten, and will be read when they are needed again."""
-        self._young.update(rows)
-        if len(self._young) <= self._most // 2:
-            return
-        for key in self._old.keys() - self._young.keys():
-            self._floors[key.partition] = max(self._floors.get(key.partition, UNKNOWN), key.window_ms)
-        self._old, self._young = self._young, {}
+        """Remembers rows."""
+        with self._lock:
+            self._young.update(rows)
 
     def change(self, rows: Mapping[K, V]) -> None:
         """Remembers rows that are to be written."""
-        self.keep(rows)
-        self._dirty.update(rows)
+        with self._lock:
+            self._young.update(rows)
+            self._dirty.update(rows)
 
     def take(self) -> dict[K, V]:
-        """The rows that are to be written now; the ones taken before are written. They stay known until the next take."""
-        self._in_flight, self._dirty = self._dirty, {}
-        return self._in_flight
+        """The rows that are to be written now."""
+        with self._lock:
+            taken, self._dirty = self._dirty, {}
+            return taken
+
+    def settled(self) -> None:
+        """Says that all that had changed at the last call of this is durable by now. If there are too many rows, those not used since an
+        earlier call are forgotten, and will be read when they are needed again."""
+        with self._lock:
+            if len(self._young) <= self._most // 2:
+                return
+            for key in self._old.keys() - self._young.keys():
+                self._floors[key.partition] = max(self._floors.get(key.partition, UNKNOWN), key.window_ms)
+            self._old, self._young = self._young, {}

@@ -1,8 +1,9 @@
 """Faust's way in: a service that reads batches with librdkafka and puts them into a channel per topic, from which agents take them."""
 
 import asyncio
+import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol
 
@@ -21,6 +22,8 @@ BATCHES_AHEAD = 8
 POLL_SECONDS = 0.25
 PAUSE_SECONDS = 0.5
 REPORT_SECONDS = 1.0
+
+log = logging.getLogger(__name__)
 
 
 class BatchChannel(Channel[Batch]):  # type: ignore[misc]  # Faust's own types are not checked
@@ -49,7 +52,8 @@ class Reader(Protocol):
 
     @property
     def starts(self) -> Mapping[Place, int]: ...
-    def read(self, most: int, seconds: float) -> list[Batch]: ...
+    def read(self, most: int, seconds: float) -> Sequence[Batch]: ...
+    def rewind(self) -> None: ...
     def ends(self) -> dict[Place, int]: ...
     def close(self) -> None: ...
 
@@ -93,6 +97,12 @@ class Source(Service):  # type: ignore[misc]  # Faust's own types are not checke
                 self._progress.trouble("log", error)
                 await self.sleep(PAUSE_SECONDS)
                 continue
+            except Exception as error:  # a fault of ours: what was read would be lost, so it is read again and the state says so
+                log.exception("reading failed")
+                self._reader.rewind()
+                self._progress.trouble("log", KappaError(f"{type(error).__name__}: {error}", "see this process's log"))
+                await self.sleep(PAUSE_SECONDS)
+                continue
             for batch in batches:
                 await self._channels[batch.topic].put(batch)
 
@@ -102,7 +112,7 @@ class Source(Service):  # type: ignore[misc]  # Faust's own types are not checke
         await self._in_thread(self._reader.close)
         self._thread.shutdown()
 
-    def _read(self) -> list[Batch]:
+    def _read(self) -> Sequence[Batch]:
         if time.monotonic() - self._reported >= REPORT_SECONDS:
             self._reported = time.monotonic()
             self._progress.report(self._reader.starts, self._reader.ends())

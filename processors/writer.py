@@ -1,95 +1,194 @@
-"""What changed into Cassandra, and then the offsets committed: a thread per topic, beside the counting.
+"""What changed into Cassandra, and then the offsets committed: two threads per topic, beside the counting.
 
-The rows of windows are written as soon as the write before is done, so that a click is seen at once; whatever is counted meanwhile
-goes together, so the busier the topic, the fewer the writes per event. All other rows follow every second, and with them the offsets.
+Windows are written as soon as the write before is done, so that a click is seen at once; whatever is counted meanwhile goes together,
+so the busier the topic, the fewer the writes per event. All other rows follow every two seconds, beside the windows, which do not wait
+for them; and then, once every window of that moment is written too and all of it would outlast Cassandra's death, the offsets.
 """
 
+import logging
+import os
 import threading
 import time
 from collections.abc import Callable, Mapping
+from typing import Protocol
 
-from connectors.cassandra import Session
+from connectors.cassandra import BATCHES_AT_ONCE, PackedRow, Session
 from connectors.dead_letters import DeadLetters
 from infra.errors import KappaError
 from processors.progress import Progress
-from processors.tally import Position, Taken, Tally
+from processors.tables import Position, Taken
+from processors.tally import Tally
 
-SHORTEST_PAUSE_SECONDS = 0.005
+SHORTEST_PAUSE_SECONDS = 0.002
+ROLLUP_SECONDS = 2.0
+# Windows come first: all of the server's time for the rest would make a click wait for it.
+ROLLUP_BATCHES_AT_ONCE = 8
 # Far behind, a click is late anyway: then fewer writes are worth more.
 CATCHING_UP_PAUSE_SECONDS = 1.0
-EVERYTHING_SECONDS = 1.0
 FIRST_RETRY_SECONDS, LAST_RETRY_SECONDS = 0.1, 2.0
-# Rows that may wait for Cassandra before counting waits too: about a second's worth.
-MOST_UNWRITTEN = 50_000
+# Rows of windows that may wait before counting waits too, and clicks that may wait to be rolled up (40 bytes each).
+MOST_UNWRITTEN, MOST_GATHERED = 100_000, 1_000_000
 
-Commit = Callable[[int, Mapping[int, Position]], None]
+log = logging.getLogger(__name__)
 
 
-class Writer(threading.Thread):
-    """Writes a tally's changes until `close`, which writes what is left. Trouble with Cassandra or Kafka is waited out."""
+class Log(Protocol):
+    """Where the writer says how far the counts are: everything before these positions, in this epoch; or that they have to begin again."""
 
-    def __init__(self, topic: str, tally: Tally, session: Session, dead: DeadLetters, commit: Commit, progress: Progress) -> None:
-        super().__init__(name=f"writing {topic}", daemon=True)
+    def commit(self, epoch: int, positions: Mapping[int, Position]) -> None: ...
+    def rewind(self) -> None: ...
+
+
+class Writer:
+    """Writes a tally's changes from `start` to `close`, which writes what is left. Trouble with Cassandra or Kafka is waited out."""
+
+    def __init__(self, topic: str, tally: Tally, session: Session, dead: DeadLetters, log: Log, progress: Progress) -> None:
+        """Raises Refused, Unavailable. Make it before the tally reads anything."""
         self._topic, self._tally, self._session, self._dead = topic, tally, session, dead
-        self._commit, self._progress = commit, progress
-        self._news, self._closing = threading.Event(), threading.Event()
-        self._room = threading.Condition()
-        self._everything_at = time.monotonic()
-        self._pause = SHORTEST_PAUSE_SECONDS
-        self.catching_up = False
+        self._log, self._progress = log, progress
+        self._incarnation = session.incarnation()
+        self._windows = threading.Thread(target=self._or_exit, args=(self._write_windows,), name=f"windows of {topic}", daemon=True)
+        self._rollups = threading.Thread(target=self._or_exit, args=(self._write_rollups,), name=f"rollups of {topic}", daemon=True)
+        self._news, self._hurry, self._full, self._closing = threading.Event(), threading.Event(), threading.Event(), threading.Event()
+        self._changed = threading.Condition()
+        self._begun = self._done = 0
+        self._written: PackedRow | None = None
+        self._catching_up = False
 
-    def tell(self, patience_seconds: float) -> bool:
-        """Says that there is something to write. Waits while too much is waiting; whether there is room again."""
+    def start(self) -> None:
+        """Begins to write."""
+        self._windows.start()
+        self._rollups.start()
+
+    def tell(self, patience_seconds: float, *, catching_up: bool = False) -> bool:
+        """Says that there is something to write, and whether the log has much more. Waits while too much is waiting; whether there is room."""
+        self._catching_up = catching_up
         self._news.set()
-        with self._room:
-            return self._room.wait_for(lambda: self._tally.unwritten < MOST_UNWRITTEN, patience_seconds)
-
-    def run(self) -> None:
-        """Write, pause, write."""
-        while not self._closing.is_set():
-            if self._news.wait(max(0.0, self._everything_at + EVERYTHING_SECONDS - time.monotonic())) or self._is_due():
-                self._news.clear()
-                self._write()
-                self._closing.wait(self._pause)
-        self._everything_at = 0.0
-        self._write()
+        if not catching_up or not self._has_room():
+            self._hurry.set()
+        if self._has_room():
+            return True
+        self._full.set()
+        with self._changed:
+            return self._changed.wait_for(self._has_room, patience_seconds)
 
     def close(self, patience_seconds: float) -> None:
         """Writes and commits what is left, if that can be done soon."""
         self._closing.set()
-        self._news.set()
-        self.join(patience_seconds)
+        for event in (self._news, self._hurry, self._full):
+            event.set()
+        with self._changed:
+            self._changed.notify_all()
+        self._rollups.join(patience_seconds)
 
-    def _is_due(self) -> bool:
-        return time.monotonic() - self._everything_at >= EVERYTHING_SECONDS
+    def _or_exit(self, work: Callable[[], None]) -> None:
+        """A fault of ours would leave rows unwritten that count as written: then the process ends, and what is not committed is read again."""
+        try:
+            work()
+        except Exception:
+            log.exception("writing %s failed", self._topic)
+            os._exit(1)
 
-    def _write(self) -> None:
-        everything, begin = self._is_due() or self.catching_up, time.monotonic()
-        taken = self._tally.take(everything)
-        if everything:
-            self._everything_at = begin
-        if len(taken) or taken.letters or taken.positions:
-            self._until_written(taken)
-        seconds = time.monotonic() - begin
-        self._pause = CATCHING_UP_PAUSE_SECONDS if self.catching_up else max(SHORTEST_PAUSE_SECONDS, seconds / 2)
-        with self._room:
-            self._room.notify_all()
+    def _has_room(self) -> bool:
+        rows, gathered = self._tally.unwritten
+        return rows < MOST_UNWRITTEN and gathered < MOST_GATHERED
 
-    def _until_written(self, taken: Taken) -> None:
+    def _write_windows(self) -> None:
+        while not self._closing.is_set():
+            self._news.wait()
+            self._news.clear()
+            self._hurry.clear()
+            begin = time.monotonic()
+            self._write_the_windows_of_now()
+            if self._catching_up:
+                self._hurry.wait(CATCHING_UP_PAUSE_SECONDS)
+            else:
+                self._closing.wait(max(SHORTEST_PAUSE_SECONDS, (time.monotonic() - begin) / 8))
+        self._write_the_windows_of_now()
+
+    def _write_the_windows_of_now(self) -> None:
+        with self._changed:
+            self._begun += 1
+        if self._until_written(self._tally.take_windows(), BATCHES_AT_ONCE):
+            with self._changed:
+                self._done = self._begun
+                self._changed.notify_all()
+
+    def _write_rollups(self) -> None:
+        while not self._closing.is_set():
+            self._full.wait(ROLLUP_SECONDS)
+            self._full.clear()
+            self._roll_up()
+        self._windows.join()
+        self._roll_up()
+
+    def _roll_up(self) -> None:
+        counted: list[Taken] = []
+        if self._until_done(lambda: counted.append(self._tally.take_rollups())):
+            (taken,) = counted
+            if self._until_written(taken, ROLLUP_BATCHES_AT_ONCE) and taken.positions and self._windows_are_written() and self._is_durable():
+                self._tally.settled()
+                self._log.commit(taken.epoch, taken.positions)
+        with self._changed:
+            self._changed.notify_all()
+
+    def _windows_are_written(self) -> bool:
+        """Waits until the windows that were counted before are written too; whether they are."""
+        with self._changed:
+            wanted = self._begun + 1
+            self._news.set()
+            self._hurry.set()
+            self._changed.wait_for(lambda: self._done >= wanted or self._closing.is_set())
+        if self._closing.is_set():
+            self._windows.join()
+            return self._done == self._begun
+        return True
+
+    def _until_written(self, taken: Taken, at_once: int) -> bool:
+        begin = time.monotonic()
+        if not self._until_done(lambda: self._write(taken, at_once)):
+            return False
+        if len(taken):
+            self._written = next(iter(taken.packed()))
+            self._progress.written(self._topic, len(taken), (time.monotonic() - begin) * 1e3)
+        return True
+
+    def _write(self, taken: Taken, at_once: int) -> None:
+        self._session.write(taken.packed(), at_once)
+        if taken.letters:
+            for letter in taken.letters:
+                self._dead.send(letter.record, letter.reason)
+            self._dead.flush()
+
+    def _is_durable(self) -> bool:
+        """Whether all that was written will stay. If Cassandra was started anew meanwhile some of it may be lost: then counting begins again."""
+        row, kept = self._written, list[bool]()
+        if row is None:
+            return True
+        if not self._until_done(lambda: kept.append(self._session.make_durable(lambda: self._session.write([row]), self._incarnation))):
+            return False
+        if not kept[0] and self._until_done(self._note_incarnation):
+            log.warning("Cassandra was started anew: counting %s from the committed offsets", self._topic)
+            self._log.rewind()
+        return kept[0]
+
+    def _note_incarnation(self) -> None:
+        self._incarnation = self._session.incarnation()
+
+    def _until_done(self, act: Callable[[], None]) -> bool:
+        """Acts until nothing is in the way. False if the process is being stopped meanwhile: what is not committed will be read again."""
         pause = FIRST_RETRY_SECONDS
         while True:
-            begin = time.monotonic()
             try:
-                self._session.write(taken.packed())
-                for letter in taken.letters:
-                    self._dead.send(letter.record, letter.reason)
-                self._dead.flush()
+                act()
+                if pause > FIRST_RETRY_SECONDS:
+                    self._progress.over(self._topic)
+                return True
             except KappaError as error:
                 self._progress.trouble(self._topic, error)
-                if self._closing.wait(pause):
-                    return  # what is not committed will be read again
-                pause = min(2 * pause, LAST_RETRY_SECONDS)
-                continue
-            self._progress.written(self._topic, len(taken), (time.monotonic() - begin) * 1e3)
-            self._commit(taken.epoch, taken.positions)
-            return
+            except Exception as error:  # a fault of ours: without this thread all would be counted on, and nothing written
+                log.exception("what was counted of %s cannot be written", self._topic)
+                self._progress.trouble(self._topic, KappaError(f"{type(error).__name__}: {error}", "see ./kappa logs counts"))
+            if self._closing.wait(pause):
+                return False
+            pause = min(2 * pause, LAST_RETRY_SECONDS)

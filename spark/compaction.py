@@ -22,7 +22,7 @@ from spark import plan
 from spark.archive import Archived, ArchiveTask, Doors, archive
 from spark.decoding import RowDecoder
 from spark.look import Look, Wait, look, to_repeat
-from spark.manifest import Manifest, Snapshot, Versions
+from spark.manifest import FROM_THE_LOG, Manifest, Snapshot, Versions
 from spark.next_version import NextVersion
 from spark.plan import TableChange
 from spark.rewrite import RewriteTask, Rewritten, rewrite
@@ -150,7 +150,7 @@ class Compactor:
             if table.version >= snapshot.version:
                 raise WarehouseError(
                     f"table {name} has changed since a snapshot that holds no row of it: which of its rows are from before nobody can say",
-                    "remove the folder hdfs.root from HDFS: the compactor then builds the warehouse anew from the log",
+                    FROM_THE_LOG,
                 )
             changes.append(tables.emptied(name, snapshot.id))
         return changes

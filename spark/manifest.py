@@ -14,6 +14,9 @@ from infra.errors import WarehouseError
 from schemas.warehouse import versions_folder
 from spark.lineage import Start
 
+# The way on when what the manifests name cannot be used.
+FROM_THE_LOG = "remove the folder that the setting hdfs.root names from HDFS: the compactor then builds the warehouse anew from the log"
+
 HiveColumns = tuple[tuple[str, str], ...]
 
 
@@ -153,7 +156,7 @@ def from_json(stored: dict[str, Any]) -> Manifest:
     if "transactions" not in stored:
         raise WarehouseError(
             f"version {stored['version']} does not say which transactions it holds: an older Kappa made it",
-            "remove the folder hdfs.root from HDFS: the compactor then builds the warehouse anew from the log",
+            FROM_THE_LOG,
         )
     return Manifest(
         **{

@@ -8,10 +8,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from infra.errors import WarehouseError
+from spark.manifest import FROM_THE_LOG
 
 ROW_GROUP_ROWS = 131_072
 COMPRESSION = "zstd"
-ANEW = "restore the file; or remove the folder hdfs.root from HDFS: the compactor then builds the warehouse anew from the log"
+ANEW = f"restore the file; or {FROM_THE_LOG}"
 # Hive takes dates for those of the Julian calendar before 1582 unless the file says that they are not.
 OUR_CALENDAR = {"writer.date.proleptic": "true"}
 

@@ -43,6 +43,8 @@ def test_the_password_of_the_log_shows_in_no_settings():
         (KafkaError._ALL_BROKERS_DOWN, Unavailable),
         (KafkaError._TIMED_OUT, Unavailable),
         (KafkaError._TRANSPORT, Unavailable),
+        (KafkaError._UNKNOWN_PARTITION, Unavailable),
+        (KafkaError._PURGE_INFLIGHT, Unavailable),
         (KafkaError.TOPIC_AUTHORIZATION_FAILED, Refused),
         (KafkaError._AUTHENTICATION, Refused),
         (KafkaError._AUTO_OFFSET_RESET, Refused),

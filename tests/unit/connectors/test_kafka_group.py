@@ -1,12 +1,14 @@
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
-from confluent_kafka import KafkaError, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
 from connectors import kafka_group
 from infra.errors import Refused, Unavailable
 from infra.settings import Kafka
+
+Reader = kafka_group.GroupReader[list[Any]]
 
 
 class Message:
@@ -29,11 +31,13 @@ class Consumer:
     def __init__(self, **callbacks: Any) -> None:
         self.callbacks = callbacks
         self.arriving: list[Any] = []
+        self.subscribed: list[str] = []
         self.committed_offset, self.note, self.log = -1001, "", (0, 100)
-        self.paused = False
+        self.paused = self.unheard_of = False
         self.commits: list[tuple[int, str]] = []
 
     def subscribe(self, topics: list[str], **callbacks: Callable[..., None]) -> None:
+        self.subscribed = topics
         self.callbacks |= callbacks
 
     def assign(self, partitions: list[TopicPartition]) -> None: ...
@@ -50,6 +54,8 @@ class Consumer:
         return [TopicPartition(p.topic, p.partition, self.committed_offset, self.note) for p in partitions]
 
     def get_watermark_offsets(self, partition: TopicPartition, **how: Any) -> tuple[int, int]:
+        if self.unheard_of:
+            raise KafkaException(KafkaError(KafkaError._UNKNOWN_PARTITION))
         return self.log
 
     def poll(self, seconds: float) -> Any:
@@ -60,7 +66,16 @@ class Consumer:
         return met
 
     def consume(self, most: int, seconds: float) -> list[Any]:
-        return []
+        at_hand: list[Any] = []
+        while self.arriving and len(at_hand) < most:
+            met = self.arriving.pop(0)
+            if isinstance(met, Exception):
+                raise met
+            if callable(met):
+                met()
+            else:
+                at_hand.append(met)
+        return at_hand
 
     def commit(self, offsets: list[TopicPartition], asynchronous: bool) -> None:
         self.commits += [(p.offset, p.metadata) for p in offsets]
@@ -85,29 +100,38 @@ def consumer(monkeypatch: pytest.MonkeyPatch) -> Consumer:
 
 
 @pytest.fixture
-def reader(consumer: Consumer) -> kafka_group.GroupReader:
-    made = kafka_group.GroupReader(Kafka(), "counts", "counts", ["productview"])
+def reader(consumer: Consumer) -> Reader:
+    made = kafka_group.GroupReader(Kafka(), "counts", "counts", {"productview": list})
     consumer.arriving = [consumer.rebalance]
     assert made.read(10, 0) == []
     return made
 
 
-def test_batches_of_an_epoch_are_numbered(reader: kafka_group.GroupReader, consumer: Consumer) -> None:
-    consumer.arriving = [Message("productview", 0), Message("productview", 1)]
-    numbers = [(batch.epoch, batch.number) for _ in range(3) for batch in reader.read(10, 0)]
+def test_a_worker_that_does_not_read_yet_takes_no_partitions(consumer: Consumer) -> None:
+    made = kafka_group.GroupReader(Kafka(), "counts", "counts", {"productview": list})
+    assert consumer.subscribed == []
+    made.read(10, 0)
+    assert consumer.subscribed == ["productview"]
+
+
+def test_batches_of_an_epoch_are_numbered(reader: Reader, consumer: Consumer) -> None:
+    numbers = []
+    for offset in range(2):
+        consumer.arriving = [Message("productview", offset)]
+        numbers += [(batch.epoch, batch.number) for _ in range(2) for batch in reader.read(10, 0)]
     assert numbers == [(reader.epoch, 0), (reader.epoch, 1)]
 
 
-def test_what_was_fetched_before_a_rebalance_is_left_to_the_next_epoch(reader: kafka_group.GroupReader, consumer: Consumer) -> None:
+def test_what_was_fetched_before_a_rebalance_is_left_to_the_next_epoch(reader: Reader, consumer: Consumer) -> None:
     before = reader.epoch
     consumer.arriving = [consumer.rebalance, Message("productview", 7)]
     assert reader.read(10, 0) == []
     consumer.arriving = [Message("productview", 5)]
     (batch,) = reader.read(10, 0)
-    assert (batch.epoch > before, batch.number, batch.messages[0].offset()) == (True, 0, 5)
+    assert (batch.epoch > before, batch.number, batch.parts[0][0].offset()) == (True, 0, 5)
 
 
-def test_a_rebalance_is_noticed_while_the_log_does_not_continue(reader: kafka_group.GroupReader, consumer: Consumer) -> None:
+def test_a_rebalance_is_noticed_while_the_log_does_not_continue(reader: Reader, consumer: Consumer) -> None:
     consumer.committed_offset, consumer.log = 40, (50, 100)
     consumer.arriving = [consumer.rebalance]
     with pytest.raises(Refused):
@@ -117,7 +141,7 @@ def test_a_rebalance_is_noticed_while_the_log_does_not_continue(reader: kafka_gr
 
 
 @pytest.mark.parametrize("log", [(50, 100), (0, 30)])
-def test_a_log_that_does_not_continue_the_counts_is_not_read(log: tuple[int, int], reader: kafka_group.GroupReader, consumer: Consumer) -> None:
+def test_a_log_that_does_not_continue_the_counts_is_not_read(log: tuple[int, int], reader: Reader, consumer: Consumer) -> None:
     consumer.committed_offset, consumer.log = 40, log
     consumer.arriving = [consumer.rebalance]
     for _ in range(2):
@@ -129,14 +153,34 @@ def test_a_log_that_does_not_continue_the_counts_is_not_read(log: tuple[int, int
     assert not consumer.paused
 
 
-def test_a_rewound_reader_begins_a_new_epoch(reader: kafka_group.GroupReader) -> None:
+def test_a_partition_that_only_the_groups_leader_has_heard_of_is_waited_for(reader: Reader, consumer: Consumer) -> None:
+    consumer.unheard_of, consumer.arriving = True, [consumer.rebalance]
+    with pytest.raises(Unavailable, match=r"UNKNOWN_PARTITION"):
+        reader.read(10, 0)
+    consumer.unheard_of, consumer.arriving = False, [Message("productview", 0)]
+    assert reader.read(10, 0) == []
+    consumer.arriving = [Message("productview", 0)]
+    assert [batch.number for batch in reader.read(10, 0)] == [0]
+
+
+def test_a_worker_that_gets_no_share_says_so(reader: Reader, consumer: Consumer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kafka_group, "SHARING_SECONDS", 0)
+    assert reader.read(10, 0) == []
+    consumer.arriving = [lambda: consumer.callbacks["on_revoke"](consumer, [])]
+    with pytest.raises(Unavailable, match="no share of group counts"):
+        [reader.read(10, 0) for _ in range(2)]
+    consumer.arriving = [consumer.rebalance]
+    assert reader.read(10, 0) == []
+
+
+def test_a_rewound_reader_begins_a_new_epoch(reader: Reader) -> None:
     before = reader.epoch
     reader.rewind()
     reader.read(10, 0)
     assert reader.epoch == before + 1
 
 
-def test_offsets_that_kafka_did_not_take_are_committed_again(reader: kafka_group.GroupReader, consumer: Consumer) -> None:
+def test_offsets_that_kafka_did_not_take_are_committed_again(reader: Reader, consumer: Consumer) -> None:
     reader.commit("productview", reader.epoch, {0: (5, "17")})
     reader.read(10, 0)
     consumer.callbacks["on_commit"](KafkaError(KafkaError._TIMED_OUT), [TopicPartition("productview", 0, 5, "17")])
@@ -147,7 +191,7 @@ def test_offsets_that_kafka_did_not_take_are_committed_again(reader: kafka_group
     assert consumer.commits == [(5, "17"), (5, "17"), (6, "18")]
 
 
-def test_offsets_of_an_epoch_that_is_over_are_not_committed(reader: kafka_group.GroupReader, consumer: Consumer) -> None:
+def test_offsets_of_an_epoch_that_is_over_are_not_committed(reader: Reader, consumer: Consumer) -> None:
     before = reader.epoch
     reader.commit("productview", before, {0: (5, "17")})
     reader.read(10, 0)
@@ -159,7 +203,7 @@ def test_offsets_of_an_epoch_that_is_over_are_not_committed(reader: kafka_group.
     assert consumer.commits == [(5, "17")]
 
 
-def test_an_epoch_begins_with_the_note_that_was_committed(reader: kafka_group.GroupReader, consumer: Consumer) -> None:
+def test_an_epoch_begins_with_the_note_that_was_committed(reader: Reader, consumer: Consumer) -> None:
     assert reader.notes == {("productview", 0): kafka_group.NEVER}
     for offset, note, expected in ((40, "1700", "1700"), (40, "", "")):
         consumer.committed_offset, consumer.note = offset, note
@@ -168,15 +212,56 @@ def test_an_epoch_begins_with_the_note_that_was_committed(reader: kafka_group.Gr
         assert reader.notes == {("productview", 0): expected}
 
 
-def test_an_error_of_kafka_is_told_and_is_no_record(reader: kafka_group.GroupReader, consumer: Consumer) -> None:
+def test_an_error_of_kafka_is_told_and_is_no_record(reader: Reader, consumer: Consumer) -> None:
     consumer.arriving = [Message("productview", -1, KafkaError(KafkaError._TRANSPORT))]
     with pytest.raises(Unavailable):
         reader.read(10, 0)
 
 
-def test_a_topic_that_was_promised_more_gets_a_last_batch(reader: kafka_group.GroupReader, consumer: Consumer) -> None:
+def test_what_is_at_hand_is_one_batch(reader: Reader, consumer: Consumer, monkeypatch: pytest.MonkeyPatch) -> None:
+    consumer.arriving = [Message("productview", offset) for offset in range(5)]
+    (batch,) = reader.read(2, 0)
+    assert ([[message.offset() for message in part] for part in batch.parts], batch.more) == ([[0, 1], [2, 3], [4]], False)
+    monkeypatch.setattr(kafka_group, "MOST_TOGETHER", 4)
+    consumer.arriving = [Message("productview", offset) for offset in range(5)]
+    (first,), (last,) = reader.read(2, 0), reader.read(2, 0)
+    assert [(batch.number, len(batch.parts), batch.more) for batch in (first, last)] == [(1, 2, True), (2, 1, False)]
+
+
+def test_each_topic_has_its_own_batches(consumer: Consumer) -> None:
+    reader = kafka_group.GroupReader(Kafka(), "counts", "counts", {"productview": list, "orderview": len})
+    consumer.arriving = [consumer.rebalance]
+    reader.read(10, 0)
+    told = Message("orderview", -1, KafkaError(KafkaError._TRANSPORT))
+    consumer.arriving = [Message("productview", 0), Message("orderview", 0), told, Message("orderview", 1)]
+    assert [(batch.topic, batch.number, len(batch.parts)) for batch in reader.read(10, 0)] == [("productview", 0, 1), ("orderview", 0, 1)]
+    consumer.arriving = [Message("orderview", 2), Message("orderview", 3)]
+    (batch,) = reader.read(10, 0)
+    assert (batch.topic, batch.number, batch.parts) == ("orderview", 1, [2])
+
+
+def test_a_rebalance_while_more_is_fetched_leaves_all_of_it_to_the_next_epoch(reader: Reader, consumer: Consumer) -> None:
+    consumer.arriving = [Message("productview", 0), Message("productview", 1), consumer.rebalance, Message("productview", 2)]
+    assert reader.read(2, 0) == []
     consumer.arriving = [Message("productview", 0)]
-    (first,) = reader.read(1, 0)  # as many as were asked for: there may be more
-    (last,) = reader.read(1, 0)
-    assert (first.more, first.number, last.more, last.number, last.messages) == (True, 0, False, 1, [])
-    assert reader.read(1, 0) == []
+    (batch,) = reader.read(2, 0)
+    assert (batch.epoch, batch.number) == (reader.epoch, 0)
+
+
+@pytest.mark.parametrize("failure", [KafkaException(KafkaError(KafkaError._TRANSPORT)), None])
+def test_what_was_fetched_before_a_failure_is_read_again(failure: Exception | None, consumer: Consumer) -> None:
+    def decode(messages: Sequence[Any]) -> int:
+        if failure is None and messages[-1].offset() == 2:
+            raise Unavailable("the registry is away")
+        return len(messages)
+
+    reader = kafka_group.GroupReader(Kafka(), "counts", "counts", {"productview": decode})
+    consumer.arriving = [consumer.rebalance]
+    reader.read(2, 0)
+    before = reader.epoch
+    consumer.arriving = [Message("productview", 0), Message("productview", 1), Message("productview", 2), *([failure] if failure else [])]
+    with pytest.raises(Unavailable):
+        reader.read(2, 0)
+    consumer.arriving = []
+    reader.read(2, 0)
+    assert reader.epoch == before + 1

@@ -1,8 +1,12 @@
-"""Cassandra as the counts see it, in memory: rows by key, the write with the highest timestamp wins, whatever the order of arrival."""
+"""Cassandra as the counts see it, in memory: rows by key, the write with the highest timestamp wins, whatever the order of arrival.
 
+When it dies, what was written since the last `make_durable` may be lost, row by row.
+"""
+
+import random
 import re
 import struct
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -33,6 +37,26 @@ class Cassandra:
 
     tables: dict[str, dict[tuple[bytes, ...], Stored]] = field(default_factory=dict)
     reads: int = 0
+    deaths: int = 0
+    durable: dict[str, dict[tuple[bytes, ...], Stored]] = field(default_factory=dict)
+
+    def incarnation(self) -> int:
+        return self.deaths
+
+    def make_durable(self, write_again: Callable[[], object], since: int) -> bool:
+        write_again()
+        self.durable = {name: dict(rows) for name, rows in self.tables.items()}
+        return self.deaths == since
+
+    def die(self, chance: random.Random) -> None:
+        self.deaths += 1
+        for name, rows in self.tables.items():
+            kept = self.durable.get(name, {})
+            lost = [key for key, row in rows.items() if kept.get(key) != row and chance.random() < 0.7]
+            for key in lost:
+                del rows[key]
+            rows |= {key: kept[key] for key in lost if key in kept}
+        self.durable = {name: dict(rows) for name, rows in self.tables.items()}
 
     def prepare(self, cql: str) -> Prepared:
         return Prepared(cql)
@@ -40,7 +64,7 @@ class Cassandra:
     def ask(self, questions: Iterable[tuple[Prepared, list[bytes]]]) -> list[list[tuple[Any, ...]]]:
         return [self._select(prepared.table, wanted) for prepared, wanted in questions]
 
-    def write(self, rows: Iterable[PackedRow]) -> None:
+    def write(self, rows: Iterable[PackedRow], at_once: int = 1) -> None:
         for row in rows:
             self.put(row)
 

@@ -1,7 +1,8 @@
 import io
+import random
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,7 +12,7 @@ import fastavro
 import pytest
 
 from connectors.cassandra import PackedRow
-from connectors.kafka_group import Batch
+from connectors.kafka_group import DecodedBatch
 from infra.errors import Unavailable
 from infra.state import ProcessState, read_state
 from processors.batches import BatchCounter, Surroundings
@@ -19,6 +20,7 @@ from processors.clicks import LOG_APPEND_TIME, ClickDecoder, TimeRule
 from processors.metrics import Metrics
 from processors.progress import Progress
 from processors.tally import Tally
+from processors.writer import Log as WriterLog
 from processors.writer import Writer
 from schemas import events, topics, views
 from tests.eventually import eventually
@@ -32,6 +34,9 @@ CONTRACT = events.CONTRACTS[topics.PRODUCT_VIEW]
 class Registry:
     def schema(self, schema_id: int) -> Any:
         return CONTRACT
+
+
+DECODER = ClickDecoder(Registry(), "product_id", TimeRule(10**12, 10**12))  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)
@@ -88,8 +93,12 @@ class Store(Cassandra):
     lost_writes: int = 0
     lost_answers: int = 0
     writes: int = 0
+    refused: str = ""  # a table that nothing can be written to
 
-    def write(self, rows: Iterable[PackedRow]) -> None:
+    def write(self, rows: Iterable[PackedRow], at_once: int = 1) -> None:
+        rows = list(rows)
+        if any(row.prepared.table == self.refused for row in rows):  # type: ignore[attr-defined]
+            raise Unavailable("a write was lost")
         if self.lost_writes:
             self.lost_writes -= 1
             raise Unavailable("a write was lost")
@@ -126,17 +135,16 @@ class Counting:
         self.progress = Progress(ProcessState(home, "counts", every_seconds=0), Metrics())
         self.letters_from: dict[tuple[str, int], int] = {}
         around = Surroundings(self.log, self.progress, self.stopping, self.letters_from)  # type: ignore[arg-type]
-        decoder = ClickDecoder(Registry(), "product_id", TimeRule(10**12, 10**12))  # type: ignore[arg-type]
-        self.counter = BatchCounter(topics.PRODUCT_VIEW, decoder, self.open, around)
+        self.counter = BatchCounter(topics.PRODUCT_VIEW, self.open, around)
 
-    def open(self, commit: Callable[..., None]) -> tuple[Tally, Writer]:
+    def open(self, log: WriterLog) -> tuple[Tally, Writer]:
         tally = Tally(topics.PRODUCT_VIEW, self.store, FIRST, 1000)  # type: ignore[arg-type]
-        writer = Writer(topics.PRODUCT_VIEW, tally, self.store, self.dead, commit, self.progress)  # type: ignore[arg-type]
+        writer = Writer(topics.PRODUCT_VIEW, tally, self.store, self.dead, log, self.progress)  # type: ignore[arg-type]
         writer.start()
         return tally, writer
 
     def count(self, number: int, *messages: View, epoch: int = 1) -> None:
-        self.counter.count(Batch(topics.PRODUCT_VIEW, epoch, number, messages))  # type: ignore[arg-type]
+        self.counter.count(DecodedBatch(topics.PRODUCT_VIEW, epoch, number, [DECODER.decode(messages)]))  # type: ignore[list-item]
 
     def views(self, product: int = 7) -> tuple[int, ...] | None:
         return self.store.rows(views.PRODUCT_VIEWS).get((product, NOON_MS, 0))
@@ -148,7 +156,9 @@ class Counting:
 
 
 @pytest.fixture
-def counting(tmp_path: Path) -> Iterator[Counting]:
+def counting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Counting]:
+    monkeypatch.setattr("processors.writer.os._exit", lambda code: None)  # a fault in a test is not to end all tests
+    monkeypatch.setattr("processors.writer.ROLLUP_SECONDS", 0.3)
     made = Counting(tmp_path)
     yield made
     made.stopping.set()
@@ -166,9 +176,35 @@ def test_a_click_is_readable_before_its_offset_is_committed(counting: Counting) 
 def test_the_offset_is_committed_only_when_all_rows_are_there(counting: Counting) -> None:
     counting.store.lost_writes = 10**6
     counting.count(0, View(0), View(1))
-    time.sleep(1.5)  # longer than everything waits for its turn
+    time.sleep(0.8)  # longer than everything waits for its turn
     assert counting.log.committed == {}
     counting.store.lost_writes = 0
+    assert counting.settled(2) == (2, 1)
+
+
+@pytest.mark.parametrize("view", [views.PRODUCT_VIEWS, views.PRODUCT_VIEWS_TOTAL])
+def test_the_offset_waits_for_windows_and_for_everything_else(view: views.View, counting: Counting) -> None:
+    counting.store.refused = view.name
+    counting.count(0, View(0), View(1))
+    time.sleep(0.8)  # longer than either takes
+    written = [found for found in (views.PRODUCT_VIEWS, views.PRODUCT_VIEWS_TOTAL) if counting.store.rows(found)]
+    assert ([found for found in written if found != view], view in written, counting.log.committed) == (written, False, {})
+    assert len(written) == 1
+    counting.store.refused = ""
+    assert counting.settled(2) == (2, 1)
+
+
+def test_what_cassandra_lost_when_it_died_is_counted_again(counting: Counting) -> None:
+    counting.count(0, View(0))
+    counting.settled(1)
+    counting.count(1, View(1))
+    eventually(lambda: counting.views() == (2, 1), within=5, because="the view is in the store")
+    counting.store.die(random.Random(1))
+    assert counting.views() == (1, 0)
+    eventually(lambda: counting.log.rewound, within=5, because="counting begins again")
+    assert counting.log.committed == {0: (1, str(NOON_MS))}
+    counting.log.epoch, counting.log.notes = 2, {(topics.PRODUCT_VIEW, 0): str(NOON_MS)}
+    counting.count(0, View(1), epoch=2)
     assert counting.settled(2) == (2, 1)
 
 
@@ -180,7 +216,7 @@ def test_a_write_with_unknown_outcome_does_not_double(counting: Counting) -> Non
 
 
 def test_a_write_that_ends_after_a_rebalance_commits_nothing(counting: Counting, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("processors.writer.EVERYTHING_SECONDS", 0)
+    monkeypatch.setattr("processors.writer.ROLLUP_SECONDS", 0)
     counting.store.lost_writes = 10**6
     counting.count(0, View(0), View(1))
     eventually(lambda: counting.store.lost_writes < 10**6, within=5, because="the writer is at work")
@@ -264,6 +300,14 @@ def test_a_fault_of_ours_stops_counting_and_says_so(counting: Counting, tmp_path
     assert (state["state"], counting.log.committed) == ("failed", {})
 
 
+def test_a_fault_of_ours_while_writing_is_said_and_writing_goes_on(counting: Counting, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(counting.store, "put", lambda row: {}[row])
+    counting.count(0, View(0))
+    eventually(lambda: (read_state(tmp_path, "counts") or {}).get("state") == "failed", within=5, because="the state says it")
+    monkeypatch.undo()
+    assert counting.settled(1) == (1, 0)
+
+
 def test_what_is_counted_when_a_worker_stops_is_written_and_committed(counting: Counting) -> None:
     counting.count(0, View(0), View(1))
     counting.stopping.set()
@@ -283,20 +327,16 @@ def test_the_state_and_the_metrics_say_how_far_counting_is(counting: Counting, t
     assert 'kappa_counts_lag{partition="0",topic="productview"} 3.0' in page
 
 
-def test_what_is_at_hand_is_counted_together(counting: Counting) -> None:
-    def count(number: int, *messages: View, more: bool) -> None:
-        counting.counter.count(Batch(topics.PRODUCT_VIEW, 1, number, messages, more=more))  # type: ignore[arg-type]
-
-    count(0, View(0), View(1), more=True)
-    count(1, View(2), View(3, product=None), more=True)
-    assert counting.progress._events == 0
-    count(2, more=False)
+def test_the_parts_of_a_batch_are_counted_together(counting: Counting) -> None:
+    parts = [DECODER.decode(part) for part in ([View(0), View(1)], [View(2), View(3, product=None)])]
+    counting.counter.count(DecodedBatch(topics.PRODUCT_VIEW, 1, 0, parts, more=True))  # type: ignore[arg-type]
     assert counting.settled(4) == (3, 2)
     assert counting.dead.safe == [3]
 
 
-def test_what_waited_for_more_is_dropped_with_its_epoch(counting: Counting) -> None:
-    counting.counter.count(Batch(topics.PRODUCT_VIEW, 1, 0, [View(0), View(1)], more=True))  # type: ignore[list-item]
-    counting.log.epoch = 2
-    counting.count(0, View(0), View(1), View(2), epoch=2)
-    assert counting.settled(3) == (3, 2)
+def test_counting_that_has_caught_up_does_not_wait_for_more(counting: Counting, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("processors.writer.CATCHING_UP_PAUSE_SECONDS", 60)
+    counting.counter.count(DecodedBatch(topics.PRODUCT_VIEW, 1, 0, [DECODER.decode([View(0)])], more=True))  # type: ignore[list-item]
+    assert counting.settled(1) == (1, 0)
+    counting.count(1, View(1))
+    assert counting.settled(2) == (2, 1)

@@ -66,7 +66,8 @@ def decoder(horizon_ms: int = HOUR_MS, ahead_ms: int = HOUR_MS) -> ClickDecoder:
 def test_clicks_come_as_columns_in_the_order_of_the_log() -> None:
     later = CLICK | {"product_id": 8, "viewed_at": NOON + timedelta(milliseconds=1), "event_id": "żółw"}
     old = {"user_id": 3, "product_id": ("long", 9), "viewed_at": NOON}
-    clicks, unreadable, _ = decoder().decode([Record(value(CLICK), 4), Record(value(later), 5), Record(value(old, 2), 6)])
+    found = decoder().decode([Record(value(CLICK), 4), Record(value(later), 5), Record(value(old, 2), 6)])
+    clicks, unreadable = found.clicks, found.unreadable
     columns = [clicks.partition, clicks.offset, clicks.subject, clicks.user, clicks.viewed_ms]
     assert [column.tolist() for column in columns] == [[2, 2, 2], [4, 5, 6], [7, 8, 9], [1, 1, 3], [NOON_MS, NOON_MS + 1, NOON_MS]]
     assert unreadable == []
@@ -89,21 +90,24 @@ def test_clicks_come_as_columns_in_the_order_of_the_log() -> None:
     ],
 )
 def test_a_record_that_is_no_click_is_set_aside_with_its_reason(content: bytes | None, reason: str) -> None:
-    clicks, unreadable, _ = decoder().decode([Record(content), Record(value(CLICK), at=9)])
+    found = decoder().decode([Record(content), Record(value(CLICK), at=9)])
+    clicks, unreadable = found.clicks, found.unreadable
     assert clicks.offset.tolist() == [9]
     assert [letter.reason.startswith(reason) for letter in unreadable] == [True], unreadable
 
 
 @pytest.mark.parametrize(("early_ms", "is_late"), [(HOUR_MS, False), (HOUR_MS + 1, True)])
 def test_a_click_counts_until_the_horizon_and_is_set_aside_as_late_beyond_it(early_ms: int, is_late: bool) -> None:
-    clicks, unreadable, _ = decoder().decode([Record(value(CLICK), 1), Record(value(CLICK), 2, logged_ms=NOON_MS + early_ms)])
+    found = decoder().decode([Record(value(CLICK), 1), Record(value(CLICK), 2, logged_ms=NOON_MS + early_ms)])
+    clicks, unreadable = found.clicks, found.unreadable
     assert clicks.offset.tolist() == ([1] if is_late else [1, 2])
     assert [letter.late for letter in unreadable] == [True] * is_late
 
 
 def test_a_click_from_the_far_future_is_set_aside_as_absurd() -> None:
     future = CLICK | {"viewed_at": NOON + timedelta(days=400)}
-    clicks, unreadable, _ = decoder().decode([Record(value(CLICK), 1), Record(value(future), 2)])
+    found = decoder().decode([Record(value(CLICK), 1), Record(value(future), 2)])
+    clicks, unreadable = found.clicks, found.unreadable
     assert clicks.offset.tolist() == [1]
     assert [(letter.late, "absurd time" in letter.reason) for letter in unreadable] == [(False, True)]
 
@@ -111,13 +115,13 @@ def test_a_click_from_the_far_future_is_set_aside_as_absurd() -> None:
 def test_how_late_a_click_is_shows_by_its_own_record_whatever_stands_beside_it() -> None:
     producers_clock = 1
     times = [NOON_MS, NOON_MS + 3 * HOUR_MS, NOON_MS]  # a producer's clock may go back
-    clicks, _, _ = decoder().decode([Record(value(CLICK), at, logged_ms=at_ms, kind=producers_clock) for at, at_ms in enumerate(times)])
+    clicks = decoder().decode([Record(value(CLICK), at, logged_ms=at_ms, kind=producers_clock) for at, at_ms in enumerate(times)]).clicks
     assert clicks.offset.tolist() == [0, 2]
 
 
 def test_the_offset_after_the_last_of_each_partition_is_committed_also_if_that_one_is_no_click() -> None:
-    _, _, following = decoder().decode([Record(value(CLICK), 5, place=0), Record(value(CLICK), 9, place=1), Record(b"{}", 8, place=0)])
-    assert following == {0: 9, 1: 10}
+    found = decoder().decode([Record(value(CLICK), 5, place=0), Record(value(CLICK), 9, place=1), Record(b"{}", 8, place=0)])
+    assert found.following == {0: 9, 1: 10}
 
 
 def test_a_registry_that_is_away_makes_no_record_unreadable() -> None:

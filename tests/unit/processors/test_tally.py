@@ -13,7 +13,8 @@ from connectors.cassandra import PackedRow
 from processors.clicks import Clicks
 from processors.memory import NOTHING_BEFORE
 from processors.sketch import estimate, from_bytes
-from processors.tally import Position, Tally
+from processors.tables import Position
+from processors.tally import Tally
 from schemas import topics, views
 from tests.unit.processors.double import FIRST, RULES, Cassandra
 
@@ -50,6 +51,9 @@ class Worker:
     """A worker with some partitions: what it has counted, taken and not yet written."""
 
     tally: Tally
+    incarnation: int
+    epoch: int = 0
+    mine: list[int] = field(default_factory=list)
     at: dict[int, int] = field(default_factory=dict)
     in_flight: list[PackedRow] = field(default_factory=list)
     reached: Committed = field(default_factory=dict)
@@ -57,7 +61,8 @@ class Worker:
     def begin(self, mine: list[int], committed: Committed, noted: bool) -> None:
         before = {p: committed.get(p, Position(0, NOTHING_BEFORE)) for p in mine}
         self.at = {p: found.offset for p, found in before.items()}
-        self.tally.begin(1, {p: found.latest_ms if noted or not found.offset else None for p, found in before.items()})
+        self.epoch, self.mine = self.epoch + 1, mine
+        self.tally.begin(self.epoch, {p: found.latest_ms if noted or not found.offset else None for p, found in before.items()})
         self.in_flight, self.reached = [], {}
 
     def count(self, log: Log, chance: random.Random) -> None:
@@ -67,9 +72,13 @@ class Worker:
             self.tally.count(log.clicks(spans), [], {p: end for p, (_, end) in spans.items()})
             self.at |= {p: end for p, (_, end) in spans.items()}
 
-    def take(self, everything: bool) -> None:
-        taken = self.tally.take(everything)
-        self.in_flight, self.reached = list(taken.packed()), taken.positions
+    def take(self, rollups: bool) -> None:
+        """The windows; or everything else, then the windows of now too, and the positions that are reached with both."""
+        self.in_flight, self.reached = [], {}
+        if rollups:
+            taken = self.tally.take_rollups()
+            self.in_flight, self.reached = list(taken.packed()), dict(taken.positions)
+        self.in_flight += self.tally.take_windows().packed()
 
 
 class World:
@@ -78,16 +87,16 @@ class World:
     def __init__(self, seed: int) -> None:
         self.chance = random.Random(seed)
         self.log, self.store, self.committed = random_log(self.chance), Cassandra(), {}
-        self.rows_kept = self.chance.choice([10, 10_000])
+        self.rows_kept = self.chance.choice([4, 10_000])
         self.workers = [self.new_worker(), self.new_worker()]
         self.late_writes: list[PackedRow] = []
         self.rebalance()
 
     def new_worker(self) -> Worker:
         tally = Tally(topics.PRODUCT_VIEW, self.store, FIRST, self.rows_kept)  # type: ignore[arg-type]
-        for table in tally._tables:
+        for table in (tally._windows, *tally._rollups._tables):
             table.memory._most = min(table.memory._most, self.rows_kept)
-        return Worker(tally)
+        return Worker(tally, self.store.incarnation())
 
     def rebalance(self) -> None:
         owners = [self.chance.randrange(2) for _ in range(PARTITIONS)]
@@ -96,7 +105,7 @@ class World:
 
     def step(self) -> None:
         worker = self.chance.choice(self.workers)
-        match self.chance.choices(["count", "write", "lose", "stall", "wake", "kill", "rebalance"], [50, 25, 4, 4, 4, 2, 3])[0]:
+        match self.chance.choices(["count", "write", "lose", "stall", "wake", "kill", "rebalance", "die"], [50, 25, 4, 4, 4, 2, 3, 4])[0]:
             case "count":
                 worker.count(self.log, self.chance)
             case "write":
@@ -104,7 +113,7 @@ class World:
             case "lose":  # the answer got lost: written again, in another order
                 self.store.write(self.chance.sample(worker.in_flight, len(worker.in_flight)))
             case "stall":  # a worker falls asleep in the middle of a write, its partitions are given away
-                worker.take(everything=True)
+                worker.take(rollups=True)
                 self.late_writes += worker.in_flight
                 self.rebalance()
             case "wake":
@@ -116,12 +125,22 @@ class World:
                 self.rebalance()
             case "rebalance":
                 self.rebalance()
+            case "die":  # Cassandra, with what it had not flushed yet
+                self.store.die(self.chance)
 
     def write(self, worker: Worker) -> None:
-        worker.take(everything=self.chance.random() < 0.5)
+        rollups = self.chance.random() < 0.5
+        worker.take(rollups)
         self.store.write(worker.in_flight)
-        if self.chance.random() < 0.8:
-            self.committed |= worker.reached
+        if not rollups:
+            return
+        if self.store.make_durable(lambda: None, worker.incarnation):
+            worker.tally.settled()
+            if self.chance.random() < 0.8:
+                self.committed |= worker.reached
+        else:
+            worker.incarnation = self.store.incarnation()
+            worker.begin(worker.mine, self.committed, self.chance.random() < 0.8)
 
     def finish(self) -> None:
         self.store.write(self.late_writes)
@@ -129,7 +148,7 @@ class World:
         for worker in self.workers:
             while any(at < len(self.log.partitions[p]) for p, at in worker.at.items()):
                 worker.count(self.log, self.chance)
-            worker.take(everything=True)
+            worker.take(rollups=True)
             self.store.write(worker.in_flight)
 
 
