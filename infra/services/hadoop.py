@@ -78,6 +78,6 @@ def daemon(host: Host, heap: str, main: str, *arguments: str) -> list[str]:
 
 
 def probe(host: Host) -> None:
-    """Raises until HDFS is out of safe mode with a live DataNode."""
-    if not Hdfs(host.settings.hdfs).ready():
-        raise Unavailable("HDFS is in safe mode or has no live DataNode", "./kappa logs datanode")
+    """Raises, saying why, until HDFS takes files."""
+    if trouble := Hdfs(host.settings.hdfs).trouble():
+        raise Unavailable(f"HDFS takes no files: {trouble.what}", trouble.hint)
