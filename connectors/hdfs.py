@@ -154,6 +154,11 @@ class Hdfs:
             return NO_DATANODE
         return FULL if int(state["CapacityRemaining"]) < BLOCK_BYTES else None
 
+    def check(self) -> None:
+        """Raises Unavailable, saying why, if HDFS takes no files now."""
+        if trouble := self.trouble():
+            raise Unavailable(f"HDFS takes no files: {trouble.what}", trouble.hint)
+
     def _bean(self, name: str) -> dict[str, Any]:
         with self._talking("asking for its state"):
             answer = self._session.get(f"{self._url}/jmx", params={"qry": f"Hadoop:service=NameNode,name={name}"}, timeout=TIMEOUTS_SECONDS)

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 from connectors.hdfs import Hdfs
-from infra.errors import Unavailable
 from infra.services.jvm import LIGHT, LOG4J2, hadoop_xml, java, opens
 from infra.services.service import Host
 from infra.settings import LOOPBACK
@@ -79,5 +78,4 @@ def daemon(host: Host, heap: str, main: str, *arguments: str) -> list[str]:
 
 def probe(host: Host) -> None:
     """Raises, saying why, until HDFS takes files."""
-    if trouble := Hdfs(host.settings.hdfs).trouble():
-        raise Unavailable(f"HDFS takes no files: {trouble.what}", trouble.hint)
+    Hdfs(host.settings.hdfs).check()
