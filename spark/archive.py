@@ -322,8 +322,8 @@ class TopicWriter:
         self._result.files.append(ArchivedFile(path, day, schema_id))
 
 
-def archive_table(source: Source, columns: Sequence[Column] | None, rows: Rows, version: int) -> pa.Table:
-    """Records as rows of the archive, taken in by a version."""
+def archive_table(source: Source, columns: Sequence[Column] | None, rows: Rows, version: int | None) -> pa.Table:
+    """Records as rows of the archive, taken in by a version (None: by none yet)."""
     schema = lake.arrow_schema(source.kind, columns)
     messages, records = rows.messages, rows.records
     changes = records if source.kind is Kind.CHANGES else [None] * len(records)
