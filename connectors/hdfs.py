@@ -4,7 +4,7 @@ import json
 import os
 import pwd
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -165,6 +165,14 @@ class Hdfs:
             beans = answer.json()["beans"] if answer.ok else []
             return dict(beans[0]) if beans else {}
 
+    def _trouble_behind(self, text: str) -> Trouble | None:
+        """What an answer means: HDFS says the same of datanodes that are dead and of datanodes that are full."""
+        found = trouble_in(text)
+        if found in (NO_DATANODE, FULL):
+            with suppress(KappaError):
+                return self.trouble() or found
+        return found
+
     @contextmanager
     def _talking(self, doing: str) -> Iterator[None]:
         try:
@@ -175,7 +183,7 @@ class Hdfs:
             raise Unavailable(f"HDFS at {where} does not answer ({doing})", "see ./kappa status") from error
         except HdfsError as error:
             text = str(error).strip().splitlines()[0] if str(error).strip() else "no reason given"
-            if trouble := trouble_in(str(error)):
+            if trouble := self._trouble_behind(str(error)):
                 raise Unavailable(f"HDFS takes no files: {trouble.what} ({doing}: {text})", trouble.hint) from error
             kind: Callable[[str, str], KappaError] = Unavailable if any(word in str(error) for word in PASSING) else Refused
             raise kind(f"HDFS {doing}: {text}", "see ./kappa logs warehouse:namenode") from error

@@ -100,7 +100,7 @@ def parsed(text: str, names: Sequence[str], kinds: Sequence[pa.DataType], table:
     words = next(csv.reader([text], skipinitialspace=True), []) if len(names) > 1 else [text]
     what = f"the key of {table} is {', '.join(names)}"
     if len(words) != len(names):
-        raise UsageError(f"{what}: {text!r} has {len(words)} values instead of {len(names)}", f"./kappa explain {table} {','.join(names)}")
+        raise UsageError(f"{what}: {text!r} has {len(words)} of {len(names)} values", f"./kappa explain {table} {','.join(names)}")
     values = [value_of(word, kind) for word, kind in zip(words, kinds, strict=True)]
     for name, word, kind, value in zip(names, words, kinds, values, strict=True):
         if value is None:

@@ -88,7 +88,8 @@ def as_text(found: Explained) -> Iterator[str]:
         yield f"{_time(change.logged_at)} {_what(change)}  {place}  {_version(change, found)}  {_gtid(change)}"
         yield f"    {_difference(change)}"
     if not found.now:
-        yield f"now: gone from MySQL as the log has it, and so from version {found.newest.version} on or the next"
+        waits = history.changes[-1].waits
+        yield f"now: there is no such row any more{f', which the version after {found.newest.version} will show' if waits else ''}"
     for key, held, row in found.now:
         yield from _now(found, key, held, row)
     if found.refused:

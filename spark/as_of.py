@@ -11,7 +11,9 @@ from spark.manifest import Manifest, Versions
 AGO = re.compile(r"(\d+(?:\.\d+)?)([smhd])")
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 SET = re.compile(r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-.*:.*", re.DOTALL)
-FARTHER_BACK = "replay warehouse --to makes a version of any earlier point that the archive holds; spark.grace_seconds says how long versions stay"
+FARTHER_BACK = (
+    "./kappa replay warehouse --to makes a version of any earlier point that the archive holds; spark.grace_seconds says how long versions stay"
+)
 
 
 def version_as_of(versions: Versions, text: str, now: datetime) -> Manifest:
