@@ -67,7 +67,8 @@ def test_while_hdfs_takes_no_files_no_version_comes_and_afterwards_all_is_there(
         before = newest(stack)
         mysql.execute(f"UPDATE {parcels} SET note = %s WHERE id = 1", (note,))
         eventually(lambda: says(stack, fault.says), within=60, because="the compactor says why no version comes")
-        assert fault.says in " ".join(stack.kappa("status").stdout.split())
+        if kind is SafeMode:  # one look at what a person sees is enough
+            assert fault.says in " ".join(stack.kappa("status").stdout.split())
         assert newest(stack) == before
         # HiveServer2 itself opens no session while HDFS is in safe mode.
         assert kind is SafeMode or has(stack, ("1", old["note"])), "what was published can be read on"
