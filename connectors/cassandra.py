@@ -101,7 +101,10 @@ class Session:
     def ask(self, questions: Iterable[tuple["PreparedStatement", list[bytes]]]) -> list[list[tuple[Any, ...]]]:
         """The answers to prepared statements, each with its arguments in the wire's form; all are on their way at once."""
         with errors("reading rows"):
-            return [[tuple(row) for row in answer] for answer in self._in_turn((_bound(prepared, values) for prepared, values in questions), READS_AT_ONCE)]
+            return [
+                [tuple(row) for row in answer]
+                for answer in self._in_turn((_bound(prepared, values) for prepared, values in questions), READS_AT_ONCE)
+            ]
 
     def write(self, rows: Iterable[PackedRow], over_seconds: float = 0.0) -> None:
         """Writes rows, each on its own account: batches save requests, they do not make anything atomic. Returns when all are acknowledged.
