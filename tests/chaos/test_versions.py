@@ -26,7 +26,7 @@ from tests.faults import Kill
 # What a version passes on its way, or rests on.
 VICTIMS = ("mysql", "kafka", "connect", "registry", "namenode", "datanode", "metastore", "hiveserver2", "compactor")
 READERS = 2
-CALM_SECONDS, HEALED_SECONDS, STILL_SECONDS = 2.0, 120.0, 180.0
+CALM_SECONDS, HEALED_SECONDS, STILL_SECONDS = 5.0, 120.0, 180.0
 # What fails so soon after a fault has healed was begun before.
 AFTERMATH_SECONDS = 20.0
 
