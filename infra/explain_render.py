@@ -99,7 +99,8 @@ def as_text(found: Explained) -> Iterator[str]:
 def _now(found: Explained, key: Key, held: Standing | None, row: dict[str, Any] | str) -> Iterator[str]:
     under = "" if key == found.key else f" under {labelled(found.names, key)}"
     if held is None:
-        yield f"now{under}: not in version {found.newest.version} of {found.newest.created_at} yet"
+        yet = " yet" if found.history.changes[-1].waits else ""
+        yield f"now{under}: not in version {found.newest.version} of {found.newest.created_at}{yet}"
     else:
         yield f"now{under}: version {found.newest.version} of {found.newest.created_at}, {held.file}"
         yield f"    {_row(held.row)}"

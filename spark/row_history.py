@@ -24,7 +24,8 @@ from spark.log_reader import LogReader, Reading
 from spark.manifest import Archive, Manifest, Table
 from spark.parquet import ANEW
 from spark.pruned import Footers, Group
-from spark.row_changes import Change, Key, Place, Wanted, changes_in, holding, may_hold, of_row, unsearched, value_of
+from spark.row_changes import Change, Key, Place, Wanted, changes_in, holding, may_hold, value_of
+from spark.row_lives import of_row, unsearched
 
 FETCHES = 8
 CLIENT = "kappa-explain"

@@ -10,7 +10,8 @@ import pyarrow as pa
 import pytest
 
 from spark.pruned import Group
-from spark.row_changes import Change, Wanted, in_order, key_of, of_row, text_of, unsearched, value_of
+from spark.row_changes import Change, Wanted, key_of, text_of, value_of
+from spark.row_lives import in_order, of_row, unsearched
 
 AT = datetime(2026, 3, 29, tzinfo=UTC)
 ID = ("id",)
