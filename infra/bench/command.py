@@ -76,7 +76,7 @@ def latency(settings: Settings, json_: bool, write: bool, keep: bool) -> None:
         latency_report.show(report, console())
     if write:
         latency_report.write(report, ROOT / "docs")
-    sys.exit(1 if any(found.lost for found in report.rates) else 0)
+    sys.exit(1 if any(found.lost for found in report.measured) else 0)
 
 
 def console() -> Console:

@@ -19,7 +19,7 @@ from infra.bench import counts_report, latency_report, load, pages, picture
 from infra.bench.background import Stock, encoded_time
 from infra.bench.bed import alone, foreign_environment, own_environment, require_running
 from infra.bench.command import bench
-from infra.bench.latency import Freshness, LatencyReport, percentile
+from infra.bench.latency import Freshness, LatencyReport, Replay, percentile
 from infra.bench.machine import PEERS_LOCK, locked_versions, processor, version_in_pom
 from infra.bench.ours import span
 from infra.bench.peer import SCRIPTS, plain_schema
@@ -208,6 +208,13 @@ def test_latency_says_when_the_rate_was_not_reached_or_not_kept_up_with() -> Non
     assert len(latency_report.remarks(LATENCY)) == 1
     slow = replace(LATENCY, rates=[replace(FRESH, reached=500, behind=2100)])
     assert len(latency_report.remarks(slow)) == 3
+
+
+def test_latency_says_how_fast_a_replay_was_beside_it() -> None:
+    replaying = replace(LATENCY, replay=Replay(5_000_000, 62.5, replace(FRESH, lost=1)))
+    assert "took 62.5 s, 80,000 clicks/s: 80% of what one worker does alone" in " ".join(latency_report.remarks(replaying))
+    assert "| 1,000, and 5,000,000 clicks replayed | 1,000 | 400 and 1 never seen |" in latency_report.markdown(replaying)
+    assert [found.lost for found in replaying.measured] == [0, 1]
 
 
 def test_a_percentile_is_a_latency_that_occurred() -> None:
