@@ -79,6 +79,32 @@ def latency(settings: Settings, json_: bool, write: bool, keep: bool) -> None:
     sys.exit(1 if any(found.lost for found in report.measured) else 0)
 
 
+@bench.command()
+@click.option("--products", default=1_000_000, show_default=True, type=click.IntRange(min=1000), help="How many products the larger load has.")
+@as_json
+@write
+@click.pass_obj
+def memory(settings: Settings, products: int, json_: bool, write: bool) -> None:
+    """Weigh a worker while it counts as many clicks on 1,000 as on 1,000,000 products, then kill it, and time its return.
+
+    Exit code 1 if a click was lost.
+    """
+    from infra.bench import memory_report
+    from infra.bench.bed import alone, require_running
+    from infra.bench.memory import measure
+
+    require_running(settings)
+    with alone(settings):
+        report = measure(settings, [(1000, 2 * products), (products, 2 * products)], Steps())
+    if json_:
+        click.echo(json.dumps(report.facts(), indent=1))
+    else:
+        memory_report.show(report, console())
+    if write:
+        memory_report.write(report, ROOT / "docs")
+    sys.exit(1 if any(held.lost for held in report.held) else 0)
+
+
 def console() -> Console:
     """Standard output; as wide as the tables need where it is no terminal."""
     return Console(width=None if sys.stdout.isatty() else 170)
