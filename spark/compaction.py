@@ -1,6 +1,8 @@
 """One compaction: from the log to a committed version.
 
-    look at the log -> archive what is new up to the cut (Spark job) -> rewrite what it touches (Spark job) -> commit the manifest
+    look at the log -> archive what is new up to the cut -> rewrite what it touches -> commit the manifest
+
+Much work of the middle two is a Spark job; little work is done by threads of this process.
 
 Nothing is visible to anybody before the commit; a compaction that is killed or fails leaves files that no manifest names.
 """
@@ -104,7 +106,7 @@ class Compactor:
         for _ in range(MOST_ATTEMPTS):
             hands = plan.share(due, self._session.parallelism)
             tasks = [ArchiveTask(hand, found.allowed(hand), run.staging, self._doors, dict(void)) for hand in hands]
-            done += [answer for answers in self._session.run(archive, tasks) for answer in answers]
+            done += [answer for answers in self._session.run(archive, tasks, here=plan.few_records(due)) for answer in answers]
             outcome.refused |= {answer.source.topic: answer.refusal for answer in done if answer.refusal}
             again = to_repeat(done, found.cut.settle(seen(done, found.partitions), outcome.refused))
             if not again:
@@ -158,21 +160,23 @@ class Compactor:
     def _rewrite(
         self, changes: list[TableChange], archived: list[Archived], found: Look, run: NextVersion, outcome: Outcome
     ) -> tuple[list[Rewritten], list[RolledUp]]:
-        """Both kinds of rewriting in one Spark job. Tables whose rows do not fit are refused, and left out."""
+        """Both kinds of rewriting at once. Tables whose rows do not fit are refused, and left out."""
+        bases = [run.previous.tables.get(change.base) if change.base else None for change in changes]
+        concerned = [change.concerned(before) for change, before in zip(changes, bases, strict=True)]
+        here = plan.few_rows(concerned, sum(done.rows for done in archived))
+        shares, threads = (1, self._session.parallelism) if here else (self._session.parallelism, 1)
         tasks: list[RewriteTask | RollUpTask] = []
-        for change in changes:
+        for change, before, old in zip(changes, bases, concerned, strict=True):
             known = {stretch.name: found.cut.known(change_topic(self._settings.mysql.database, stretch.name)) for stretch in change.stretches}
-            before = run.previous.tables.get(change.base) if change.base else None
-            old, stood = change.concerned(before), before.snapshot if before else ""
             tasks += [
                 RewriteTask(
-                    change.source.table, change.schema, change.key, known, stood, change.cut, change.files, change.stretches,
-                    part, run.version, run.token, run.staging, self._settings.hdfs,
+                    change.source.table, change.schema, change.key, known, before.snapshot if before else "", change.cut, change.files,
+                    change.stretches, part, run.version, run.token, run.staging, self._settings.hdfs, threads,
                 )
-                for part in plan.split_evenly(old, self._session.parallelism)
+                for part in plan.split_evenly(old, shares)
             ]  # fmt: skip
         tasks += run.roll_ups(archived, self._settings)
-        answers = self._session.run(_work, tasks)
+        answers = self._session.run(_work, tasks, here)
         rewritten = [answer for answer in answers if isinstance(answer, Rewritten)]
         topics = {change.source.table: change.source.topic for change in changes}
         for answer in rewritten:

@@ -1,6 +1,7 @@
-"""One Spark task: the latest changes of a table into new files of the hive partitions that they touch."""
+"""One task: the latest changes of a table into new files of the hive partitions that they touch."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
 import pyarrow as pa
@@ -14,7 +15,7 @@ from schemas.statements import Carry
 from schemas.warehouse import WHOLE, Partitioning, partition_location
 from spark.lineage import WAY_ON, Stretch
 from spark.manifest import HivePartition
-from spark.merge import NO_TRANSACTIONS, READ, Latest, Phase, arrivals, between, facts, hive_partitions, latest_per_key, over, project
+from spark.merge import NO_TRANSACTIONS, READ, Latest, Phase, arrivals, between, by_hive_partition, facts, latest_per_key, over, project
 from spark.parquet import ANEW, ParquetWriter, read_table, row_groups
 from spark.roll_up import MOST_FILES
 from spark.spans import ANY_KEY, KeySpan, span_of
@@ -29,7 +30,7 @@ class RewriteTask:
 
     `key` is empty for facts, which are only ever added. `stretches` are the ranges of changes between statements about the table, oldest first;
     with none, all rows go. Changes of `known` transactions (by the names of the stretches) are in the present state, which began with the full
-    snapshot `snapshot`.
+    snapshot `snapshot`. So many partitions are rewritten side by side as there are `threads`, each held in memory.
     """
 
     table: str
@@ -45,6 +46,7 @@ class RewriteTask:
     token: str
     staging: str
     hdfs: settings.Hdfs
+    threads: int = 1
 
     def folder(self, value: str) -> str:
         """The new folder of a hive partition."""
@@ -70,14 +72,17 @@ def rewrite(task: RewriteTask) -> Rewritten:
     hdfs, done = Hdfs(task.hdfs), Rewritten(task.table)
     try:
         phases = _phases(task, hdfs)
-        rows = arrivals(phases, task.schema)
-        values = hive_partitions(rows, task.cut)
-        for value, old in task.old.items():
-            incoming = rows.filter(pc.equal(values, value))
+        rows = by_hive_partition(arrivals(phases, task.schema), task.cut)
+
+        def one(value: str) -> None:
+            incoming, old = rows.get(value, task.schema.empty_table()), task.old[value]
             if not task.key and old is not None and old.files < MOST_FILES:
                 done.partitions[value] = _add(task, hdfs, incoming, value, old, done.arrivals)
             else:
                 _replace(task, hdfs, phases, incoming, value, done)
+
+        with ThreadPoolExecutor(task.threads) as threads:  # Arrow and the network let go of Python's lock
+            list(threads.map(one, task.old))
         return done
     except ContractError as error:
         return Rewritten(task.table, refusal=f"{error}; {error.hint or WAY_ON.format(table=task.table)}")

@@ -5,6 +5,7 @@ import os
 import sys
 import zipfile
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -38,13 +39,16 @@ class Session:
         """How many tasks run at once."""
         return max(1, self._spark.sparkContext.defaultParallelism)
 
-    def run(self, work: Callable[[Task], Result], tasks: Sequence[Task]) -> list[Result]:
-        """The results of all tasks, in one Spark job, in the tasks' order.
+    def run(self, work: Callable[[Task], Result], tasks: Sequence[Task], here: bool = False) -> list[Result]:
+        """The results of all tasks in the tasks' order, in one Spark job; or `here`, by threads, when they are less work than a job's overhead.
 
         Raises the first Kappa error of a task, WarehouseError if a task failed otherwise, SparkGone if the JVM has ended.
         """
         if not tasks:
             return []
+        if here:
+            self.check()
+            return run_here(work, tasks, self.parallelism)
         try:
             answers = self._spark.sparkContext.parallelize(tasks, len(tasks)).map(_Answering(work)).collect()
         except Py4JJavaError as error:
@@ -63,6 +67,17 @@ class Session:
         process = getattr(self._spark.sparkContext._gateway, "proc", None)
         if process is not None and process.poll() is not None:
             raise SparkGone(f"Spark's JVM has ended with {process.returncode}")
+
+
+def run_here(work: Callable[[Task], Result], tasks: Sequence[Task], threads: int) -> list[Result]:
+    """The results of tasks in this process, in their order. Raises the first Kappa error of a task, WarehouseError if one failed otherwise."""
+    try:
+        with ThreadPoolExecutor(threads) as pool:
+            return list(pool.map(work, tasks))
+    except KappaError:
+        raise
+    except Exception as error:
+        raise WarehouseError(f"a task failed: {type(error).__name__}: {error}", "see ./kappa logs warehouse:compactor") from error
 
 
 class _Answering:
