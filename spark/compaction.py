@@ -9,7 +9,7 @@ Nothing is visible to anybody before the commit; a compaction that is killed or 
 
 import time
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from uuid import uuid4
@@ -30,7 +30,7 @@ from spark.plan import TableChange
 from spark.rewrite import RewriteTask, Rewritten, rewrite
 from spark.roll_up import RolledUp, RollUpTask, roll_up
 from spark.scopes import REBUILD, seen
-from spark.session import Session
+from spark.session import Result, Session, Task, run_here
 from spark.snapshots import following, unconfirmed
 from spark.statement_log import StatementLog
 from spark.table_history import TableHistory
@@ -106,7 +106,7 @@ class Compactor:
         for _ in range(MOST_ATTEMPTS):
             hands = plan.share(due, self._session.parallelism)
             tasks = [ArchiveTask(hand, found.allowed(hand), run.staging, self._doors, dict(void)) for hand in hands]
-            done += [answer for answers in self._session.run(archive, tasks, here=plan.few_records(due)) for answer in answers]
+            done += [answer for answers in self._run(archive, tasks, plan.few_records(due)) for answer in answers]
             outcome.refused |= {answer.source.topic: answer.refusal for answer in done if answer.refusal}
             again = to_repeat(done, found.cut.settle(seen(done, found.partitions), outcome.refused))
             if not again:
@@ -157,26 +157,21 @@ class Compactor:
             changes.append(tables.emptied(name, snapshot.id))
         return changes
 
+    def _run(self, work: Callable[[Task], Result], tasks: Sequence[Task], here: bool) -> list[Result]:
+        return run_here(work, tasks, self._session.parallelism) if here else self._session.run(work, tasks)
+
     def _rewrite(
         self, changes: list[TableChange], archived: list[Archived], found: Look, run: NextVersion, outcome: Outcome
     ) -> tuple[list[Rewritten], list[RolledUp]]:
         """Both kinds of rewriting at once. Tables whose rows do not fit are refused, and left out."""
-        bases = [run.previous.tables.get(change.base) if change.base else None for change in changes]
-        concerned = [change.concerned(before) for change, before in zip(changes, bases, strict=True)]
+        concerned = [change.concerned(run.before(change)) for change in changes]
         here = plan.few_rows(concerned, sum(done.rows for done in archived))
-        shares, threads = (1, self._session.parallelism) if here else (self._session.parallelism, 1)
         tasks: list[RewriteTask | RollUpTask] = []
-        for change, before, old in zip(changes, bases, concerned, strict=True):
+        for change, old in zip(changes, concerned, strict=True):
             known = {stretch.name: found.cut.known(change_topic(self._settings.mysql.database, stretch.name)) for stretch in change.stretches}
-            tasks += [
-                RewriteTask(
-                    change.source.table, change.schema, change.key, known, before.snapshot if before else "", change.cut, change.files,
-                    change.stretches, part, run.version, run.token, run.staging, self._settings.hdfs, threads,
-                )
-                for part in plan.split_evenly(old, shares)
-            ]  # fmt: skip
+            tasks += run.rewrites(change, old, known, self._session.parallelism, here, self._settings.hdfs)
         tasks += run.roll_ups(archived, self._settings)
-        answers = self._session.run(_work, tasks, here)
+        answers = self._run(_work, tasks, here)
         rewritten = [answer for answer in answers if isinstance(answer, Rewritten)]
         topics = {change.source.table: change.source.topic for change in changes}
         for answer in rewritten:

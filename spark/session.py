@@ -39,16 +39,13 @@ class Session:
         """How many tasks run at once."""
         return max(1, self._spark.sparkContext.defaultParallelism)
 
-    def run(self, work: Callable[[Task], Result], tasks: Sequence[Task], here: bool = False) -> list[Result]:
-        """The results of all tasks in the tasks' order, in one Spark job; or `here`, by threads, when they are less work than a job's overhead.
+    def run(self, work: Callable[[Task], Result], tasks: Sequence[Task]) -> list[Result]:
+        """The results of all tasks, in one Spark job, in the tasks' order.
 
         Raises the first Kappa error of a task, WarehouseError if a task failed otherwise, SparkGone if the JVM has ended.
         """
         if not tasks:
             return []
-        if here:
-            self.check()
-            return run_here(work, tasks, self.parallelism)
         try:
             answers = self._spark.sparkContext.parallelize(tasks, len(tasks)).map(_Answering(work)).collect()
         except Py4JJavaError as error:
@@ -70,7 +67,12 @@ class Session:
 
 
 def run_here(work: Callable[[Task], Result], tasks: Sequence[Task], threads: int) -> list[Result]:
-    """The results of tasks in this process, in their order. Raises the first Kappa error of a task, WarehouseError if one failed otherwise."""
+    """The results of tasks that are less work than a Spark job's overhead, by threads of this process, in the tasks' order.
+
+    Raises the first Kappa error of a task, WarehouseError if a task failed otherwise.
+    """
+    if not tasks:
+        return []
     try:
         with ThreadPoolExecutor(threads) as pool:
             return list(pool.map(work, tasks))
