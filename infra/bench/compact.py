@@ -15,7 +15,7 @@ from connectors.hdfs import Hdfs
 from infra.bench.bed import foreign_environment, own_environment
 from infra.bench.compact_jars import jars_of_peers, versions_of_peers
 from infra.bench.compact_load import Batch, Orders
-from infra.bench.compact_ours import partitions_as_facts
+from infra.bench.compact_ours import COPIES, partitions_as_facts
 from infra.bench.compact_results import COPY, NAMES, OURS, PLAIN, CompactReport, Merged, Scan
 from infra.bench.contestant import Contestant, answering
 from infra.bench.machine import machine
@@ -101,11 +101,11 @@ class Bench:
 
     def _merge(self, name: str, number: int, batch: Batch) -> Merged:
         folder = f"{self._root}/{OURS if name == COPY else name}"
+        if name == COPY:
+            self._hdfs.delete(f"{folder}/{COPIES}")
         before = sizes(self._hdfs, folder)
         seconds = self._ask(name, batch)
         added = {path: size for path, size in sizes(self._hdfs, folder).items() if path not in before}
-        if name == COPY:
-            self._hdfs.delete(f"{folder}/data_warehouse/orders/copied")
         merged = Merged(name, number, len(batch.days), seconds, sum(added.values()), len(added))
         self._steps.say(f"round {number}, {merged.days} days, {name}: {seconds:.2f} s, {merged.bytes / 1e6:.1f} MB in {merged.files} files")
         return merged
@@ -120,6 +120,8 @@ class Bench:
     def _scan_all(self) -> None:
         for name in (name for name in self._present() if name != COPY):
             with self._failing(name, 0, 0), self._steps.waiting(f"reading the table of {name}"):
+                if name == OURS and PLAIN not in self._running:
+                    raise KappaError("plain Spark, which reads its files, is not there")
                 files: list[str] = self._running[OURS].ask(do="files")["files"] if name == OURS else []
                 reader = self._running[PLAIN if name == OURS else name]
                 said = [reader.ask(do="read", files=files) for _ in range(SCANS)]

@@ -17,7 +17,7 @@ from connectors.hdfs import Hdfs
 from infra import settings
 from infra.bench.compact_load import COLUMNS, SCHEMA, TABLE
 from infra.settings import Settings
-from schemas.warehouse import Kind, Source, partitioning, table_folder
+from schemas.warehouse import Kind, Source, partitioning
 from spark import plan
 from spark.archive import Archived, ArchivedFile
 from spark.lineage import Stretch
@@ -27,8 +27,9 @@ from spark.plan import TableChange
 from spark.rewrite import rewrite
 from spark.session import Session, run_here
 
-SOURCE = Source(f"bench.{TABLE}", TABLE, Kind.CHANGES)
+SOURCE = Source(f"cdc.bench.{TABLE}", TABLE, Kind.CHANGES)
 KEY = ("order_id",)
+COPIES = "copies"
 
 
 class Ours:
@@ -61,7 +62,7 @@ class Ours:
 
     def copy(self, days: Sequence[str]) -> None:
         """Copy the files of some days, byte by byte."""
-        target = f"{table_folder(self._root, TABLE)}/copied"
+        target = f"{self._root}/{COPIES}"
 
         def one(day: str) -> None:
             for entry in self._hdfs.list(location := self._partitions()[day].location):

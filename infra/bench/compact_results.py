@@ -81,7 +81,7 @@ class CompactReport:
     @property
     def batches(self) -> list[int]:
         """The days that the batches touch, ascending."""
-        return sorted({merged.days for merged in self.merges})
+        return sorted({merged.days for merged in self.merges if merged.days})
 
     @property
     def same(self) -> bool:

@@ -35,7 +35,7 @@ class Parquet:
         """Merge the view `changes`, which touches these days only."""
         old = self.spark.read.parquet(*(self.folders[day] for day in days if day in self.folders))
         changes = self.spark.table("changes")
-        old = old.join(changes.select("order_id"), "order_id", "left_anti").selectExpr(COLUMNS, f"{DAY} AS order_date")
+        old = old.join(changes.select("order_id"), "order_id", "left_anti").selectExpr(*COLUMNS.split(", "), f"{DAY} AS order_date")
         self._write(old.unionByName(changes.where("op <> 'd'").drop("op")))
 
     def frame(self) -> DataFrame:
