@@ -8,6 +8,7 @@ import click
 from rich.console import Console
 
 from infra.bench.compact_results import NAMES as MERGERS
+from infra.bench.compact_results import USUAL_ROWS
 from infra.bench.results import NAMES
 from infra.settings import ROOT, Settings
 from infra.steps import Steps
@@ -81,7 +82,7 @@ def latency(settings: Settings, json_: bool, write: bool, keep: bool) -> None:
 
 
 @bench.command()
-@click.option("--rows", default=5_000_000, show_default=True, type=click.IntRange(min=100_000), help="Orders in the table, 100,000 a day.")
+@click.option("--rows", default=USUAL_ROWS, show_default=True, type=click.IntRange(min=100_000), help="Orders in the table, 100,000 a day.")
 @click.option("--changes", default=20_000, show_default=True, type=click.IntRange(min=1000), help="Changes of each batch.")
 @click.option("--rounds", default=2, show_default=True, type=click.IntRange(min=1), help="How often each merges each batch, in turn.")
 @click.option("--only", multiple=True, metavar="NAME", type=click.Choice(MERGERS), help=f"Only these: {', '.join(MERGERS)}. Can be repeated.")
@@ -99,6 +100,8 @@ def compact(settings: Settings, rows: int, changes: int, rounds: int, only: Sequ
     from infra.bench.bed import alone
     from infra.bench.compact import Bench, Wanted, require_hdfs
 
+    if write:
+        compact_report.require_place(rows, ROOT / "docs")
     require_hdfs(settings)
     with alone(settings):
         report = Bench(settings, Wanted(rows, changes, rounds, only), Steps()).run()

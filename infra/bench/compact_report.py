@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.table import Table
 
 from infra.bench import pages
-from infra.bench.compact_results import MERGERS, OURS, CompactReport, Merged, Merger
+from infra.bench.compact_results import MERGERS, OURS, USUAL_ROWS, CompactReport, Merged, Merger
 from infra.bench.picture import Bars, chart
 
 NAME = "compact"
@@ -63,7 +63,7 @@ def markdown(report: CompactReport) -> str:
             pages.circumstances(report.machine, report.versions, report.at),
             summary(report),
             *failures,
-            f"![Seconds of a merge, by who merges]({PICTURE})",
+            *([f"![Seconds of a merge, by who merges]({PICTURE})"] if report.rows == USUAL_ROWS else []),
             pages.table(columns(report), [cells(report, merger) for merger in present]),
             f"What each does with a batch:\n\n{does}",
         ]
@@ -79,9 +79,20 @@ def picture(report: CompactReport) -> str:
 
 
 def write(report: CompactReport, folder: Path) -> None:
-    """Writes the report's part of the page, and its picture. Raises KappaError if the page has no place for it."""
-    pages.write(folder, NAME, markdown(report))
-    (folder / PICTURE).write_text(picture(report))
+    """Writes the report's part of the page, and the picture of the usual size. Raises KappaError if the page has no place for it."""
+    pages.write(folder, place(report.rows), markdown(report))
+    if report.rows == USUAL_ROWS:
+        (folder / PICTURE).write_text(picture(report))
+
+
+def place(rows: int) -> str:
+    """The name of a report's place on the page: other sizes than the usual one have their own."""
+    return NAME if rows == USUAL_ROWS else f"{NAME} --rows {rows}"
+
+
+def require_place(rows: int, folder: Path) -> None:
+    """Raises KappaError if the page has no place for a report."""
+    pages.filled((folder / pages.PAGE).read_text(), place(rows), "")
 
 
 def _present(report: CompactReport) -> list[Merger]:

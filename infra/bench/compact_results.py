@@ -14,6 +14,7 @@ class Merger:
     does: str
 
 
+USUAL_ROWS = 5_000_000
 OURS, COPY, PLAIN = "ours", "copy", "parquet"
 MERGERS = (
     Merger(OURS, "Kappa", "works out each order's last change from the archive's rows, rewrites the days that changed, commits the manifest"),

@@ -18,7 +18,7 @@ from infra.bench.compact_jars import POM, versions_of_peers
 from infra.bench.compact_load import DAY_ROWS, SCHEMA, Orders
 from infra.bench.compact_results import CompactReport, Merged, Scan
 from infra.bench.contestant import answering
-from infra.errors import StackError
+from infra.errors import KappaError, StackError
 from infra.settings import ROOT, load
 from spark.merge import latest_per_key, without
 from spark.parquet import read_table
@@ -91,7 +91,11 @@ def test_the_page_has_a_place_for_the_report(tmp_path: Path) -> None:
     page = tmp_path / pages.PAGE
     page.write_text((ROOT / "docs" / pages.PAGE).read_text())
     compact_report.write(REPORT, tmp_path)
-    assert "20,000 changes" in page.read_text() and (tmp_path / compact_report.PICTURE).exists()
+    assert "5,000,000 orders" in page.read_text() and (tmp_path / compact_report.PICTURE).exists()
+    compact_report.write(replace(REPORT, rows=20_000_000), tmp_path)
+    assert "5,000,000 orders" in page.read_text() and "20,000,000 orders" in page.read_text()
+    with pytest.raises(KappaError, match="no place for compact --rows 7"):
+        compact_report.require_place(7, tmp_path)
 
 
 def test_a_contestant_answers_in_order_and_its_end_is_told_with_its_last_words(tmp_path: Path) -> None:
