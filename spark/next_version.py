@@ -33,6 +33,8 @@ class NextVersion:
     ) -> list[RewriteTask]:
         """The tasks that rewrite a table's hive partitions `old`: one with threads if it is done `here`, and as many as run at once on Spark."""
         before = self.before(change)
+        if before and before.key[:1] != change.key[:1]:  # files by ranges of another column
+            old = {value: held and replace(held, ranges=()) for value, held in old.items()}
         shares, threads = (1, parallelism) if here else (parallelism, 1)
         return [
             RewriteTask(
