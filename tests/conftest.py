@@ -44,6 +44,7 @@ class Stack:
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--running-stack", action="store_true", help="use the running stack of KAPPA_HOME and KAPPA_PORT_BASE instead of starting one")
     parser.addoption("--load-seconds", type=float, default=20, help="how long versions are read under load; 600 for a long run")
+    parser.addoption("--versions", type=int, default=8, help="how many versions are compared while processes are killed; 1000 for a long run")
 
 
 def free_port_base(first: int = 22000, last: int = 32000, step: int = 100) -> int:
