@@ -19,7 +19,7 @@ from spark.spans import KeySpan
 # A version takes at most so many facts of a partition of the log, so that memory is bounded however long the backlog is.
 MOST_OFFSETS = 500_000
 ONE_FILE_OFFSETS = 50_000
-# Up to here a Spark job would cost more than it saves: it takes half a second by itself, and each of its tasks works out anew what the changes
+# Up to here a Spark job would cost more than it saves: starting its tasks takes a second on busy cores, and each works out anew what the changes
 # of its table come to. Decoding holds Python's lock, so that few records are little work; Arrow does not hold it.
 SMALL_OFFSETS = 10_000
 SMALL_ROWS = 8_000_000
