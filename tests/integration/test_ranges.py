@@ -4,11 +4,13 @@ import itertools
 from collections.abc import Iterator
 from random import Random
 
+import pyarrow as pa
 import pytest
 
-from spark import ranges
+from infra.errors import WarehouseError
+from spark import ranges, rewrite
 from spark.manifest import HivePartition
-from spark.parquet import read_table
+from spark.parquet import read_table, row_groups
 from tests.conftest import Stack
 from tests.synthetic_log import Event, SyntheticLog, delete, insert, synthetic_log, update
 
@@ -66,13 +68,32 @@ def test_a_table_grows_through_ranges_and_has_the_rows_that_it_should(log: Synth
     assert (held(log).ranges, dict(log.rows("t"))[kept], len(log.rows("t"))) == ((), "last", 10), "one file is enough again"
 
 
-def test_a_change_copies_the_files_of_other_ranges_as_they_are(log: SyntheticLog) -> None:
+def test_a_change_copies_the_files_of_other_ranges_without_looking_into_them(log: SyntheticLog, monkeypatch: pytest.MonkeyPatch) -> None:
     log.commit(1, *(insert("t", key, "a") for key in range(1, 81)))
     log.compact()
-    before = files(log)
+    before, opened = files(log), list[str]()
+    of_30 = next(one.file for one in held(log).ranges if one.lowest_key <= 30 <= one.highest_key)
+
+    def noted(data: bytes, path: str) -> Iterator[pa.Table]:
+        opened.append(path.rpartition("/")[2])
+        return row_groups(data, path)
+
+    monkeypatch.setattr(rewrite, "row_groups", noted)
     log.commit(2, update("t", 30, "b"))
     log.compact()
     after = files(log)
     assert len(before) == 4 and before.keys() == after.keys()
-    assert [span for span in before if before[span] != after[span]] == [(21, 40)]
+    assert ([span for span in before if before[span] != after[span]], opened) == ([(21, 40)], [of_30])
     assert dict(log.rows("t")) == {**dict.fromkeys(range(1, 81), "a"), 30: "b"}
+
+
+def test_a_file_that_has_lost_its_end_is_not_copied_into_a_version(log: SyntheticLog) -> None:
+    log.commit(1, *(insert("t", key, "a") for key in range(1, 81)))
+    log.compact()
+    part = held(log)
+    path = f"{part.location}/{part.ranges[0].file}"
+    log.hdfs.write_bytes(path, log.hdfs.read_bytes(path)[:-1])
+    log.commit(2, update("t", 30, "b"))
+    with pytest.raises(WarehouseError, match=f"{part.ranges[0].file} has {part.ranges[0].size - 1} bytes, and the manifest states"):
+        log.compact()
+    assert held(log) == part
