@@ -207,7 +207,7 @@ def _pieces(task: RewriteTask, phases: Sequence[Phase], incoming: pa.Table, old:
     if old is None or len(old.ranges) < 2 or to_be_joined(old.rows) or len(phases) > 1 or latest.truncated:
         return [Piece(old, None, incoming, True)]
     key = task.key[0]
-    changed = deal(project(latest.keys.select([key]), pa.schema([task.schema.field(key)])), key, old.ranges)
+    changed = deal(project(latest.keys, pa.schema([task.schema.field(key)])), key, old.ranges)
     arriving = deal(incoming, key, old.ranges)
     return [Piece(old, held, new, bool(keys.num_rows or new.num_rows)) for held, keys, new in zip(old.ranges, changed, arriving, strict=True)]
 
