@@ -8,6 +8,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from infra.errors import ContractError
 
@@ -18,9 +19,14 @@ ORIGIN = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}(:[a-z_]\w{0,31})
 def parts(gtid: str) -> tuple[str, int]:
     """A GTID's origin (with its tag) and number. Raises ContractError if it is none."""
     origin, _, number = gtid.rpartition(":")
-    if not (number.isdecimal() and ORIGIN.fullmatch(origin)):
+    if not (number.isdecimal() and _is_origin(origin)):
         raise ContractError(f"{gtid!r} is no GTID", "MySQL must run with gtid_mode=ON")
     return origin, int(number)
+
+
+@lru_cache
+def _is_origin(text: str) -> bool:
+    return ORIGIN.fullmatch(text) is not None
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""One Spark task: ranges of the log into Parquet files of the archive, and what a merge needs to know about them.
+"""One task: ranges of the log into Parquet files of the archive, and what a merge needs to know about them.
 
 The files go to a staging folder under names that only this run uses. They count once a manifest names them.
 """

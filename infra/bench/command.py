@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import click
 from rich.console import Console
 
+from infra.bench.compact_results import NAMES as MERGERS
+from infra.bench.compact_results import USUAL_ROWS
 from infra.bench.results import NAMES
 from infra.settings import ROOT, Settings
 from infra.steps import Steps
@@ -103,6 +105,39 @@ def memory(settings: Settings, products: int, json_: bool, write: bool) -> None:
     if write:
         memory_report.write(report, ROOT / "docs")
     sys.exit(1 if any(held.lost for held in report.held) else 0)
+
+
+@bench.command()
+@click.option("--rows", default=USUAL_ROWS, show_default=True, type=click.IntRange(min=100_000), help="Orders in the table, 100,000 a day.")
+@click.option("--changes", default=20_000, show_default=True, type=click.IntRange(min=1000), help="Changes of each batch.")
+@click.option("--rounds", default=2, show_default=True, type=click.IntRange(min=1), help="How often each merges each batch, in turn.")
+@click.option("--only", multiple=True, metavar="NAME", type=click.Choice(MERGERS), help=f"Only these: {', '.join(MERGERS)}. Can be repeated.")
+@as_json
+@write
+@click.pass_obj
+def compact(settings: Settings, rows: int, changes: int, rounds: int, only: Sequence[str], json_: bool, write: bool) -> None:
+    """Merge the same changes into the same orders with Kappa, Spark with Iceberg, Delta and plain Parquet, and read them, one after the other.
+
+    Batches touch 1, 5 and 50 days. Exit code 1 if one of them failed or the tables differ in the end.
+    """
+    if write and only:
+        raise click.UsageError("--write is for a whole measurement: leave out --only")
+    from infra.bench import compact_report
+    from infra.bench.bed import alone
+    from infra.bench.compact import Bench, Wanted, require_hdfs
+
+    if write:
+        compact_report.require_place(rows, ROOT / "docs")
+    require_hdfs(settings)
+    with alone(settings):
+        report = Bench(settings, Wanted(rows, changes, rounds, only), Steps()).run()
+    if json_:
+        click.echo(json.dumps(report.facts(), indent=1))
+    else:
+        compact_report.show(report, console())
+    if write:
+        compact_report.write(report, ROOT / "docs")
+    sys.exit(1 if not report.same or any(merged.failure for merged in report.merges) else 0)
 
 
 def console() -> Console:
