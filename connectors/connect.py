@@ -11,6 +11,7 @@ from infra.errors import Refused, Unavailable
 
 RUNNING = "RUNNING"
 FAILED = "FAILED"
+STOPPED = "STOPPED"
 
 
 @dataclass(frozen=True)
@@ -105,6 +106,18 @@ class ConnectApi:
     def restart_task(self, name: str, number: int) -> None:
         """Restarts one task."""
         self._json("POST", f"{_path(name)}/tasks/{number}/restart", f"restarting task {number} of {name}")
+
+    def stop(self, name: str) -> None:
+        """Ends a connector's tasks; it stays, stopped, until it is resumed."""
+        self._json("PUT", f"{_path(name)}/stop", f"stopping connector {name}")
+
+    def forget_offsets(self, name: str) -> None:
+        """Has a stopped connector begin anew. Raises Refused while its tasks are still ending."""
+        self._json("DELETE", f"{_path(name)}/offsets", f"resetting the offsets of connector {name}")
+
+    def resume(self, name: str) -> None:
+        """Starts a stopped connector."""
+        self._json("PUT", f"{_path(name)}/resume", f"resuming connector {name}")
 
     def delete(self, name: str) -> None:
         """Removes a connector; its offsets stay. That it does not exist is fine."""

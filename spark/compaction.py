@@ -105,7 +105,7 @@ class Compactor:
         due, done = found.due(run.previous), list[Archived]()
         for _ in range(MOST_ATTEMPTS):
             hands = plan.share(due, self._session.parallelism)
-            tasks = [ArchiveTask(hand, found.allowed(hand), run.staging, self._doors, dict(void)) for hand in hands]
+            tasks = [ArchiveTask(hand, found.allowed(hand), run.version, run.staging, self._doors, dict(void)) for hand in hands]
             done += [answer for answers in self._run(archive, tasks, plan.few_records(due)) for answer in answers]
             outcome.refused |= {answer.source.topic: answer.refusal for answer in done if answer.refusal}
             again = to_repeat(done, found.cut.settle(seen(done, found.partitions), outcome.refused))

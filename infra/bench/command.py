@@ -140,6 +140,31 @@ def compact(settings: Settings, rows: int, changes: int, rounds: int, only: Sequ
     sys.exit(1 if not report.same or any(merged.failure for merged in report.merges) else 0)
 
 
+@bench.command()
+@as_json
+@write
+@click.pass_obj
+def freshness(settings: Settings, json_: bool, write: bool) -> None:
+    """Time changes from MySQL until they are in their topic and until Hive shows them, at 10, 100 and 1,000 changes per second.
+
+    Exit code 1 if a change was never shown, or a query did not give what was shown.
+    """
+    from infra.bench import freshness_report
+    from infra.bench.bed import alone, require_running
+    from infra.bench.freshness import measure
+
+    require_running(settings)
+    with alone(settings):
+        report = measure(settings, Steps())
+    if json_:
+        click.echo(json.dumps(report.facts(), indent=1))
+    else:
+        freshness_report.show(report, console())
+    if write:
+        freshness_report.write(report, ROOT / "docs")
+    sys.exit(1 if any(found.lost or found.wrong for found in report.rates) else 0)
+
+
 def console() -> Console:
     """Standard output; as wide as the tables need where it is no terminal."""
     return Console(width=None if sys.stdout.isatty() else 170)

@@ -15,10 +15,11 @@ import pytest
 from click.testing import CliRunner
 
 from connectors.registry import split
-from infra.bench import counts_report, latency_report, load, memory, memory_report, pages, picture
+from infra.bench import counts_report, freshness, freshness_report, latency_report, load, memory, memory_report, pages, picture
 from infra.bench.background import Stock, encoded_time
 from infra.bench.bed import alone, foreign_environment, own_environment, require_running
 from infra.bench.command import bench
+from infra.bench.freshness_watch import Sightings
 from infra.bench.latency import Freshness, LatencyReport, Replay, percentile
 from infra.bench.machine import PEERS_LOCK, locked_versions, processor, version_in_pom
 from infra.bench.memory import MemoryReport
@@ -333,3 +334,29 @@ def test_versions_are_read_where_they_are_written() -> None:
     )
     assert version_in_pom("<artifactId>cassandra-all</artifactId><version>5.0.9</version>", "cassandra-all") == "5.0.9"
     assert processor("x\nmodel name\t: A Processor @ 2 GHz\n") == "A Processor @ 2 GHz"
+
+
+ORIGIN = "3e11fa47-71ca-11e1-9e33-c80aa9429562"
+
+
+def test_a_transaction_is_fresh_when_its_last_change_is_logged_and_when_a_set_with_it_is_shown() -> None:
+    seen = Sightings(rows={1: 10, 2: 20, 3: 30})
+    for number, at in ((1, 1.0), (1, 1.2), (2, 2.0), (3, 3.0)):
+        seen.in_topic(number, f"{ORIGIN}:{number}", at)
+    assert seen.shown(f"{ORIGIN}:1-2", 5.0) == 2
+    assert seen.shown(f"{ORIGIN}:1-2", 5.5) is None
+    assert (seen.all_shown([1, 2]), seen.all_shown([1, 2, 3])) == (True, False)
+    found = freshness.summed_up(10, 9.6, {1: 1.0, 2: 1.9, 3: 2.9}, seen.logged, seen.shown_at)
+    assert (found.topic_p50, found.topic_p95, found.hive_p50, found.hive_most) == (0.1, 0.2, 3.1, 4.0)
+    assert (found.reached, found.transactions, found.versions, found.lost) == (10, 3, 1, 1)
+
+
+def test_the_report_of_the_warehouse_s_freshness_has_all_rates_and_says_what_was_wrong() -> None:
+    rate = freshness.Rate(1000, 900, 4000, 12, 0.03, 0.09, 2.5, 4.1, 5.0, 1, 5, 1)
+    report = freshness.FreshnessReport("2026-03-01T12:00:00+00:00", MACHINE, {"kafka": "4"}, 5.0, [replace(rate, rate=10, lost=0, reached=10), rate])
+    text = freshness_report.markdown(report)
+    assert "| 1,000 | 900 | 4,000 and 1 never shown | 12 | 30 ms | 90 ms | 2.5 s | 4.1 s | 5.0 s |" in text
+    assert "10 queries asked HiveServer2 for a row of a version just shown; 8 gave it. At 1,000/s MySQL took only 900/s." in text
+    assert "begun every 5 s" in text
+    ElementTree.fromstring(freshness_report.picture(report))
+    pages.filled((ROOT / "docs" / pages.PAGE).read_text(), freshness_report.NAME, text)
