@@ -24,7 +24,9 @@ STATUS_SINCE = (8, 2)  # before that, SHOW BINARY LOG STATUS was SHOW MASTER STA
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The readers, which all see MySQL as of `gtids`; the place in the binary log (file's number, position); how long commits waited; how many tries."""
+    """The readers, which all see MySQL as of `gtids`; the place in the binary log (number of the file, position);
+    how long commits waited; how many tries.
+    """
 
     readers: tuple[Connection, ...]
     gtids: str
