@@ -50,12 +50,14 @@ class Form:
     """The canonical text of a column: the SQL expression with `{c}` for the column, and the function of its Arrow array (nulls stay).
 
     `same` says whether two texts that differ stand for one value all the same; `whole` is the SQL of what it looks at, if not the text.
+    `shown` is a text as people read it.
     """
 
     sql: str
     text: Text
     same: Callable[[str, str], bool] = lambda one, other: one == other
     whole: str = ""
+    shown: Callable[[str], str] = str
 
     def looked_at(self, values: pa.Array) -> pa.Array:
         """What `same` compares, of the warehouse's values."""
@@ -110,7 +112,8 @@ def _decimal(scale: int) -> Form:
         exact = values.cast(pa.decimal128(38, scale))
         return pa.Array.from_buffers(pa.decimal128(38, 0), len(exact), exact.buffers(), offset=exact.offset).cast(pa.string())
 
-    return Form(f"CAST({{c}} * 1{'0' * scale} AS DECIMAL(65,0))" if scale else "{c} + 0", text)
+    sql = f"CAST({{c}} * 1{'0' * scale} AS DECIMAL(65,0))" if scale else "{c} + 0"
+    return Form(sql, text, shown=lambda digits: f"{Decimal(digits).scaleb(-scale):f}")
 
 
 def _floating(kind: str, scale: int | None) -> Form:
@@ -208,7 +211,8 @@ def _vectors(values: pa.Array) -> pa.Array:
 
 def _text(short: bool) -> Form:
     if short:
-        return Form("CONCAT(LENGTH(CONVERT({c} USING utf8mb4)), ':', CONVERT({c} USING utf8mb4))", _short_text)
+        sql = "CONCAT(LENGTH(CONVERT({c} USING utf8mb4)), ':', CONVERT({c} USING utf8mb4))"
+        return Form(sql, _short_text, shown=lambda text: text.partition(":")[2])
     return Form(sql_digest("CONVERT({c} USING utf8mb4)"), _digested)
 
 

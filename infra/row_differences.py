@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 MOST_NAMED = 1000
+PLAIN = re.compile(r"-?[0-9][0-9.:e -]*")
 
 # lost: only MySQL has the row. ghost: only the warehouse has it. doubled: the warehouse has it more than once. value: columns differ.
 # partition: the row lies in a hive partition of another date. file: a file cannot be read as rows of the table.
@@ -13,7 +14,7 @@ Wrong = Literal["lost", "ghost", "doubled", "value", "partition", "file"]
 
 @dataclass(frozen=True)
 class RowDifference:
-    """A row that differs: its key, the columns that do (MySQL's text and the warehouse's; None is NULL), and the file it is in."""
+    """A row that differs: its key, the columns that do (MySQL's value and the warehouse's; None is NULL), and the file it is in."""
 
     table: str
     wrong: Wrong
@@ -37,17 +38,15 @@ class RowDifference:
 
     def data(self) -> dict[str, Any]:
         """The difference for JSON."""
-        key = {name: shown(value) for name, value in self.key.items()}
-        columns = {name: {"mysql": shown(one), "warehouse": shown(other)} for name, (one, other) in self.columns.items()}
-        return {"table": self.table, "wrong": self.wrong, "key": key, "columns": columns, "file": self.file, "detail": self.detail}
+        columns = {name: {"mysql": one, "warehouse": other} for name, (one, other) in self.columns.items()}
+        return {"table": self.table, "wrong": self.wrong, "key": self.key, "columns": columns, "file": self.file, "detail": self.detail}
 
 
 def shown(value: str | None) -> str:
-    """A canonical text for people: without the length that stands before a text."""
+    """A value for people: numbers and times as they are, anything else in quotes."""
     if value is None:
         return "NULL"
-    found = re.match(r"(\d+):", value)
-    return repr(value[found.end() :]) if found and len(value[found.end() :].encode()) == int(found[1]) else value
+    return value if PLAIN.fullmatch(value) else repr(value)
 
 
 @dataclass

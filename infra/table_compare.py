@@ -58,7 +58,7 @@ def _checksums(shape: TableShape, warehouse: WarehouseTable | None, buckets: int
 def _keys(shape: TableShape, warehouse: WarehouseTable, rows: Rows, which: pa.BooleanArray) -> list[dict[str, str | None]]:
     places = {column.name: place for place, column in enumerate(shape.columns)}
     texts = [warehouse.text(name, rows.columns[places[name]]).filter(which).to_pylist() for name in shape.key]
-    return [dict(zip(shape.key, key, strict=True)) for key in zip(*texts, strict=True)]
+    return [{name: _shown(shape, name, text) for name, text in zip(shape.key, key, strict=True)} for key in zip(*texts, strict=True)]
 
 
 def _name_rows(
@@ -99,11 +99,15 @@ def _stored(shape: TableShape, warehouse: WarehouseTable | None, buckets: int, n
 def _apart(shape: TableShape, row: Row, other: Row) -> dict[str, tuple[str | None, str | None]]:
     """The columns in which two rows differ."""
     return {
-        column.name: (one, two)
+        column.name: (_shown(shape, column.name, one), _shown(shape, column.name, two))
         for column, one, two in zip(shape.columns, row, other, strict=True)
         if one != two and (one is None or two is None or not shape.forms[column.name].same(one, two))
     }
 
 
 def _key(shape: TableShape, row: Row) -> dict[str, str | None]:
-    return {column.name: value for column, value in zip(shape.columns, row, strict=True) if column.name in shape.key}
+    return {column.name: _shown(shape, column.name, value) for column, value in zip(shape.columns, row, strict=True) if column.name in shape.key}
+
+
+def _shown(shape: TableShape, column: str, text: str | None) -> str | None:
+    return None if text is None else shape.forms[column].shown(text)

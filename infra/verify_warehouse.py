@@ -1,6 +1,7 @@
 """The proof that the warehouse equals MySQL, by value, at one GTID set, while writes go on; or the rows that differ."""
 
 import json
+import re
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -103,7 +104,7 @@ def _verify(settings: Settings, wanted: Sequence[str], timeout_seconds: float, s
         steps.say(f"version {at.manifest.version} and MySQL at {taken.gtids}, after {at.seconds:.1f} s; commits waited {taken.lock_ms:.1f} ms")
         if _shapes(settings) != shapes:
             raise Changed("a statement changed tables while the point was taken", "try again")
-        for name, shape, table in _pairs(shapes, at, wanted):
+        for name, shape, table in _pairs(settings, shapes, at, wanted):
             progress = Progress(name, doing)
             outcome = _one(settings, at, name, shape, table, progress)
             report.outcomes.append(outcome)
@@ -129,9 +130,11 @@ def _shapes(settings: Settings) -> dict[str, TableShape]:
         return table_shapes(mysql, settings.mysql.database)
 
 
-def _pairs(shapes: dict[str, TableShape], at: Point, wanted: Sequence[str]) -> list[tuple[str, TableShape | None, Table | None]]:
+def _pairs(settings: Settings, shapes: dict[str, TableShape], at: Point, wanted: Sequence[str]) -> list[tuple[str, TableShape | None, Table | None]]:
     """The tables of both sides by name in MySQL."""
-    held = {source_table(table.topic): table for table in at.manifest.tables.values() if table.kind == Kind.CHANGES.value}
+    in_mysql = {_topic(settings, name): name for name in shapes}
+    tables = [table for table in at.manifest.tables.values() if table.kind == Kind.CHANGES.value]
+    held = {in_mysql.get(table.topic, source_table(table.topic)): table for table in tables}
     names = sorted({*shapes, *held})
     if unknown := [name for name in wanted if name not in names]:
         raise UsageError(f"neither MySQL nor the warehouse has a table {unknown[0]}", f"there are {', '.join(names)}")
@@ -152,9 +155,14 @@ def _one(
     return compare(at.snapshot.readers, shape, warehouse, progress)
 
 
+def _topic(settings: Settings, name: str) -> str:
+    """The topic of a table, by Debezium's rule for names that Kafka does not take."""
+    return re.sub(r"[^A-Za-z0-9._-]", "_", change_topic(settings.mysql.database, name))
+
+
 def _unprovable(settings: Settings, manifest: Manifest, name: str, shape: TableShape | None, table: Table | None) -> str:
     """Why a table cannot stand at the point of the others, or empty."""
-    topic = change_topic(settings.mysql.database, name)
+    topic = _topic(settings, name)
     refused = (read_state(settings.home, "compactor") or {}).get("refused", {})
     if topic in manifest.left or (topic in refused and table is None):
         return f"it is not carried: {refused.get(topic, 'it was left at an earlier point')}"

@@ -106,3 +106,10 @@ def test_documents_differ_in_more_than_the_spelling_of_numbers(one: str, other: 
 def test_a_type_without_a_canonical_text_is_named() -> None:
     with pytest.raises(ContractError, match="inet6"):
         form(column("inet6"))
+
+
+@pytest.mark.parametrize(
+    ("of", "text", "shown"), [(column("decimal", 2), "-5", "-0.05"), (column("char"), "3:a:b", "a:b"), (column("int"), "7", "7")]
+)
+def test_a_text_is_shown_as_people_write_it(of: MysqlColumn, text: str, shown: str) -> None:
+    assert form(of).shown(text) == shown

@@ -7,8 +7,8 @@ from infra.row_differences import MOST_NAMED, RowDifference, TableOutcome, shown
     ("difference", "text"),
     [
         (
-            RowDifference("orders", "value", {"order_id": "4711"}, {"status": ("1:1", None)}, "/v=3/rows.parquet"),
-            "orders order_id=4711 differs in status: MySQL '1', warehouse NULL (/v=3/rows.parquet)",
+            RowDifference("orders", "value", {"order_id": "4711"}, {"status": ("paid", None)}, "/v=3/rows.parquet"),
+            "orders order_id=4711 differs in status: MySQL 'paid', warehouse NULL (/v=3/rows.parquet)",
         ),
         (RowDifference("orders", "lost", {"order_id": "4711"}), "orders order_id=4711 is in MySQL and not in the warehouse"),
         (RowDifference("orders", "doubled", {"order_id": "4"}, detail="2"), "orders order_id=4 is in the warehouse 2 times"),
@@ -19,8 +19,8 @@ def test_a_difference_says_the_row_and_what_each_side_has(difference: RowDiffere
     assert difference.text() == text
 
 
-def test_values_are_shown_without_the_length_before_them() -> None:
-    assert (shown("3:abc"), shown("12"), shown("12:00:00"), shown(None)) == ("'abc'", "12", "12:00:00", "NULL")
+def test_numbers_and_times_are_shown_as_they_are_and_texts_in_quotes() -> None:
+    assert (shown("abc"), shown("-12.50"), shown("12:00:00"), shown(""), shown(None)) == ("'abc'", "-12.50", "12:00:00", "''", "NULL")
 
 
 def test_all_rows_that_differ_count_and_the_first_are_kept() -> None:
