@@ -109,7 +109,10 @@ class Asking:
 
 def _captured(settings: Settings, taken: Snapshot) -> bool:
     """Whether all that the snapshot holds is in the log, to be read: capture is past its place in the binary log, and so are readers."""
-    reached = ConnectApi(settings.connect.url).position(settings.connect.connector)
+    try:
+        reached = ConnectApi(settings.connect.url).position(settings.connect.connector)
+    except Unavailable:
+        return False  # it may be back before the time is over
     if reached is None or reached < taken.position:
         return False
     topics = [topic for topic in kafka.list_topics(settings.kafka) if topic.startswith(CHANGE_PREFIX)]

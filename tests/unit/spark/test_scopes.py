@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from schemas import topics
+from schemas.gtid import gtid_set
 from spark.cut import Part
 from spark.manifest import NOTHING, Left, Manifest
 from spark.scopes import Cut, Ends
@@ -120,3 +121,11 @@ def test_a_truncate_of_a_topic_in_step_counts_among_the_transactions() -> None:
     cut = Cut(at(10), ends(11, 12), {})
     cut.settle({ORDERS: holding(11, 12), USERS: holding(11, 12)}, {})
     assert str(cut.transactions({ORDERS: {gtid(10)}})) == f"{UUID}:1-12"
+
+
+def test_a_cut_ends_where_it_was_asked_to_and_what_comes_later_waits() -> None:
+    cut = Cut(at(10), ends(10, 12), {})
+    cut.stop_at(gtid_set(f"{UUID}:1-11"), arrived=True)
+    assert not cut.settle({ORDERS: holding(10, 11, beyond=True), USERS: holding(10, 11, beyond=True)}, {})
+    assert (cut.end, cut.more, cut.complete, cut.step.reached) == (24, False, False, True)
+    assert str(cut.transactions({})) == f"{UUID}:1-11"
