@@ -14,6 +14,7 @@ from infra import verify_warehouse
 from infra.state import read_state
 from infra.steps import Steps
 from infra.verify_warehouse import Report
+from schemas.mysql_types import LINES
 from spark.ceiling import CutFiles, Request
 from tests.conftest import Stack
 from tests.eventually import eventually
@@ -119,6 +120,21 @@ def test_a_row_that_changed_behind_the_log_is_named_and_the_command_says_so(stac
     named = {row["key"]["id"]: row for row in json.loads(found.stdout)["differences"]}
     assert {number: row["wrong"] for number, row in named.items()} == {"77": "value", "78": "ghost", "1000": "lost"}
     assert named["77"]["columns"] == {"amount": {"mysql": "19.26", "warehouse": "19.25"}}
+
+
+def test_every_type_of_mysql_is_proven_with_the_values_at_its_edges(stack: Stack, mysql: Connection) -> None:
+    mysql.execute("DROP TABLE IF EXISTS proof_types")
+    columns = ", ".join(f"c{place} {line.mysql} NULL" for place, line in enumerate(LINES))
+    mysql.execute(f"CREATE TABLE proof_types (id INT PRIMARY KEY, {columns})")
+    for number in range(max(len(line.edges) for line in LINES) + 1):  # the last row is all NULL
+        values = ", ".join(line.edges[number] if number < len(line.edges) else "NULL" for line in LINES)
+        mysql.execute(f"INSERT INTO proof_types VALUES ({number}, {values})")
+    try:
+        report = prove(stack, "proof_types")
+        assert report.equal, told(report)
+        assert report.rows > 10
+    finally:
+        mysql.execute("DROP TABLE proof_types")
 
 
 def test_a_table_that_is_not_carried_is_named_as_not_proven(stack: Stack, mysql: Connection) -> None:
