@@ -237,8 +237,8 @@ def privileges(database: str) -> dict[str, dict[str, frozenset[str]]]:
             rows: frozenset({"SELECT", "LOCK TABLES"}),
         },
         "mysql.reader": {rows: frozenset({"SELECT"})},
-        # For a snapshot at a known GTID set: a lock for milliseconds, and where the binary log stands (connectors/mysql_snapshot.py).
-        "mysql.verifier": {"*.*": frozenset({"REPLICATION CLIENT", "FLUSH_TABLES"}), rows: frozenset({"SELECT", "LOCK TABLES"})},
+        # Where the binary log stands, and what is in the tables (connectors/mysql_snapshot.py).
+        "mysql.verifier": {"*.*": frozenset({"REPLICATION CLIENT"}), rows: frozenset({"SELECT"})},
     }
 
 

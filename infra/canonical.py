@@ -27,9 +27,10 @@ SHAPES = frozenset(
     {"geometry", "point", "linestring", "polygon", "multipoint", "multilinestring", "multipolygon", "geometrycollection", "geomcollection"}
 )
 SHORT = 255
-# MySQL prints a double positionally if its decimal point stands at most so far from its first digit (my_gcvt in strings/dtoa.cc).
+# MySQL prints a number positionally if its point stands at most so far from its first digit, and if that is no longer than so many characters
+# (my_gcvt in strings/dtoa.cc; the lengths as a server printed them).
 POSITIONAL_DIGITS = 15
-FLOAT_DIGITS = 6
+FLOAT_DIGITS, FLOAT_WIDTH, DOUBLE_WIDTH = 6, 12, 24
 
 Text = Callable[[pa.Array], pa.Array]
 
@@ -125,28 +126,28 @@ def _floating(kind: str, scale: int | None) -> Form:
 def float_text(value: float) -> str:
     """A FLOAT as MySQL prints it. One that is not what its six digits say is shown in full, and so equals nothing in MySQL."""
     shown = f"{value:.{FLOAT_DIGITS}g}"
-    return _printed(shown) if np.float32(float(shown)) == np.float32(value) else f"exactly {value!r}"
+    return _printed(shown, FLOAT_WIDTH) if np.float32(float(shown)) == np.float32(value) else f"exactly {value!r}"
 
 
 def double_text(value: float) -> str:
     """A DOUBLE as MySQL prints it: its shortest digits, positional near 1, otherwise `1.5e-17`."""
-    return _printed(repr(value))
+    return _printed(repr(value), DOUBLE_WIDTH)
 
 
-def _printed(shown: str) -> str:
+def _printed(shown: str, width: int) -> str:
     if "n" in shown:
         return shown  # inf and nan, which MySQL does not have
     sign, digits, exponent = Decimal(shown).normalize().as_tuple()
     figures, point, minus = "".join(map(str, digits)), len(digits) + int(exponent), "-" if sign else ""
     if figures == "0":
         return f"{minus}0"
-    if not -POSITIONAL_DIGITS < point <= POSITIONAL_DIGITS:
-        mantissa = figures[0] + (f".{figures[1:]}" if len(figures) > 1 else "")
-        return f"{minus}{mantissa}e{point - 1}"
-    if point <= 0:
-        return f"{minus}0.{'0' * -point}{figures}"
-    fraction = figures[point:]
-    return f"{minus}{figures[:point].ljust(point, '0')}{'.' + fraction if fraction else ''}"
+    fraction = figures[max(point, 0) :]
+    places = f"0.{'0' * -point}{figures}" if point <= 0 else f"{figures[:point].ljust(point, '0')}{'.' + fraction if fraction else ''}"
+    near = -POSITIONAL_DIGITS < point <= POSITIONAL_DIGITS or 0 < point < len(figures)
+    if near and len(minus + places) <= width:
+        return minus + places
+    mantissa = figures[0] + (f".{figures[1:]}" if len(figures) > 1 else "")
+    return f"{minus}{mantissa}e{point - 1}"
 
 
 def _temporal(kind: str, digits: int) -> Form:

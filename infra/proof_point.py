@@ -49,14 +49,14 @@ class Point:
 def point(settings: Settings, readers: int, within_seconds: float, says: Callable[[str], None]) -> Iterator[Point]:
     """A point on both sides, for the block. `says` is told what is waited for.
 
-    Raises Unavailable if MySQL gives no lock, or if capture or the compactor do not get there in time.
+    Raises Unavailable if MySQL has no moment for the snapshot, or if capture or the compactor do not get there in time.
     """
     begin, deadline = time.monotonic(), time.monotonic() + within_seconds
     files = CutFiles(settings.home)
     with _alone(settings.home, deadline):
         asking = Asking(files)
         try:
-            says("the lock on MySQL")
+            says("a moment of MySQL between two commits")
             with snapshot(settings.mysql, settings.login("mysql.verifier"), readers, SNAPSHOT_SECONDS) as taken:
                 asking.move_on(gtids=taken.gtids)
                 _hurry(settings.home)

@@ -65,7 +65,7 @@ def warehouse(
 ) -> None:  # fmt: skip
     """Compare the warehouse with MySQL, value by value, at one GTID set. Traffic may go on.
 
-    MySQL is only read, in ranges of the primary keys over two connections; commits wait once, for milliseconds.
+    MySQL is only read, in ranges of the primary keys over two connections, and nothing is locked.
     """
     settings: Settings = ctx.obj
     if continuous and tables:

@@ -1,6 +1,7 @@
 """The proof of the warehouse row by row, on a real MySQL and real files: what is spoilt is named, what is good is not."""
 
 import random
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -12,15 +13,16 @@ import pyarrow as pa
 import pytest
 
 from connectors.hdfs import Hdfs
-from connectors.mysql import Connection, connect
+from connectors.mysql import Connection, connect, gtid_executed
 from connectors.mysql_snapshot import snapshot
 from infra.canonical import form
 from infra.table_shape import table_shapes
+from schemas.gtid import gtid_set
 from schemas.mysql_types import LINES
 from tests.conftest import Stack
 from tests.integration.shadow import DATABASE, NAME, Files, Row, Shadow, by_day, day, order, shadow
 
-ROWS, SPOILT = 6000, 140
+ROWS, SPOILT, WRITERS = 6000, 140, 6
 
 
 @pytest.fixture
@@ -194,37 +196,48 @@ def test_each_type_of_mysql_has_the_text_in_sql_that_it_has_in_the_warehouse(mad
     assert form(shape.columns[1])
 
 
-def test_the_lock_is_taken_away_when_a_statement_holds_it_up(made: tuple[Shadow, Connection], stack: Stack) -> None:
-    table, mysql = made
-    table.fill(mysql, [order(1), order(2)])
-    settings = stack.settings
-    with connect(settings.mysql, settings.login("mysql.admin"), answer_seconds=60) as slow:
-        import threading
+def test_a_snapshot_beside_many_writers_is_just_the_set_it_is_said_to_be_and_makes_nobody_wait(
+    made: tuple[Shadow, Connection], stack: Stack
+) -> None:  # fmt: skip
+    """Each transaction adds one to a counter: the counters' sum says how many of them a snapshot sees."""
+    _, mysql = made
+    mysql.execute("SET sql_log_bin = 1")
+    mysql.execute(f"CREATE TABLE {DATABASE}.counters (id INT PRIMARY KEY, number INT NOT NULL)")
+    mysql.execute(f"INSERT INTO {DATABASE}.counters VALUES {', '.join(f'({place}, 0)' for place in range(WRITERS))}")
+    settings, done, waits = stack.settings, threading.Event(), list[float]()
+    login = settings.login("mysql.admin")
 
-        sleeper = threading.Thread(target=lambda: slow.query(f"SELECT SLEEP(2) FROM {DATABASE}.{NAME} LIMIT 1"))
-        sleeper.start()
-        waits: list[float] = []
-        done = threading.Event()
-
-        def write() -> None:
+    def write(place: int) -> None:
+        with connect(settings.mysql, login) as shop:
             while not done.is_set():
                 begin = time.monotonic()
-                mysql.execute(f"UPDATE {DATABASE}.{NAME} SET product_id = product_id + 1 WHERE order_id = 2")
+                shop.execute(f"UPDATE {DATABASE}.counters SET number = number + 1 WHERE id = %s", (place,))
                 waits.append(time.monotonic() - begin)
-                time.sleep(0.005)
 
-        writer = threading.Thread(target=write)
-        writer.start()
-        try:
-            with snapshot(settings.mysql, settings.login("mysql.verifier"), 2) as taken:
-                assert taken.tries > 1, "the statement that ran held the lock up"
-                assert taken.lock_ms <= 50
-        finally:
-            done.set()
-            writer.join()
-            sleeper.join()
-    assert len(waits) > 20
-    assert max(waits) < 0.5, "no write waited for the statement that ran for two seconds"
+    def executed(gtids: str) -> int:
+        return sum(last - first + 1 for spans in gtid_set(gtids).intervals.values() for first, last in spans)
+
+    base = executed(gtid_executed(mysql))
+    sleeper = threading.Thread(target=lambda: _ask(stack, f"SELECT SLEEP(3) FROM {DATABASE}.counters LIMIT 1"))
+    writers = [threading.Thread(target=write, args=(place,)) for place in range(WRITERS)]
+    for thread in (sleeper, *writers):
+        thread.start()
+    try:
+        for _ in range(20):
+            with snapshot(settings.mysql, login, 2) as taken:
+                seen = [int(reader.query(f"SELECT SUM(number) AS n FROM {DATABASE}.counters")[0]["n"]) for reader in taken.readers]
+                assert seen == [executed(taken.gtids) - base] * 2
+    finally:
+        done.set()
+        for thread in (sleeper, *writers):
+            thread.join()
+    assert len(waits) > 100
+    assert sorted(waits)[-5] < 1, "no write waits for the snapshots, though a statement runs on the table for seconds"
+
+
+def _ask(stack: Stack, sql: str) -> None:
+    with connect(stack.settings.mysql, stack.settings.login("mysql.admin")) as slow:
+        slow.query(sql)
 
 
 def test_many_rows_are_compared_within_a_minute(made: tuple[Shadow, Connection], proof_rows: int, capsys: pytest.CaptureFixture[str]) -> None:

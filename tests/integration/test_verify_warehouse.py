@@ -20,6 +20,7 @@ from tests.conftest import Stack
 from tests.eventually import eventually
 
 TABLES = ("proof_parts", "proof_notes")
+TRUNCATE_SECONDS = 11.0
 
 
 @pytest.fixture
@@ -55,12 +56,13 @@ def writes(stack: Stack, seed: int) -> Iterator[list[int]]:
 
     def write() -> None:
         with connect(settings.mysql, settings.login("mysql.admin"), settings.mysql.database) as shop:
+            truncated_at = time.monotonic()
             while not done.is_set():
                 count[0] += 1
                 part, number = chance.randrange(1, 300), count[0]
-                if number % 97 == 0:
+                if time.monotonic() - truncated_at > TRUNCATE_SECONDS:  # it ends the view of a proof that is under way, which then begins anew
+                    truncated_at = time.monotonic()
                     shop.execute("TRUNCATE TABLE proof_notes")
-                    continue
                 with shop.transaction():
                     shop.execute("REPLACE INTO proof_parts VALUES (%s, %s, %s, NOW(6))", (part, number, f"part {number}"))
                     shop.execute("INSERT INTO proof_notes VALUES (%s, %s, %s)", (number, part, "ż" * chance.randrange(50)))
@@ -89,17 +91,16 @@ def told(report: Report) -> list[str]:
 
 def test_no_proof_under_load_finds_a_difference(stack: Stack, parts: Connection, proof_runs: int) -> None:
     eventually(lambda: prove(stack, *TABLES).equal, within=120, because="the new tables are carried")
-    locks, points = [], []
+    tries, points = [], []
     with writes(stack, 5) as count:
         for number in range(proof_runs):
             before = count[0]
             report = prove(stack)
             assert report.equal, (number, told(report))
             assert count[0] > before, "writes went on meanwhile"
-            locks.append(report.lock_ms)
+            tries.append(report.snapshot_tries)
             points.append(report.point_seconds)
-    print(f"{proof_runs} proofs under load, {count[0]} transactions; lock at most {max(locks)} ms, point within {max(points)} s")
-    assert max(locks) <= 50
+    print(f"{proof_runs} proofs under load, {count[0]} transactions; at most {max(tries)} tries for a snapshot, point within {max(points)} s")
     proven = (read_state(stack.settings.home, verify_warehouse.STATE) or {})["proven"]
     assert (proven["gtid"], proven["version"]) == (report.gtid, report.version)
     assert proven["gtid"] in stack.kappa("status").stdout.replace("\n", "")

@@ -5,6 +5,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
@@ -45,18 +46,18 @@ def test_a_value_has_one_text(of: MysqlColumn, arrow: pa.DataType, value: Any, t
 @pytest.mark.parametrize(
     ("value", "text"),
     [
-        (0.1, "0.1"),
-        (-3.40282e38, "-3.40282e38"),
-        (16777200.0, "16777200"),
-        (0.0, "0"),
-        (1e-15, "0.000000000000001"),
-        (1e-16, "1e-16"),
-        (1e15, "1e15"),
+        (0.1, "0.1"), (-3.40282e38, "-3.40282e38"), (16777200.0, "16777200"), (0.0, "0"), (1e-15, "0.000000000000001"), (1e-16, "1e-16"),
+        (1e15, "1e15"), (-5.327087247328206e-13, "-5.327087247328206e-13"), (-1.234567890123456e-6, "-0.000001234567890123456"),
+        (-3578794793000000.5, "-3578794793000000.5"),
     ],
-)
-def test_a_float_is_printed_as_mysql_does(value: float, text: str) -> None:
+)  # fmt: skip
+def test_a_double_is_printed_as_mysql_does(value: float, text: str) -> None:
     assert double_text(value) == text
-    assert float_text(value) == text
+
+
+@pytest.mark.parametrize(("value", "text"), [(123456e-10, "0.0000123456"), (-123456e-10, "-1.23456e-5"), (1e11, "100000000000"), (1e12, "1e12")])
+def test_a_float_has_less_room(value: float, text: str) -> None:
+    assert float_text(float(np.float32(value))) == text
 
 
 def test_a_float_that_is_not_what_six_digits_say_equals_nothing_in_mysql() -> None:
