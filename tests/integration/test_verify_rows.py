@@ -16,11 +16,14 @@ from connectors.hdfs import Hdfs
 from connectors.mysql import Connection, connect, gtid_executed
 from connectors.mysql_snapshot import snapshot
 from infra.canonical import form
+from infra.supervision import Supervisor
 from infra.table_shape import table_shapes
 from schemas.gtid import gtid_set
 from schemas.mysql_types import LINES
 from tests.conftest import Stack
-from tests.integration.shadow import DATABASE, NAME, Files, Row, Shadow, by_day, day, order, shadow
+from tests.eventually import eventually
+from tests.faults import answers
+from tests.integration.shadow import DATABASE, Files, Row, Shadow, by_day, day, order, shadow
 
 ROWS, SPOILT, WRITERS = 6000, 140, 6
 
@@ -196,8 +199,20 @@ def test_each_type_of_mysql_has_the_text_in_sql_that_it_has_in_the_warehouse(mad
     assert form(shape.columns[1])
 
 
+@pytest.fixture
+def quiet(stack: Stack) -> Iterator[None]:
+    """Customers rest, so that every transaction of MySQL is one of the test's."""
+    supervisor = Supervisor(stack.settings)
+    running = supervisor.processes()["customers"].state == "RUNNING"
+    supervisor.stop_process("site:customers")
+    yield
+    if running:
+        supervisor.start_process("site:customers")
+        eventually(lambda: answers(stack.settings, "customers"), within=60, because="the customers are back")
+
+
 def test_a_snapshot_beside_many_writers_is_just_the_set_it_is_said_to_be_and_makes_nobody_wait(
-    made: tuple[Shadow, Connection], stack: Stack
+    made: tuple[Shadow, Connection], stack: Stack, quiet: None
 ) -> None:  # fmt: skip
     """Each transaction adds one to a counter: the counters' sum says how many of them a snapshot sees."""
     _, mysql = made
