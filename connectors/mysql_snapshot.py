@@ -23,7 +23,7 @@ STATUS_SINCE = (8, 2)  # before that, SHOW BINARY LOG STATUS was SHOW MASTER STA
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The readers, which all see MySQL as of `gtids`; a place in the binary log (number of the file, position) behind all of these; how many tries."""
+    """The readers, which all see MySQL as of `gtids`; a place in the binary log (file number, position) behind all of these; how many tries."""
 
     readers: tuple[Connection, ...]
     gtids: str

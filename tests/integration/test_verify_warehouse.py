@@ -2,6 +2,8 @@
 
 import json
 import random
+import signal
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -16,7 +18,7 @@ from infra.steps import Steps
 from infra.verify_warehouse import Report
 from schemas.mysql_types import LINES
 from spark.ceiling import CutFiles, Request
-from tests.conftest import Stack
+from tests.conftest import LAUNCHER, Stack
 from tests.eventually import eventually
 
 TABLES = ("proof_parts", "proof_notes")
@@ -146,6 +148,22 @@ def test_a_table_that_is_not_carried_is_named_as_not_proven(stack: Stack, mysql:
         mysql.execute("DROP TABLE proof_keyless")
     assert found.returncode == 1
     assert "not proven: proof_keyless" in found.stderr and "no primary key" in found.stdout
+
+
+def test_the_proof_goes_on_by_itself_until_it_is_interrupted(stack: Stack) -> None:
+    told: list[str] = []
+    proving = subprocess.Popen(
+        [str(LAUNCHER), "verify", "--continuous", "--every", "1"], env=stack.environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )
+    reader = threading.Thread(target=lambda: told.extend(proving.stdout or ()))
+    reader.start()
+    try:
+        eventually(lambda: len([line for line in told if " equal: version " in line]) >= 2, within=60, because="it proves again and again")
+    finally:
+        proving.send_signal(signal.SIGINT)
+        ended = proving.wait(30)
+        reader.join()
+    assert ended == 0
 
 
 def test_a_table_that_nobody_has_is_a_wrong_word(stack: Stack) -> None:
