@@ -86,13 +86,12 @@ class Compactor:
         request = self._cuts.asked()  # after all looking: what was seen before a hold is older than the set that it is for
         if request is not None and request.holds:
             return outcome
-        exact = request is not None and asked is not None and asked.id == request.id and asked.arrived
         if request is not None:
-            found.cut.stop_at(request.ceiling(), exact)
+            found.cut.stop_at(request.ceiling(), arrived=asked is not None and asked.id == request.id and asked.arrived)
         start = outcome.timed("look", start)
         run = NextVersion(previous, f"{self._token}-{uuid4().hex[:6]}", self._settings.hdfs.root)
         archived = self._archive(found, run, outcome, self._history(previous, found).void())
-        if request is not None and found.cut.step.reached and not any(part.awaited or part.full for done in archived for part in done.parts):
+        if request is not None and found.cut.step.reached and not any(part.full for one in archived for part in one.parts):
             outcome.reached = request.id
         start = outcome.timed("archive", start)
         snapshot = following(previous, run.version, archived, found.cut.ends, found.base if found.cut.complete else None)

@@ -56,6 +56,7 @@ class Scope:
         self.ceiling, self.arrived = ceiling, arrived
         self.waiting = [one for one in self.waiting if one.gtid in ceiling]
         self.taken = [one for one in self.taken if one.gtid in ceiling]
+        self.gap = self.gap if self.gap and self.gap.gtid in ceiling else None
 
     def keep_whole(self, seen: Mapping[str, list[Part]], carried: Collection[str]) -> set[str]:
         """Take only the transactions that are whole, from the first on; the GTIDs of those that are given up."""
