@@ -8,13 +8,14 @@ What is committed on the strength of a write needs `make_durable` first: our own
 before every answer, which makes a write of many keys three times as fast.
 """
 
+import socket
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from infra.errors import KappaError, Refused, Unavailable
 from infra.settings import LOOPBACK, Login
@@ -26,13 +27,17 @@ if TYPE_CHECKING:  # the driver takes a third of a second to import: only who co
     from cassandra.policies import LoadBalancingPolicy
     from cassandra.query import PreparedStatement
 
+T = TypeVar("T")
+
 CONNECT_SECONDS = 5.0
 REQUEST_SECONDS = 5.0
 RECONNECT_SECONDS = 0.5
 CONCURRENT_REQUESTS = 128
 # Rows are written in unlogged batches: a request per row would cost the client 200 µs of its processor, a row in a batch costs 7. The server
-# applies a batch one partition key after the other, so that rows of one key stand together, and few keys go to many batches at once.
-BATCH_ROWS, BATCH_BYTES, BATCHES_AT_ONCE = 100, 32_768, 32
+# applies a batch one partition key after the other, so that rows of one key stand together, and few keys go to several batches at once;
+# to more than it has threads for writing (`infra.services.cassandra`) would only cost it the changing of threads.
+BATCH_ROWS, BATCH_BYTES, BATCHES_AT_ONCE = 100, 32_768, 8
+READS_AT_ONCE = 32
 WHERE_TO_LOOK = "see ./kappa status and ./kappa logs cassandra"
 
 
@@ -96,17 +101,20 @@ class Session:
     def ask(self, questions: Iterable[tuple["PreparedStatement", list[bytes]]]) -> list[list[tuple[Any, ...]]]:
         """The answers to prepared statements, each with its arguments in the wire's form; all are on their way at once."""
         with errors("reading rows"):
-            return [[tuple(row) for row in answer] for answer in self._in_turn(_bound(prepared, values) for prepared, values in questions)]
+            return [
+                [tuple(row) for row in answer]
+                for answer in self._in_turn((_bound(prepared, values) for prepared, values in questions), READS_AT_ONCE)
+            ]
 
-    def write(self, rows: Iterable[PackedRow], at_once: int = BATCHES_AT_ONCE) -> None:
+    def write(self, rows: Iterable[PackedRow], over_seconds: float = 0.0) -> None:
         """Writes rows, each on its own account: batches save requests, they do not make anything atomic. Returns when all are acknowledged.
 
-        `at_once` is how many batches are on their way; fewer leave the server more time for others.
+        What is in no hurry can be spread `over_seconds`, so that the writes of others need not wait for all of it.
 
         Raises Refused or Unavailable on the first failure, when others may have been written or not.
         """
         with errors("writing rows"):
-            for _ in self._in_turn(_batches(rows), at_once):
+            for _ in self._in_turn(spread(_batches(rows), over_seconds), BATCHES_AT_ONCE):
                 pass
 
     def incarnation(self) -> int:
@@ -129,7 +137,7 @@ class Session:
         write_again()
         return self.incarnation() == since
 
-    def _in_turn(self, statements: Iterable[Any], at_once: int = BATCHES_AT_ONCE) -> Iterator[Any]:
+    def _in_turn(self, statements: Iterable[Any], at_once: int) -> Iterator[Any]:
         """The answers to statements in their order, some of them on their way at once."""
         waiting: deque[Any] = deque()
         for statement in statements:
@@ -158,6 +166,17 @@ def _batches(rows: Iterable[PackedRow]) -> Iterator[Any]:
         for row in chunk:
             batch.add(_bound(row.prepared, row.values))
         yield batch
+
+
+def spread(items: Iterable[T], seconds: float) -> Iterator[T]:
+    """Each of some items when it is due, so that all of them take so many seconds."""
+    if not seconds:
+        yield from items
+        return
+    begin, together = time.monotonic(), list(items)
+    for number, item in enumerate(together):
+        time.sleep(max(0.0, begin + seconds * number / len(together) - time.monotonic()))
+        yield item
 
 
 def chunks(rows: Iterable[PackedRow]) -> Iterator[list[PackedRow]]:
@@ -234,6 +253,8 @@ def _cluster(cassandra: CassandraSettings, login: Login) -> "Cluster":
         port=cassandra.port,
         auth_provider=PlainTextAuthProvider(login.user, login.password),
         execution_profiles={EXEC_PROFILE_DEFAULT: profile},
+        # Else the kernel keeps the rest of a request that is larger than a page of its own until what went before is acknowledged: 40 ms.
+        sockopts=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],
         protocol_version=4,  # 5 puts a checksum on every frame, which would take a tenth of a busy writer's time
         connect_timeout=CONNECT_SECONDS,
         # The driver's own back-off grows to ten minutes: counting would stand still long after Cassandra is back.

@@ -27,8 +27,11 @@ SHARING_SECONDS = 30.0
 # The note of a partition of which nothing was ever committed.
 NEVER = "-1"
 
-# Records that make one batch at most, as far as they are at hand.
-MOST_TOGETHER = 50_000
+# Records that make one batch at most, as far as they are at hand; and at first, when counting has to read every row from Cassandra: few,
+# so that it counts again soon, and needs little memory. A batch that is counted within so many seconds lets the next be twice as large, one
+# that is not, half.
+MOST_TOGETHER, FEW_TOGETHER = 50_000, 2_000
+SOON_SECONDS = 0.3
 
 Place = tuple[str, int]
 Part = TypeVar("Part")
@@ -80,6 +83,7 @@ class GroupReader(Generic[Part]):
         self._group, self._decoders, self._topics = group, decoders, list(decoders)
         self._subscribed = False
         self._numbers: Counter[str] = Counter()
+        self._together = FEW_TOGETHER
         self._rewind = self._unchecked = self._holding = False
         self._assigned: list[TopicPartition] = []
         self._out_since: float | None = None  # None while we have a share, be it an empty one
@@ -124,15 +128,20 @@ class GroupReader(Generic[Part]):
         """What is at hand, decoded, by topic; and whether more is."""
         parts: defaultdict[str, list[Part]] = defaultdict(list)
         together, full = 0, True
-        while full and together < MOST_TOGETHER:
+        while full and together < self._together:
             # Until new partitions are checked nothing flows, but the next rebalance may come.
-            messages = self._fetch(most, 0 if self._unchecked or together else seconds)
+            wanted = min(most, self._together - together)
+            messages = self._fetch(wanted, 0 if self._unchecked or together else seconds)
             if self._unchecked:
                 break
-            together, full = together + len(messages), len(messages) >= most
+            together, full = together + len(messages), len(messages) >= wanted
             for topic, records in self._by_topic(messages).items():
                 parts[topic].append(self._decoders[topic](records))
         return parts, full
+
+    def counted_within(self, seconds: float) -> None:
+        """Says how long the counting of a batch took, which tells how many records the next ones may have."""
+        self._together = min(2 * self._together, MOST_TOGETHER) if seconds < SOON_SECONDS else max(self._together // 2, FEW_TOGETHER)
 
     def rewind(self) -> None:
         """Begins a new epoch at the committed offsets: the cure when a batch got lost within the process."""
@@ -235,6 +244,7 @@ class GroupReader(Generic[Part]):
             self.epoch += 1
             self._due, self._sent = {}, {}
         self._numbers.clear()
+        self._together = FEW_TOGETHER
         self._unchecked = True
 
     def _begin_again(self) -> None:

@@ -33,6 +33,8 @@ NEARLY_THERE = 2000
 SWITCH_SECONDS = 60.0
 STARTING_SECONDS = 120.0
 ENDING_SECONDS = 20.0
+# Where processors are few, live counting comes first, then the counts of the new generation, then its conversion.
+COUNTS_NICENESS, CONVERSION_NICENESS = 5, 15
 
 Builders = dict[str, "subprocess.Popen[bytes]"]
 
@@ -45,6 +47,7 @@ class Part:
     module: str
     topics: tuple[str, ...]
     workers: tuple[str, ...]
+    niceness: int
 
     def group(self, generation: Generation) -> str:
         """The consumer group of a generation."""
@@ -55,8 +58,8 @@ def parts(settings: Settings) -> tuple[Part, Part]:
     """The counts and the conversion."""
     names = tuple(worker_name(number) for number in range(1, settings.counts.workers + 1))
     orders = change_topic(settings.mysql.database, ORDERS.name)
-    counts = Part("replay", "processors.counts", CLICK_TOPICS, names)
-    return counts, Part("replay-conversion", "processors.conversion", (PRODUCT_VIEW, orders), ("conversion",))
+    counts = Part("replay", "processors.counts", CLICK_TOPICS, names, COUNTS_NICENESS)
+    return counts, Part("replay-conversion", "processors.conversion", (PRODUCT_VIEW, orders), ("conversion",), CONVERSION_NICENESS)
 
 
 @click.group()
@@ -154,13 +157,15 @@ def _starts(settings: Settings, start: str | None) -> dict[str, dict[int, int]]:
 def run(session: Session, settings: Settings, live: Generation, target: Generation, steps: Steps, *, switch: bool) -> Done:
     """Count the target up to the present, compare it with the live one, and switch."""
     both, begin = parts(settings), time.monotonic()
-    counts = both[0]
+    counts, conversion = both
     before = _counted(settings, counts, target)
     with building(settings, target, both) as builders:
         with steps.waiting(lambda: f"counting generation {target.number}: {_progress(settings, counts)}"):
-            _wait(lambda: all(_behind(settings, part, target) <= NEARLY_THERE for part in both), builders, settings, float("inf"))
+            _wait(lambda: _behind(settings, counts, target) <= NEARLY_THERE, builders, settings, float("inf"))
         events, seconds = _counted(settings, counts, target) - before, time.monotonic() - begin
         steps.say(f"  ✓ generation {target.number} has caught up: {events:,} clicks in {seconds:.1f} s")
+        with steps.waiting(lambda: f"counting the conversion of generation {target.number}: {_progress(settings, conversion)}"):
+            _wait(lambda: _behind(settings, conversion, target) <= NEARLY_THERE, builders, settings, float("inf"))
         with steps.waiting(f"comparing generations {live.number} and {target.number}"):
             comparison = compare(session, live, target, lambda: _catch_up(settings, counts, target, builders))
         if switch:
@@ -210,7 +215,7 @@ def building(settings: Settings, target: Generation, both: Iterable[Part]) -> It
 
 
 def _started(settings: Settings, part: Part, target: Generation) -> "subprocess.Popen[bytes]":
-    command = [sys.executable, "-m", part.module, part.builder, "--generation", str(target.number)]
+    command = ["nice", "-n", str(part.niceness), sys.executable, "-m", part.module, part.builder, "--generation", str(target.number)]
     environment = {**os.environ, MARK: str(settings.home), "PYTHONUNBUFFERED": "1"}
     with open(log_file(settings, part.builder), "ab") as log:
         return subprocess.Popen(

@@ -125,7 +125,7 @@ class Spark(Group):
 
     master: str = setting("local[2]", "master URL: local[n], yarn, k8s://… or spark://…", address=True)
     driver_memory: str = setting("512m", "heap of the driver; Spark refuses less than 472m")
-    interval_seconds: float = setting(15.0, "pause between the starts of two compactions")
+    interval_seconds: float = setting(3.0, "pause between the starts of two compactions")
     grace_seconds: float = setting(600.0, "how long files that no version needs stay for running queries")
 
 

@@ -6,6 +6,7 @@ the way here is noticed by its number and read again.
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -92,9 +93,11 @@ class BatchCounter:
             self._epoch, self._number = batch.epoch, 0
         letters = [letter for part in batch.parts for letter in part.unreadable]
         following = {partition: offset for part in batch.parts for partition, offset in part.following.items()}
+        begin = time.monotonic()
         repeated = tally.count(
             joined_clicks([part.clicks for part in batch.parts]), [letter for letter in letters if self._is_ours(letter)], following
         )
+        self._around.reader.counted_within(time.monotonic() - begin)
         records, late = sum(part.records for part in batch.parts), sum(letter.late for letter in letters)
         self._around.progress.counted(Counted(self._topic, records, repeated, len(letters), late, following))
         while not (writer.tell(PATIENCE_SECONDS, catching_up=batch.more) or self._is_void(batch)):

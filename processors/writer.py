@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
-from connectors.cassandra import BATCHES_AT_ONCE, PackedRow, Session
+from connectors.cassandra import PackedRow, Session
 from connectors.dead_letters import DeadLetters
 from infra.errors import KappaError
 from processors.progress import Progress
@@ -21,8 +21,8 @@ from processors.tally import Tally
 
 SHORTEST_PAUSE_SECONDS = 0.002
 ROLLUP_SECONDS = 2.0
-# Windows come first: all of the server's time for the rest would make a click wait for it.
-ROLLUP_BATCHES_AT_ONCE = 8
+# Windows come first: the rest, written as fast as can be, would make a click wait for all of it.
+ROLLUP_SPREAD_SECONDS = 1.2
 # Far behind, a click is late anyway: then fewer writes are worth more.
 CATCHING_UP_PAUSE_SECONDS = 1.0
 FIRST_RETRY_SECONDS, LAST_RETRY_SECONDS = 0.1, 2.0
@@ -109,7 +109,7 @@ class Writer:
     def _write_the_windows_of_now(self) -> None:
         with self._changed:
             self._begun += 1
-        if self._until_written(self._tally.take_windows(), BATCHES_AT_ONCE):
+        if self._until_written(self._tally.take_windows()):
             with self._changed:
                 self._done = self._begun
                 self._changed.notify_all()
@@ -126,11 +126,15 @@ class Writer:
         counted: list[Taken] = []
         if self._until_done(lambda: counted.append(self._tally.take_rollups())):
             (taken,) = counted
-            if self._until_written(taken, ROLLUP_BATCHES_AT_ONCE) and taken.positions and self._windows_are_written() and self._is_durable():
+            if self._until_written(taken, self._leisure()) and taken.positions and self._windows_are_written() and self._is_durable():
                 self._tally.settled()
                 self._log.commit(taken.epoch, taken.positions)
         with self._changed:
             self._changed.notify_all()
+
+    def _leisure(self) -> float:
+        """How many seconds the rest may take: none while much waits behind it."""
+        return 0.0 if self._catching_up or self._closing.is_set() or not self._has_room() else ROLLUP_SPREAD_SECONDS
 
     def _windows_are_written(self) -> bool:
         """Waits until the windows that were counted before are written too; whether they are."""
@@ -144,17 +148,17 @@ class Writer:
             return self._done == self._begun
         return True
 
-    def _until_written(self, taken: Taken, at_once: int) -> bool:
+    def _until_written(self, taken: Taken, over_seconds: float = 0.0) -> bool:
         begin = time.monotonic()
-        if not self._until_done(lambda: self._write(taken, at_once)):
+        if not self._until_done(lambda: self._write(taken, over_seconds)):
             return False
         if len(taken):
             self._written = next(iter(taken.packed()))
             self._progress.written(self._topic, len(taken), (time.monotonic() - begin) * 1e3)
         return True
 
-    def _write(self, taken: Taken, at_once: int) -> None:
-        self._session.write(taken.packed(), at_once)
+    def _write(self, taken: Taken, over_seconds: float) -> None:
+        self._session.write(taken.packed(), over_seconds)
         if taken.letters:
             for letter in taken.letters:
                 self._dead.send(letter.record, letter.reason)

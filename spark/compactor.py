@@ -30,7 +30,7 @@ PROCESS = "compactor"
 REQUEST = "compact.request"
 TICK_SECONDS = 0.1
 HOLD_TICK_SECONDS = 0.02
-FIRST_WAIT_SECONDS = 1.0
+FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 1.0, 15.0
 TIDY_EVERY_SECONDS = 60.0
 # A refused topic is read again from where it stopped, which may be much: not with every version.
 RETRY_REFUSED_SECONDS = 300.0
@@ -82,7 +82,7 @@ class Process:
                 self._publisher.forget()
                 self._report("waiting", f"{error}. {error.hint}" if error.hint else str(error))
                 self._pause(wait_seconds, report=False)
-                wait_seconds = min(wait_seconds * 2, self._settings.spark.interval_seconds)
+                wait_seconds = min(wait_seconds * 2, LONGEST_WAIT_SECONDS)
 
     def _compact(self) -> bool:
         """One round. Returns whether the log holds more than one version may take."""

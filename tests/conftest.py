@@ -46,6 +46,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--proof-rows", type=int, default=50_000, help="how many rows a proof of the warehouse compares; 5000000 for a long run")
     parser.addoption("--proof-runs", type=int, default=3, help="how many proofs are made under load; 200 for a long run")
     parser.addoption("--load-seconds", type=float, default=20, help="how long versions are read under load; 600 for a long run")
+    parser.addoption("--versions", type=int, default=8, help="how many versions are compared while processes are killed; 1000 for a long run")
 
 
 def free_port_base(first: int = 22000, last: int = 32000, step: int = 100) -> int:

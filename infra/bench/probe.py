@@ -13,7 +13,7 @@ from infra.settings import Kafka
 CLIENT = "bench-probe"
 FIRST_PRODUCT = 1_000_000_000  # no product of the load has such a number
 EVERY_SECONDS = 0.05
-PAUSE_SECONDS = 0.001
+PAUSE_SECONDS = 0.002
 LAST_SECONDS = 15.0
 
 # Asks for products' rows: the products of those that are there.

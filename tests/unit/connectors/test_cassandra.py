@@ -1,3 +1,4 @@
+import time
 from dataclasses import replace
 
 import pytest
@@ -5,7 +6,7 @@ from cassandra import AuthenticationFailed, InvalidRequest, OperationTimedOut, W
 from cassandra.cluster import NoHostAvailable
 from cassandra.protocol import SyntaxException
 
-from connectors.cassandra import BATCH_BYTES, BATCH_ROWS, BATCHES_AT_ONCE, PackedRow, chunks, errors
+from connectors.cassandra import BATCH_BYTES, BATCH_ROWS, BATCHES_AT_ONCE, PackedRow, chunks, errors, spread
 from connectors.cassandra_setup import create_keyspace, grants
 from infra.errors import KappaError, Refused, Unavailable
 from infra.settings import Cassandra
@@ -40,6 +41,13 @@ def test_every_row_is_in_one_batch_beside_those_of_its_key_and_no_batch_is_too_l
 def test_few_keys_are_written_side_by_side() -> None:
     assert [len(chunk) for chunk in chunks(rows(5, 2))] == [2] * 5
     assert len(list(chunks(rows(250, 1)))) <= BATCHES_AT_ONCE
+
+
+def test_what_is_in_no_hurry_is_spread_evenly() -> None:
+    begin = time.monotonic()
+    times = [time.monotonic() - begin for _ in spread(range(5), 0.1)]
+    assert all(at >= due for at, due in zip(times, (0, 0.02, 0.04, 0.06, 0.08), strict=True))
+    assert list(spread(range(5), 0.0)) == list(range(5))
 
 
 @pytest.mark.parametrize(

@@ -223,9 +223,32 @@ def test_what_is_at_hand_is_one_batch(reader: Reader, consumer: Consumer, monkey
     (batch,) = reader.read(2, 0)
     assert ([[message.offset() for message in part] for part in batch.parts], batch.more) == ([[0, 1], [2, 3], [4]], False)
     monkeypatch.setattr(kafka_group, "MOST_TOGETHER", 4)
+    reader.counted_within(0)
     consumer.arriving = [Message("productview", offset) for offset in range(5)]
     (first,), (last,) = reader.read(2, 0), reader.read(2, 0)
     assert [(batch.number, len(batch.parts), batch.more) for batch in (first, last)] == [(1, 2, True), (2, 1, False)]
+
+
+def test_batches_are_small_at_first_and_as_large_as_counting_them_is_quick(
+    reader: Reader, consumer: Consumer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kafka_group, "FEW_TOGETHER", 2)
+    monkeypatch.setattr(kafka_group, "MOST_TOGETHER", 5)
+    consumer.arriving = [consumer.rebalance]
+    reader.read(10, 0)
+
+    def size(counted_within: float) -> int:
+        reader.counted_within(counted_within)
+        consumer.arriving = [Message("productview", offset) for offset in range(9)]
+        (batch,) = reader.read(10, 0)
+        return sum(map(len, batch.parts))
+
+    assert [size(seconds) for seconds in (1, 0.1, 0.1, 0.1, 1, 1)] == [2, 4, 5, 5, 2, 2]
+    assert size(0.1) == 4
+    consumer.arriving = [consumer.rebalance]
+    reader.read(10, 0)
+    consumer.arriving = [Message("productview", offset) for offset in range(9)]
+    assert [len(part) for part in reader.read(10, 0)[0].parts] == [2]
 
 
 def test_each_topic_has_its_own_batches(consumer: Consumer) -> None:

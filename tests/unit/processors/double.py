@@ -64,7 +64,7 @@ class Cassandra:
     def ask(self, questions: Iterable[tuple[Prepared, list[bytes]]]) -> list[list[tuple[Any, ...]]]:
         return [self._select(prepared.table, wanted) for prepared, wanted in questions]
 
-    def write(self, rows: Iterable[PackedRow], at_once: int = 1) -> None:
+    def write(self, rows: Iterable[PackedRow], over_seconds: float = 0.0) -> None:
         for row in rows:
             self.put(row)
 

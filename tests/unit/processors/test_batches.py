@@ -76,6 +76,10 @@ class Log:
     committed: dict[int, tuple[int, str]] = field(default_factory=dict)
     commits: list[int] = field(default_factory=list)
     rewound: int = 0
+    seconds: list[float] = field(default_factory=list)
+
+    def counted_within(self, seconds: float) -> None:
+        self.seconds.append(seconds)
 
     def commit(self, topic: str, epoch: int, following: Mapping[int, tuple[int, str]]) -> None:
         if epoch == self.epoch:
@@ -95,7 +99,7 @@ class Store(Cassandra):
     writes: int = 0
     refused: str = ""  # a table that nothing can be written to
 
-    def write(self, rows: Iterable[PackedRow], at_once: int = 1) -> None:
+    def write(self, rows: Iterable[PackedRow], over_seconds: float = 0.0) -> None:
         rows = list(rows)
         if any(row.prepared.table == self.refused for row in rows):  # type: ignore[attr-defined]
             raise Unavailable("a write was lost")
