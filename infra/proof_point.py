@@ -36,6 +36,10 @@ SNAPSHOT_SECONDS = 20.0
 LOOK_AT = "see ./kappa status and ./kappa logs compactor"
 
 
+class PointMissed(Unavailable):
+    """The two sides did not meet, or did not stay: another try may do."""
+
+
 @dataclass(frozen=True)
 class Point:
     """The snapshot, the version that equals it, and the seconds until it was there."""
@@ -127,12 +131,12 @@ def _readable(settings: Settings, ends: dict[tuple[str, int], int]) -> bool:
 
 
 def _version(settings: Settings, number: int, taken: Snapshot) -> Manifest:
-    """The version of an answer. Raises Unavailable if it holds more than the snapshot, as after a hold that ran out."""
+    """The version of an answer. Raises PointMissed if it holds more than the snapshot, as after a hold that ran out."""
     manifest = Versions(Hdfs(settings.hdfs), settings.hdfs.root).read(number) if number >= 0 else None
     if manifest is None:
         raise Unavailable("the warehouse has no version yet", LOOK_AT)
     if not gtid_set(taken.gtids).covers(gtid_set(manifest.transactions)):
-        raise Unavailable(f"version {number} has gone beyond the snapshot's transactions", "try again")
+        raise PointMissed(f"version {number} has gone beyond the snapshot's transactions", "try again")
     if not manifest.whole:
         raise Unavailable("Debezium's snapshot is not merged whole: the warehouse stands for no point of MySQL's history", LOOK_AT)
     return manifest

@@ -12,7 +12,7 @@ from typing import Any
 from connectors.hdfs import Hdfs
 from connectors.mysql import SqlRefused, connect
 from infra.errors import ContractError, Unavailable, UsageError
-from infra.proof_point import Point, point
+from infra.proof_point import Point, PointMissed, point
 from infra.row_differences import RowDifference, TableOutcome
 from infra.settings import Settings
 from infra.state import read_state
@@ -28,10 +28,6 @@ READERS = 2
 # Statements that change tables end a snapshot's view of them (1412), or take away what is read (1146 table, 1054 column): then it begins anew.
 CHANGED_UNDERWAY = (1412, 1146, 1054)
 TRIES = 5
-
-
-class Changed(Unavailable):
-    """Tables were changed by statements while the point was taken."""
 
 
 STATE = "proof"
@@ -82,7 +78,7 @@ def verify(settings: Settings, tables: Sequence[str], timeout_seconds: float, st
         try:
             report = _verify(settings, tables, timeout_seconds, steps)
             break
-        except (SqlRefused, Changed) as error:
+        except (SqlRefused, PointMissed) as error:
             if (isinstance(error, SqlRefused) and error.errno not in CHANGED_UNDERWAY) or number == TRIES - 1:
                 raise
             steps.say(f"begins anew: {error}")
@@ -103,7 +99,7 @@ def _verify(settings: Settings, wanted: Sequence[str], timeout_seconds: float, s
         report = Report(taken.gtids, at.manifest.version, taken.tries, at.seconds, datetime.now(UTC).isoformat(timespec="milliseconds"))
         steps.say(f"version {at.manifest.version} and MySQL at {taken.gtids}, after {at.seconds:.1f} s")
         if _shapes(settings) != shapes:
-            raise Changed("a statement changed tables while the point was taken", "try again")
+            raise PointMissed("a statement changed tables while the point was taken", "try again")
         for name, shape, table in _pairs(settings, shapes, at, wanted):
             progress = Progress(name, doing)
             outcome = _one(settings, at, name, shape, table, progress)
