@@ -19,6 +19,7 @@ from infra.errors import KappaError
 from infra.log import start_logging
 from infra.settings import Settings
 from infra.state import ProcessState
+from spark.ceiling import Answer, CutFiles
 from spark.compaction import Compactor, Outcome
 from spark.housekeeping import Housekeeper, settle_arrivals
 from spark.manifest import Manifest, Versions
@@ -28,6 +29,7 @@ from spark.session import Session, SparkGone
 PROCESS = "compactor"
 REQUEST = "compact.request"
 TICK_SECONDS = 0.1
+HOLD_TICK_SECONDS = 0.02
 FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 1.0, 15.0
 TIDY_EVERY_SECONDS = 60.0
 # A refused topic is read again from where it stopped, which may be much: not with every version.
@@ -54,6 +56,7 @@ class Process:
         self._housekeeper = Housekeeper(everything, self._hdfs, self._versions)
         self._state = ProcessState(everything.home, PROCESS)
         self._log = start_logging(PROCESS)
+        self._cuts = CutFiles(everything.home)
         self._settled: Manifest | None = None
         self._shown: Manifest | None = None
         self._refused: dict[str, Refusal] = {}
@@ -83,6 +86,7 @@ class Process:
 
     def _compact(self) -> bool:
         """One round. Returns whether the log holds more than one version may take."""
+        self._hold()
         previous = self._settled or self._settle(self._versions.newest())
         outcome = self._compactor.compact(previous, self._held())
         self._note_refused(outcome.refused)
@@ -94,9 +98,17 @@ class Process:
             outcome.seconds["mixed"] = self._mixed_seconds
             self._last = outcome
             self._log.info("version %d: %d records, %s", outcome.manifest.version, outcome.records, outcome.seconds)
+        if outcome.reached:
+            self._cuts.answer(Answer(outcome.reached, (self._settled or previous).version))
         self._report("running", self._summary())
         self._tidy()
         return outcome.more
+
+    def _hold(self) -> None:
+        """Begin nothing while somebody is about to name the point at which the next version is to end."""
+        while (request := self._cuts.asked()) is not None and request.holds:
+            self._session.check()
+            time.sleep(HOLD_TICK_SECONDS)
 
     def _settle(self, manifest: Manifest) -> Manifest:
         """Finish what a version's commit began: its files in place, and Hive showing it."""
