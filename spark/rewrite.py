@@ -171,3 +171,8 @@ def _old_rows(hdfs: Hdfs, old: HivePartition | None) -> Iterator[pa.Table]:
             yield rows
     if found != old.rows:
         raise WarehouseError(f"{old.location} holds {found} rows, and the manifest states {old.rows}", ANEW)
+
+
+def history_of(task: RewriteTask, hdfs: Hdfs) -> pa.Table:
+    """The rows that a task's changes leave where there was nothing before. Raises Unavailable, ContractError as `rewrite` refuses."""
+    return arrivals(_phases(task, hdfs), task.schema)
