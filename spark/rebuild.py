@@ -19,7 +19,7 @@ from schemas.topics import change_topic
 from schemas.warehouse import Kind, Source, lake_folder, lake_staging
 from spark import plan
 from spark.build import BuildTask, Built, build, together
-from spark.cut import allowed
+from spark.cut import Allowed, allowed
 from spark.decoding import RowDecoder
 from spark.manifest import NOTHING, Archive, HivePartition, Manifest, Table, Versions
 from spark.next_version import NextVersion
@@ -67,15 +67,15 @@ class Builder:
         """Remove what was only read once."""
         self._hdfs.delete(self.scratch)
 
-    def rebuild(self, cut: Manifest, sources: Sequence[Source]) -> Rebuilt:
-        """The tables of some topics as all that the archive holds up to a cut leaves them.
+    def rebuild(self, cut: Manifest, sources: Sequence[Source], held: Allowed | None = None) -> Rebuilt:
+        """The tables of some topics as all that the archive holds up to a cut leaves them; `held` says which statements came until then.
 
         Raises WarehouseError if the archive cannot be read, Unavailable if HDFS or Kafka (for the statements) is away.
         """
         taken = self._take({source: archive_files(self._hdfs, cut.archives.get(source.table)) for source in sources}, {}, cut.offsets, SLICE_BYTES)
         slices = {one.source: count for one, count in taken}
         self._statements.read()
-        history = self._history(replace(NOTHING, offsets={source.topic: {} for source in sources}), cut)
+        history = self._history(replace(NOTHING, offsets={source.topic: {} for source in sources}), held or held_by(cut))
         done = Rebuilt(replace(cut, tables={}, statements={}), taken=[one for one, _ in taken], records=sum(one.rows for one, _ in taken))
         changes = history.changes([part for one, _ in taken for part in one.archived], done.refused)
         wanted = {source.table for source in sources}
@@ -93,7 +93,7 @@ class Builder:
         files = {source: arrived_files(self._hdfs, self._settings.hdfs.root, before.archives.get(source.table), since, source) for source in sources}
         taken = self._take(files, before.offsets, to.offsets, None)
         self._statements.read()
-        history, refused = self._history(before, to), dict[str, str]()
+        history, refused = self._history(before, held_by(to)), dict[str, str]()
         changes = history.changes([part for one, _ in taken for part in one.archived], refused)
         if refused:
             topic, reason = next(iter(refused.items()))
@@ -126,8 +126,8 @@ class Builder:
         taken = self._run(take, tasks, "reading the archive", lambda one: one.rows)
         return [(one, task.slices) for one, task in zip(taken, tasks, strict=True)]
 
-    def _history(self, previous: Manifest, cut: Manifest) -> TableHistory:
-        return TableHistory(self._settings, self._decoder, self._statements, previous, allowed(gtid_set(cut.transactions), ()))
+    def _history(self, previous: Manifest, held: Allowed) -> TableHistory:
+        return TableHistory(self._settings, self._decoder, self._statements, previous, held)
 
     def _built(self, cut: Manifest, changes: Sequence[TableChange], slices: Mapping[Source, int], done: Rebuilt) -> dict[str, Table]:
         """The tables' new rows. Those that cannot be built are added to the refused ones."""
@@ -179,6 +179,11 @@ class Builder:
             done += self._session.run(work, tasks[begin : begin + wave])
         self._progress(phase, len(tasks), len(tasks), sum(map(records, done)))
         return done
+
+
+def held_by(cut: Manifest) -> Allowed:
+    """The transactions of a version."""
+    return allowed(gtid_set(cut.transactions), ())
 
 
 def archive_files(hdfs: Hdfs, archive: Archive | None) -> Files:

@@ -24,6 +24,8 @@ from schemas.warehouse import Kind, Source
 from spark.archive_check import check
 from spark.hold import lease
 from spark.manifest import Manifest, Versions
+from spark.past import Past
+from spark.past_points import Asked, asked
 from spark.rebuild import Builder, Rebuilt
 from spark.session import Session
 from spark.switching import Switched, before_the_switch, switch
@@ -90,6 +92,8 @@ class Replay:
         """Do it. Raises what keeps it from being done; the live warehouse is as it was then."""
         with lease(self._settings.home, self._token):
             try:
+                if self._wish.to is not None:
+                    return self._past(asked(self._wish.to))
                 return self._rolled_back() if self._wish.rollback else self._replayed()
             finally:
                 self._builder.clear()
@@ -108,6 +112,16 @@ class Replay:
         finally:
             self._remove_unless_published(done, live)
         return outcome(live, done, seconds, comparison, switched)
+
+    def _past(self, point: Asked) -> Outcome:
+        live, begin = whole_version(self._versions), time.monotonic()
+        past = Past(self._settings, self._session, self._versions, live, self._voice.progress)
+        done, cut, name = past.build(point, self._wish.table, self._token)
+        seconds = time.monotonic() - begin
+        self._voice.say(f"making the database {name}")
+        comparison = self._compared(cut, done, sorted(done.manifest.tables)) if point.version is not None else Comparison()
+        past.show(done, name, self._token)
+        return dataclasses.replace(outcome(cut, done, seconds, comparison, None), database=name)
 
     def _rolled_back(self) -> Outcome:
         begin, done = time.monotonic(), before_the_switch(self._versions)

@@ -1,5 +1,6 @@
 """One Spark task: the rows of a hive partition in two states of a table, compared by value; those that differ are named."""
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -18,12 +19,16 @@ from spark.slicing import own
 MOST_NAMED = 5
 # Compared side by side in memory: rows of both states.
 SLICE_ROWS = 500_000
+BROUGHT_BY = re.compile(r"([0-9]+)-[^/]*[.]parquet$")
 Row = tuple[Any, ...]
 
 
 @dataclass(frozen=True)
 class CompareTask:
-    """A hive partition as two manifests have it (None: not at all), and which slice of its rows of how many."""
+    """A hive partition as two manifests have it (None: not at all), and which slice of its rows of how many.
+
+    The live folder of facts takes further files from version to version: those up to `version` count.
+    """
 
     table: str
     value: str
@@ -33,6 +38,7 @@ class CompareTask:
     rebuilt: HivePartition | None
     number: int
     slices: int
+    version: int
     hdfs: settings.Hdfs
 
 
@@ -80,7 +86,7 @@ def tasks_for(live: Manifest, rebuilt: Manifest, names: Iterable[str], hdfs: set
         for value in sorted(one.partitions.keys() | other.partitions.keys()):
             held = one.partitions.get(value), other.partitions.get(value)
             slices = max(1, -(-max(part.rows for part in held if part) // SLICE_ROWS)) if key else 1
-            tasks += [CompareTask(name, value, key, columns, *held, number, slices, hdfs) for number in range(slices)]
+            tasks += [CompareTask(name, value, key, columns, *held, number, slices, live.version, hdfs) for number in range(slices)]
     return tasks, comparison
 
 
@@ -94,10 +100,10 @@ def unlike(one: Table, other: Table) -> str:
 def compare(task: CompareTask) -> Compared:
     """Compare. A live file that is damaged or lacks rows is a difference; Raises WarehouseError for such a rebuilt one, Unavailable."""
     hdfs = Hdfs(task.hdfs)
-    rebuilt = _rows(task, hdfs, task.rebuilt)
+    rebuilt = _rows(task, hdfs, task.rebuilt, None)
     where = f"{task.table} ({task.value})" if task.value else task.table
     try:
-        live = _rows(task, hdfs, task.live)
+        live = _rows(task, hdfs, task.live, task.version)
     except (WarehouseError, ContractError) as error:
         return Compared(rebuilt.num_rows, max(1, rebuilt.num_rows), (f"{where} cannot be read: {error}",))
     one, other = _alike(live, rebuilt, task.key or task.columns)
@@ -115,10 +121,12 @@ def _alike(live: pa.Table, rebuilt: pa.Table, order: Sequence[str]) -> tuple[pa.
     return (live.cast(rebuilt.schema).sort_by(sorting), rebuilt.sort_by(sorting)) if sorting else (live, rebuilt)
 
 
-def _rows(task: CompareTask, hdfs: Hdfs, part: HivePartition | None) -> pa.Table:
+def _rows(task: CompareTask, hdfs: Hdfs, part: HivePartition | None, version: int | None) -> pa.Table:
     """The rows of the task's slice. Raises WarehouseError if the folder does not hold as many as the manifest says."""
     found, parts = 0, list[pa.Table]()
     for entry in hdfs.list(part.location) if part else ():
+        if version is not None and brought_by(entry.name) > version:
+            continue
         path = f"{part.location}/{entry.name}" if part else ""
         for rows in row_groups(hdfs.read_bytes(path), path):
             found += rows.num_rows
@@ -126,6 +134,12 @@ def _rows(task: CompareTask, hdfs: Hdfs, part: HivePartition | None) -> pa.Table
     if part is not None and found != part.rows:
         raise WarehouseError(f"{part.location} holds {found} rows, and the manifest states {part.rows}")
     return pa.concat_tables(parts, promote_options="default") if parts else pa.table({})
+
+
+def brought_by(name: str) -> int:
+    """The version that brought a file of facts; 0 for what came with its folder."""
+    found = BROUGHT_BY.match(name)
+    return int(found[1]) if found else 0
 
 
 def _with(rows: pa.Table, columns: Sequence[str], path: str) -> pa.Table:
