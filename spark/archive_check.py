@@ -8,8 +8,8 @@ from connectors import kafka
 from connectors.hdfs import Hdfs
 from infra.errors import WarehouseError
 from infra.settings import Settings
+from schemas import topics
 from schemas.gtid import gtid_set
-from schemas.topics import TRANSACTIONS
 from schemas.warehouse import TRANSACTION_TABLE, Kind, Source
 from spark.archived_ends import EndsTask, in_order, read_ends
 from spark.holes import Hole, holes, lacking
@@ -41,7 +41,7 @@ def check(settings: Settings, session: Session, hdfs: Hdfs, cut: Manifest, taken
 def ends_of(session: Session, hdfs: Hdfs, cut: Manifest, settings: Settings) -> pa.Table:
     """The ENDs up to a cut, in commit order."""
     files = archive_files(hdfs, cut.archives.get(TRANSACTION_TABLE))
-    end = cut.offsets.get(TRANSACTIONS, {}).get(0, 0)
+    end = cut.offsets.get(topics.TRANSACTIONS, {}).get(0, 0)
     return in_order(session.run(read_ends, [EndsTask(hand, end, settings.hdfs) for hand in hands(files, TASK_BYTES)]))
 
 

@@ -35,6 +35,7 @@ TASK_BYTES = 32 * 2**20
 SLICE_BYTES = 64 * 2**20
 # Tasks for each core between two reports of progress.
 WAVE = 4
+CATCHING_UP = "catching up with the live tables"
 
 Progress = Callable[[str, int, int, int], None]  # a phase, its tasks done and in all, and the records that they have read
 Files = Sequence[tuple[str, int]]  # paths and sizes
@@ -72,7 +73,13 @@ class Builder:
 
         Raises WarehouseError if the archive cannot be read, Unavailable if HDFS or Kafka (for the statements) is away.
         """
-        taken = self._take({source: archive_files(self._hdfs, cut.archives.get(source.table)) for source in sources}, {}, cut.offsets, SLICE_BYTES)
+        taken = self._take(
+            {source: archive_files(self._hdfs, cut.archives.get(source.table)) for source in sources},
+            {},
+            cut.offsets,
+            SLICE_BYTES,
+            "reading the archive",
+        )
         slices = {one.source: count for one, count in taken}
         self._statements.read()
         history = self._history(replace(NOTHING, offsets={source.topic: {} for source in sources}), held or held_by(cut))
@@ -91,7 +98,7 @@ class Builder:
         sources = [Source(table.topic, name, Kind(table.kind)) for name, table in before.tables.items()]
         since = [self._versions.read(number) for number in range(before.version + 1, to.version + 1)]
         files = {source: arrived_files(self._hdfs, self._settings.hdfs.root, before.archives.get(source.table), since, source) for source in sources}
-        taken = self._take(files, before.offsets, to.offsets, None)
+        taken = self._take(files, before.offsets, to.offsets, None, CATCHING_UP)
         self._statements.read()
         history, refused = self._history(before, held_by(to)), dict[str, str]()
         changes = history.changes([part for one, _ in taken for part in one.archived], refused)
@@ -99,7 +106,7 @@ class Builder:
             topic, reason = next(iter(refused.items()))
             raise WarehouseError(f"{topic} cannot be brought up to version {to.version}: {reason}", "run ./kappa replay warehouse again")
         run = NextVersion(replace(before, version=to.version), f"{self._token}-{to.version}", self._settings.hdfs.root)
-        rewritten = self._run(rewrite, list(self._rewritings(changes, before, to, run)), "catching up")
+        rewritten = self._run(rewrite, list(self._rewritings(changes, before, to, run)), CATCHING_UP)
         if refusal := next((answer.refusal for answer in rewritten if answer.refusal), None):
             raise WarehouseError(refusal, "run ./kappa replay warehouse again")
         gone = history.gone(changes)
@@ -110,7 +117,12 @@ class Builder:
         return replace(done, manifest=manifest, records=done.records + sum(one.rows for one, _ in taken), arrivals=arrivals)
 
     def _take(
-        self, files: Mapping[Source, Files], starts: Mapping[str, Mapping[int, int]], ends: Mapping[str, Mapping[int, int]], slice_bytes: int | None
+        self,
+        files: Mapping[Source, Files],
+        starts: Mapping[str, Mapping[int, int]],
+        ends: Mapping[str, Mapping[int, int]],
+        slice_bytes: int | None,
+        phase: str,
     ) -> list[tuple[Taken, int]]:
         """The records in some files of each topic between two points, with the number of slices that the topic is in."""
         tasks = []
@@ -123,7 +135,7 @@ class Builder:
                 )
                 for hand in hands(held, TASK_BYTES)
             ]  # fmt: skip
-        taken = self._run(take, tasks, "reading the archive", lambda one: one.rows)
+        taken = self._run(take, tasks, phase, lambda one: one.rows)
         return [(one, task.slices) for one, task in zip(taken, tasks, strict=True)]
 
     def _history(self, previous: Manifest, held: Allowed) -> TableHistory:

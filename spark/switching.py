@@ -12,7 +12,7 @@ from spark.hold import rest
 from spark.housekeeping import settle_arrivals
 from spark.manifest import Manifest, Versions
 from spark.publish import Publisher
-from spark.rebuild import Builder, Rebuilt
+from spark.rebuild import CATCHING_UP, Builder, Rebuilt
 
 AGAIN = "run ./kappa replay warehouse again"
 # Rounds of catching up beside the compactor before it is asked to rest: each is shorter than the one before.
@@ -38,7 +38,7 @@ def switch(
     Raises WarehouseError or Unavailable if that cannot be: then the live warehouse is as it was.
     """
     hdfs, publisher = Hdfs(settings.hdfs), Publisher(settings, Hdfs(settings.hdfs))
-    told("catching up with the live tables")
+    told(CATCHING_UP)
     for _ in range(MOST_ROUNDS):
         newest = versions.newest()
         if newest.version == done.manifest.version:
