@@ -23,7 +23,13 @@ WAY_ON = "restore the files of the archive under the setting hdfs.root; the live
 
 
 def check(settings: Settings, session: Session, hdfs: Hdfs, cut: Manifest, taken: Sequence[Taken]) -> None:
-    """Raises WarehouseError naming a range of a topic, or a transaction, that the archive lacks; Unavailable."""
+    """Raises WarehouseError naming a range of a topic, or a transaction, that the archive lacks, or statements that are gone; Unavailable."""
+    statements = kafka.offsets(settings.kafka, [topics.CHANGE_PREFIX]).get((topics.CHANGE_PREFIX, 0))
+    if statements is not None and statements.low > 0:
+        lost = f"{topics.CHANGE_PREFIX}[0]@0-{statements.low - 1}"
+        raise WarehouseError(
+            f"the statements about tables {lost} are gone from Kafka, which alone keeps them", "restore the topic; its retention must be -1"
+        )
     kinds = {one.source.topic: one.source for one in taken}
     for hole in holes(taken, cut.offsets):
         if is_real(settings, hole, kinds[hole.topic]):

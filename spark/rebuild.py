@@ -5,6 +5,7 @@ take the records out of the archive (Spark job) -> what happened to each table (
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
@@ -21,6 +22,7 @@ from spark import plan
 from spark.build import BuildTask, Built, build, together
 from spark.cut import Allowed, allowed
 from spark.decoding import RowDecoder
+from spark.housekeeping import settle_arrivals
 from spark.manifest import NOTHING, Archive, HivePartition, Manifest, Table, Versions
 from spark.next_version import NextVersion
 from spark.plan import TableChange
@@ -35,6 +37,9 @@ TASK_BYTES = 32 * 2**20
 SLICE_BYTES = 64 * 2**20
 # Tasks for each core between two reports of progress.
 WAVE = 4
+# So much catches up sooner without Spark jobs, of which each takes half a second by itself.
+FEW_RECORDS = 100_000
+THREADS = 4
 CATCHING_UP = "catching up with the live tables"
 
 Progress = Callable[[str, int, int, int], None]  # a phase, its tasks done and in all, and the records that they have read
@@ -45,13 +50,17 @@ Result = TypeVar("Result")
 
 @dataclass
 class Rebuilt:
-    """Tables of a replay as of a cut (a manifest with just these tables), the topics that cannot be built with the reason, and what was read."""
+    """Tables of a replay as of a cut (a manifest with just these tables), the topics that cannot be built with the reason, and what was read.
+
+    `superseded` are folders of its own that a later cut has replaced.
+    """
 
     manifest: Manifest
     refused: dict[str, str] = field(default_factory=dict)
     records: int = 0
     taken: list[Taken] = field(default_factory=list)
     arrivals: list[tuple[str, str]] = field(default_factory=list)
+    superseded: set[str] = field(default_factory=set)
 
 
 class Builder:
@@ -67,6 +76,12 @@ class Builder:
     def clear(self) -> None:
         """Remove what was only read once."""
         self._hdfs.delete(self.scratch)
+
+    def remove(self, locations: Iterable[str]) -> None:
+        """Remove folders, of those that this builder made."""
+        for location in locations:
+            if self._token in location:
+                self._hdfs.delete(location)
 
     def rebuild(self, cut: Manifest, sources: Sequence[Source], held: Allowed | None = None) -> Rebuilt:
         """The tables of some topics as all that the archive holds up to a cut leaves them; `held` says which statements came until then.
@@ -96,9 +111,11 @@ class Builder:
         if before.snapshot != to.snapshot:
             raise WarehouseError("Debezium took a snapshot anew while the warehouse was replayed", "run ./kappa replay warehouse again")
         sources = [Source(table.topic, name, Kind(table.kind)) for name, table in before.tables.items()]
+        settle_arrivals(self._hdfs, to)  # the compactor may be at it too
         since = [self._versions.read(number) for number in range(before.version + 1, to.version + 1)]
         files = {source: arrived_files(self._hdfs, self._settings.hdfs.root, before.archives.get(source.table), since, source) for source in sources}
-        taken = self._take(files, before.offsets, to.offsets, None, CATCHING_UP)
+        here = sum(manifest.changes for manifest in since) <= FEW_RECORDS
+        taken = self._take(files, before.offsets, to.offsets, None, CATCHING_UP, here)
         self._statements.read()
         history, refused = self._history(before, held_by(to)), dict[str, str]()
         changes = history.changes([part for one, _ in taken for part in one.archived], refused)
@@ -106,7 +123,7 @@ class Builder:
             topic, reason = next(iter(refused.items()))
             raise WarehouseError(f"{topic} cannot be brought up to version {to.version}: {reason}", "run ./kappa replay warehouse again")
         run = NextVersion(replace(before, version=to.version), f"{self._token}-{to.version}", self._settings.hdfs.root)
-        rewritten = self._run(rewrite, list(self._rewritings(changes, before, to, run)), CATCHING_UP)
+        rewritten = self._run(rewrite, list(self._rewritings(changes, before, to, run)), CATCHING_UP, here=here)
         if refusal := next((answer.refusal for answer in rewritten if answer.refusal), None):
             raise WarehouseError(refusal, "run ./kappa replay warehouse again")
         gone = history.gone(changes)
@@ -114,7 +131,8 @@ class Builder:
         tables |= {change.source.table: run.table(change, rewritten, gtid_of(to, change.source.table)) for change in changes}
         manifest = replace(to, tables=tables, statements={**(before.statements or {}), **history.starts(changes)})
         arrivals = done.arrivals + [arrival for answer in rewritten for arrival in answer.arrivals]
-        return replace(done, manifest=manifest, records=done.records + sum(one.rows for one, _ in taken), arrivals=arrivals)
+        records, superseded = done.records + sum(one.rows for one, _ in taken), done.superseded | (before.locations() - manifest.locations())
+        return replace(done, manifest=manifest, records=records, arrivals=arrivals, superseded=superseded)
 
     def _take(
         self,
@@ -123,6 +141,7 @@ class Builder:
         ends: Mapping[str, Mapping[int, int]],
         slice_bytes: int | None,
         phase: str,
+        here: bool = False,
     ) -> list[tuple[Taken, int]]:
         """The records in some files of each topic between two points, with the number of slices that the topic is in."""
         tasks = []
@@ -135,7 +154,7 @@ class Builder:
                 )
                 for hand in hands(held, TASK_BYTES)
             ]  # fmt: skip
-        taken = self._run(take, tasks, phase, lambda one: one.rows)
+        taken = self._run(take, tasks, phase, lambda one: one.rows, here)
         return [(one, task.slices) for one, task in zip(taken, tasks, strict=True)]
 
     def _history(self, previous: Manifest, held: Allowed) -> TableHistory:
@@ -182,15 +201,28 @@ class Builder:
         left = manifest.left.get(topic)
         return gtid_set(left.transactions if left else manifest.transactions)
 
-    def _run(self, work: Callable[[Task], Result], tasks: Sequence[Task], phase: str, records: Callable[[Result], int] = lambda _: 0) -> list[Result]:
-        """The results of all tasks, in their order, some at a time so that there is progress to tell."""
+    def _run(
+        self,
+        work: Callable[[Task], Result],
+        tasks: Sequence[Task],
+        phase: str,
+        records: Callable[[Result], int] = lambda _: 0,
+        here: bool = False,
+    ) -> list[Result]:
+        """The results of all tasks, in their order, some at a time so that there is progress to tell; `here` without a Spark job's overhead."""
         done: list[Result] = []
         wave = self._session.parallelism * WAVE
         for begin in range(0, len(tasks), wave):
             self._progress(phase, begin, len(tasks), sum(map(records, done)))
-            done += self._session.run(work, tasks[begin : begin + wave])
+            some = tasks[begin : begin + wave]
+            done += _by_threads(work, some) if here else self._session.run(work, some)
         self._progress(phase, len(tasks), len(tasks), sum(map(records, done)))
         return done
+
+
+def _by_threads(work: Callable[[Task], Result], tasks: Sequence[Task]) -> list[Result]:
+    with ThreadPoolExecutor(THREADS) as pool:
+        return list(pool.map(work, tasks))
 
 
 def held_by(cut: Manifest) -> Allowed:

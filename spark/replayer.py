@@ -23,6 +23,7 @@ from infra.state import ProcessState, read_state
 from schemas.warehouse import Kind, Source
 from spark.archive_check import check
 from spark.hold import lease
+from spark.housekeeping import settle_arrivals
 from spark.manifest import Manifest, Versions
 from spark.past import Past
 from spark.past_points import Asked, asked
@@ -99,7 +100,7 @@ class Replay:
                 self._builder.clear()
 
     def _replayed(self) -> Outcome:
-        live, begin = whole_version(self._versions), time.monotonic()
+        live, begin = whole_version(self._versions, self._hdfs), time.monotonic()
         sources = sources_of(live, self._wish.table)
         done = self._builder.rebuild(live, sources)
         try:
@@ -114,7 +115,7 @@ class Replay:
         return outcome(live, done, seconds, comparison, switched)
 
     def _past(self, point: Asked) -> Outcome:
-        live, begin = whole_version(self._versions), time.monotonic()
+        live, begin = whole_version(self._versions, self._hdfs), time.monotonic()
         past = Past(self._settings, self._session, self._versions, live, self._voice.progress)
         done, cut, name = past.build(point, self._wish.table, self._token)
         seconds = time.monotonic() - begin
@@ -144,18 +145,17 @@ class Replay:
         """What was built goes, unless a version names it."""
         later = [number for number in self._versions.numbers() if number > live.version]
         if not any(self._versions.read(number).owner == self._token for number in later):
-            for location in done.manifest.locations():
-                if self._token in location:
-                    self._hdfs.delete(location)
+            self._builder.remove(done.manifest.locations())
 
 
-def whole_version(versions: Versions) -> Manifest:
-    """The newest version. Raises Unavailable if it stands for no point of MySQL's history."""
+def whole_version(versions: Versions, hdfs: Hdfs) -> Manifest:
+    """The newest version, with all of its files in place. Raises Unavailable if it stands for no point of MySQL's history."""
     newest = versions.newest()
     if newest.version < 0:
         raise Unavailable("nothing is published yet", "see ./kappa status")
     if not newest.whole:
         raise Unavailable("a snapshot of Debezium is coming in", "wait until ./kappa status shows that all of it is here")
+    settle_arrivals(hdfs, newest)
     return newest
 
 

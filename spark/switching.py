@@ -17,6 +17,7 @@ from spark.rebuild import CATCHING_UP, Builder, Rebuilt
 AGAIN = "run ./kappa replay warehouse again"
 # Rounds of catching up beside the compactor before it is asked to rest: each is shorter than the one before.
 MOST_ROUNDS = 5
+MOST_ATTEMPTS = 3
 # A commit that would end later than the rest is not begun.
 LEAST_SECONDS = 2.0
 
@@ -37,15 +38,30 @@ def switch(
 
     Raises WarehouseError or Unavailable if that cannot be: then the live warehouse is as it was.
     """
-    hdfs, publisher = Hdfs(settings.hdfs), Publisher(settings, Hdfs(settings.hdfs))
-    told(CATCHING_UP)
+    for _ in range(MOST_ATTEMPTS):
+        told(CATCHING_UP)
+        done = caught_up(versions, builder, done)
+        told("switching")
+        switched, done = _in_a_rest(settings, versions, builder, done, token, running)
+        if switched is not None:
+            builder.remove(done.superseded)
+            return switched
+    raise Unavailable(f"the last step took longer than the compactor rests, {MOST_ATTEMPTS} times", f"when the machine is less busy, {AGAIN}")
+
+
+def caught_up(versions: Versions, builder: Builder, done: Rebuilt) -> Rebuilt:
+    """The tables at the newest version, or close to it: each round has less to do than the one before."""
     for _ in range(MOST_ROUNDS):
         newest = versions.newest()
         if newest.version == done.manifest.version:
             break
         done = builder.advance(done, newest)
-    told("switching")
-    asked_at = time.monotonic()
+    return done
+
+
+def _in_a_rest(settings: Settings, versions: Versions, builder: Builder, done: Rebuilt, token: str, running: bool) -> tuple[Switched | None, Rebuilt]:
+    """The last step, unless it takes longer than the compactor rests; the tables as far as they came."""
+    hdfs, publisher = Hdfs(settings.hdfs), Publisher(settings, Hdfs(settings.hdfs))
     with rest(settings.home, token, running) as until:
         rested_at, newest = time.monotonic(), versions.newest()
         if not newest.whole:
@@ -54,13 +70,13 @@ def switch(
             done = builder.advance(done, newest)
         publisher.publish(newest)  # what Hive shows is known then
         if time.monotonic() > until - LEAST_SECONDS:
-            raise Unavailable(f"the last step took longer than the compactor rests ({time.monotonic() - asked_at:.0f} s)", AGAIN)
+            return None, done
         begin, manifest = time.monotonic(), following(newest, done, token)
         versions.commit(manifest)
         settle_arrivals(hdfs, manifest)
         publisher.publish(manifest)
         end = time.monotonic()
-    return Switched(manifest.version, round(end - begin, 3), round(end - rested_at, 3))
+    return Switched(manifest.version, round(end - begin, 3), round(end - rested_at, 3)), done
 
 
 def following(newest: Manifest, done: Rebuilt, token: str) -> Manifest:

@@ -8,6 +8,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,7 +25,7 @@ from infra.errors import KappaError, Refused, WarehouseError
 from infra.state import read_state
 from schemas.warehouse import Kind
 from spark import rebuild
-from spark.housekeeping import Housekeeper
+from spark.housekeeping import Housekeeper, settle_arrivals
 from spark.manifest import Manifest
 from spark.parquet import ParquetWriter, read_table
 from spark.replayer import Outcome, Replay, Voice
@@ -61,18 +62,24 @@ def in_hive(log: SyntheticLog, table: str, database: str | None = None) -> list[
     return sorted(hive.query(log.settings.hive, f"SELECT id, v FROM `{database or log.settings.hive.warehouse_database}`.`{table}`").rows)
 
 
+def compact(log: SyntheticLog) -> None:
+    """A version, with its files where the compactor's process puts them."""
+    log.compact()
+    settle_arrivals(log.hdfs, log.versions.newest())
+
+
 def a_history(log: SyntheticLog) -> None:
     """A snapshot, then all that can happen to a row, in several versions."""
     log.snapshot({"t": [(key, "read") for key in range(1, 9)], "u": [(1, "read")]}, at=100)
-    log.compact()
-    log.compact()
+    compact(log)
+    compact(log)
     log.commit(11, update("t", 1, "new"), delete("t", 2), insert("u", 2, "b"))
     log.commit(12, ("t", "u", (3, "read"), (30, "moved")))
-    log.compact()
+    compact(log)
     log.commit(13, insert("t", 2, "again"), delete("u", 2))
     log.commit(11, update("t", 1, "new"), delete("t", 2), insert("u", 2, "b"))  # Connect repeats after a crash
     log.commit(14, update("t", 1, "newer"), ("t", "u", (4, "read"), (3, "moved")))
-    log.compact()
+    compact(log)
 
 
 def locations(manifest: Manifest, table: str) -> set[str]:
@@ -89,7 +96,7 @@ def test_rebuilt_tables_are_equal_are_switched_in_and_back_and_lose_nothing_that
     assert (switched.version, switched.gtid, log.rows("t"), in_hive(log, "t")) == (live.version + 1, live.gtid, rows, rows)
     assert not locations(switched, "t") & locations(live, "t")
     log.commit(15, update("t", 1, "newest"), insert("t", 99, "since"))
-    log.compact()
+    compact(log)
     expected = log.rows("t")
     assert (99, "since") in expected
     back = replayed(log, rollback=True)
@@ -110,7 +117,7 @@ def test_a_large_table_is_built_in_slices_and_is_the_same(log: SyntheticLog, mon
     manifest = log.versions.newest()
     assert manifest.tables["t"].partitions[""].files > 2
     log.commit(15, update("t", 1, "newest"))
-    log.compact()
+    compact(log)
     assert (1, "newest") in log.rows("t")
 
 
@@ -118,8 +125,8 @@ def drop_the_log(log: SyntheticLog) -> None:
     """All segments of all topics go, as when their retention has passed."""
     topics = [log.ends, *map(log.topic, log.tables)]
     ends = [TopicPartition(topic, 0, held.high) for (topic, _), held in kafka.offsets(log.settings.kafka, topics).items()]
-    for future in AdminClient({"bootstrap.servers": log.settings.kafka.bootstrap_servers}).delete_records(ends).values():
-        future.result(30)
+    for future in AdminClient(kafka.client_config(log.settings.kafka, "vandal")).delete_records(ends).values():
+        future.result()
     assert all(held.low == held.high for held in kafka.offsets(log.settings.kafka, topics).values())
 
 
@@ -129,7 +136,7 @@ def test_the_archive_is_enough_when_kafka_has_dropped_its_segments_and_a_hole_in
     done = replayed(log)
     assert (done.differing, done.switched is not None) == ({}, True)
     log.commit(15, insert("t", 99, "since"))
-    log.compact()
+    compact(log)
     assert (99, "since") in log.rows("t")
     before, (day,) = log.versions.newest(), log.versions.newest().archives["t"].days.values()
     file = next(
@@ -167,8 +174,8 @@ def test_an_altered_row_is_named_and_healed_when_the_archive_is_accepted(log: Sy
 
 def test_a_past_point_is_what_the_tables_were_then_and_none_before_the_horizon_or_in_the_future(log: SyntheticLog) -> None:
     log.snapshot({"t": [(1, "read"), (2, "read")], "u": [(1, "read")]}, at=100)
-    log.compact()
-    log.compact()
+    compact(log)
+    compact(log)
     was, at = dict[int, list[Row]](), dict[int, str]()
     changes = {
         11: [insert("t", 3, "c")],
@@ -184,7 +191,7 @@ def test_a_past_point_is_what_the_tables_were_then_and_none_before_the_horizon_o
         time.sleep(0.02)  # the next transaction has a later time
         at[number] = datetime.now(UTC).isoformat()
         time.sleep(0.02)
-    log.compact()
+    compact(log)
     live = log.versions.newest()
     for point, number in ((f"{UUID}:11", 11), (at[12], 12), (f"{UUID}:13", 12), (f"{UUID}:15", 15), (str(live.version), 15)):
         done = replayed(log, to=point)
@@ -317,6 +324,7 @@ def own_gtid(connection: Connection) -> str:
 
 def test_a_replay_that_is_killed_anywhere_leaves_the_live_warehouse_as_it_was(stack: Stack) -> None:
     before = versions(stack).newest()
+    (stack.settings.home / "run" / "replayer.json").unlink(missing_ok=True)  # of an earlier one
     chance = random.Random(os.getpid())
     process = subprocess.Popen([str(LAUNCHER), "replay", "warehouse"], env=stack.environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     state = eventually(
@@ -324,8 +332,9 @@ def test_a_replay_that_is_killed_anywhere_leaves_the_live_warehouse_as_it_was(st
         within=90, because="the replay has begun",
     )  # fmt: skip
     time.sleep(chance.uniform(0, 3))
-    for pid in (process.pid, state["pid"]):
-        os.kill(pid, signal.SIGKILL)
+    for pid in (state["pid"], process.pid):
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
     process.wait(30)
     eventually(lambda: versions(stack).newest().version > before.version, within=90, because="the compactor goes on")
     if not (stack.settings.home / "run" / RESULT).exists():  # it was killed in time
