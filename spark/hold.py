@@ -30,9 +30,13 @@ def lease(home: Path, token: str) -> Iterator[None]:
     """Keep everything that the archive and the versions hold now. Raises Refused if another replay does."""
     path, done = home / "run" / LEASE, threading.Event()
     path.parent.mkdir(parents=True, exist_ok=True)
-    if leased(home):
-        raise Refused(f"another replay of the warehouse runs (process {path.read_text()})", "wait until it has ended")
-    path.write_text(str(os.getpid()))
+    if not leased(home):
+        path.unlink(missing_ok=True)
+    try:
+        with path.open("x") as file:
+            file.write(str(os.getpid()))
+    except FileExistsError as error:
+        raise Refused(f"another replay of the warehouse runs (process {path.read_text()})", "wait until it has ended") from error
 
     def renew() -> None:
         while not done.wait(RENEW_SECONDS):

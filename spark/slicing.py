@@ -40,7 +40,7 @@ def own(rows: pa.Table, key: Sequence[str], number: int, slices: int) -> pa.Tabl
 def slice_numbers(keys: pa.Table, missing: pa.Array, slices: int) -> Numbers:
     """The slice of each key, the same whatever whole number's or text's width its columns have; `NO_SLICE` where it is missing."""
     columns = [column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column for column in keys.columns]
-    if len(columns) == 1 and pa.types.is_signed_integer(columns[0].type):
+    if len(columns) == 1 and (pa.types.is_signed_integer(columns[0].type) or pa.types.is_timestamp(columns[0].type)):
         found: Numbers = pc.fill_null(columns[0].cast(pa.int64()), 0).to_numpy(zero_copy_only=False) % slices
     else:
         texts = zip(*(column.to_pylist() for column in columns), strict=True)

@@ -19,13 +19,15 @@ from spark.slicing import own
 MOST_NAMED = 5
 # Compared side by side in memory: rows of both states.
 SLICE_ROWS = 500_000
+# Facts have no key: what has one of these types deals them to slices.
+NUMBERS = ("timestamp", "bigint", "int")
 BROUGHT_BY = re.compile(r"([0-9]+)-[^/]*[.]parquet$")
 Row = tuple[Any, ...]
 
 
 @dataclass(frozen=True)
 class CompareTask:
-    """A hive partition as two manifests have it (None: not at all), and which slice of its rows of how many.
+    """A hive partition as two manifests have it (None: not at all), and which slice of its rows (by the columns `by`) of how many.
 
     The live folder of facts takes further files from version to version: those up to `version` count.
     """
@@ -33,6 +35,7 @@ class CompareTask:
     table: str
     value: str
     key: tuple[str, ...]
+    by: tuple[str, ...]
     columns: tuple[str, ...]
     live: HivePartition | None
     rebuilt: HivePartition | None
@@ -83,10 +86,11 @@ def tasks_for(live: Manifest, rebuilt: Manifest, names: Iterable[str], hdfs: set
             comparison.add(name, Compared(0, 1, (f"{name} {what}",)))
             continue
         columns, key = tuple(column for column, _ in other.columns), other.key if other.kind == Kind.CHANGES.value else ()
+        by = key or tuple(column for column, kind in other.columns if kind in NUMBERS)[:1]
         for value in sorted(one.partitions.keys() | other.partitions.keys()):
             held = one.partitions.get(value), other.partitions.get(value)
-            slices = max(1, -(-max(part.rows for part in held if part) // SLICE_ROWS)) if key else 1
-            tasks += [CompareTask(name, value, key, columns, *held, number, slices, live.version, hdfs) for number in range(slices)]
+            slices = max(1, -(-max(part.rows for part in held if part) // SLICE_ROWS)) if by else 1
+            tasks += [CompareTask(name, value, key, by, columns, *held, number, slices, live.version, hdfs) for number in range(slices)]
     return tasks, comparison
 
 
@@ -130,7 +134,7 @@ def _rows(task: CompareTask, hdfs: Hdfs, part: HivePartition | None, version: in
         path = f"{part.location}/{entry.name}" if part else ""
         for rows in row_groups(hdfs.read_bytes(path), path):
             found += rows.num_rows
-            parts.append(own(_with(rows, task.columns, path), task.key, task.number, task.slices))
+            parts.append(own(_with(rows, task.columns, path), task.by, task.number, task.slices))
     if part is not None and found != part.rows:
         raise WarehouseError(f"{part.location} holds {found} rows, and the manifest states {part.rows}")
     return pa.concat_tables(parts, promote_options="default") if parts else pa.table({})

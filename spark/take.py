@@ -5,6 +5,7 @@ The archive's own files go on changing under a running warehouse (more come, sma
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 from uuid import uuid4
 
 import numpy as np
@@ -14,8 +15,8 @@ import pyarrow.compute as pc
 from connectors.hdfs import Hdfs
 from connectors.registry import SchemaRegistry, split
 from infra import settings
+from schemas.envelope import INCREMENTAL, TRUNCATE, binlog_number, snapshot_id
 from schemas.envelope import READ as READ_ROW
-from schemas.envelope import TRUNCATE, binlog_number, snapshot_id
 from schemas.warehouse import Kind, Source
 from spark.archive import Archived, ArchivedFile, touched
 from spark.decoding import RowDecoder
@@ -25,6 +26,7 @@ from spark.slicing import sliced
 
 Run = tuple[int, int, int]  # a partition, and the offsets from the first up to, not including, the last
 NEEDED = [*READ, "key", "schema_id"]
+PLANNED = ["offset", "op", "snapshot", "gtid", "binlog_file", "binlog_pos", "key", "schema_id"]
 # Kafka's mark at the end of a transaction takes an offset.
 MARK = 1
 
@@ -83,7 +85,7 @@ def take(task: TakeTask) -> Taken:
             parts = _dealt(task, kept, key)
             for writer, part in zip(files, parts, strict=True):
                 writer.write(part)
-        taken.archived.append(described(task.source, records, path, decoder))
+        taken.archived.append(described(task.source, records, path, decoder, catching_up=bool(task.starts)))
     for path, files in writers.values():
         for number, writer in enumerate(files):
             hdfs.write_bytes(slice_path(path, number), writer.finish())
@@ -112,10 +114,10 @@ def runs(records: pa.Table, allowance: int) -> list[Run]:
     return found
 
 
-def described(source: Source, records: pa.Table, path: str, decoder: RowDecoder) -> Archived:
-    """What a merge plans with, of some records (with the columns `NEEDED`)."""
+def described(source: Source, records: pa.Table, path: str, decoder: RowDecoder, catching_up: bool = True) -> Archived:
+    """What a merge plans with, of some records (with the columns `NEEDED`); which hive partitions they touch only for catching up."""
     done = Archived(source, (), rows=records.num_rows)
-    ordered = records.sort_by("offset")
+    ordered = records.select(PLANNED).sort_by("offset")
     schemas = ordered.column("schema_id").drop_null()
     if not path or not len(schemas):
         return done
@@ -123,39 +125,47 @@ def described(source: Source, records: pa.Table, path: str, decoder: RowDecoder)
     done.files = [ArchivedFile(path, "", done.schema_id)]
     if source.kind is Kind.CHANGES:
         _describe_changes(done, ordered.filter(pc.is_valid(ordered.column("op"))))
+    if not catching_up:
+        return done
     key = decoder.key(source, done.key_schema_id) if done.key_schema_id is not None else ()
-    done.hive_partitions, done.unplaced = touched(source, ordered, key)
+    done.hive_partitions, done.unplaced = touched(source, records, key)
     return done
 
 
 def _describe_changes(done: Archived, changes: pa.Table) -> None:
     if not changes.num_rows:
         return
-    done.position = max(zip(_binlog_numbers(changes), changes.column("binlog_pos").to_pylist(), _texts(changes, "gtid"), strict=True))
+    number, at, row = _furthest(changes)
+    done.position = number, at, row["gtid"] or ""
     truncates = pc.equal(changes.column("op"), TRUNCATE)
     done.truncated = bool(pc.any(truncates).as_py())
     keys = changes.filter(pc.invert(truncates)).column("key").drop_null()
     done.key_schema_id = split(keys[-1].as_py())[0] if len(keys) else None
-    full = changes.filter(pc.and_(pc.equal(changes.column("op"), READ_ROW), pc.not_equal(changes.column("snapshot"), "incremental")))
+    full = changes.filter(pc.and_(pc.equal(changes.column("op"), READ_ROW), pc.not_equal(changes.column("snapshot"), INCREMENTAL)))
     if full.num_rows:
-        place = max(zip(_binlog_numbers(full), full.column("binlog_pos").to_pylist(), _texts(full, "binlog_file"), strict=True))
-        done.snapshot, done.snapshot_place = snapshot_id({"file": place[2], "pos": place[1]}), place[:2]
+        number, at, row = _furthest(full)
+        done.snapshot, done.snapshot_place = snapshot_id({"file": row["binlog_file"], "pos": at}), (number, at)
 
 
-def _binlog_numbers(changes: pa.Table) -> list[int]:
-    known: dict[str, int] = {}
-    return [known.setdefault(file, binlog_number(file)) for file in _texts(changes, "binlog_file")]
-
-
-def _texts(changes: pa.Table, name: str) -> list[str]:
-    return [text or "" for text in changes.column(name).to_pylist()]
+def _furthest(changes: pa.Table) -> tuple[int, int, dict[str, Any]]:
+    """The place in the binlog of the change that stands furthest there, with its file and its GTID."""
+    files = changes.column("binlog_file").combine_chunks().dictionary_encode()
+    numbers = np.array([binlog_number(name) for name in files.dictionary.to_pylist()] or [-1], dtype=np.int64)
+    of_file = numbers[pc.fill_null(files.indices, 0).to_numpy()]
+    positions = pc.fill_null(changes.column("binlog_pos"), 0).to_numpy()
+    place = int(np.lexsort((positions, of_file))[-1])
+    return int(of_file[place]), int(positions[place]), changes.select(["binlog_file", "gtid"]).slice(place, 1).to_pylist()[0]
 
 
 def _key(decoder: RowDecoder, source: Source, records: pa.Table) -> Sequence[str]:
     """The key columns of the newest change."""
     if source.kind is not Kind.CHANGES:
         return ()
-    keyed = records.filter(pc.and_(pc.is_valid(records.column("key")), pc.is_valid(records.column("op")))).sort_by("offset")
+    keyed = (
+        records.select(["key", "op", "offset"])
+        .filter(pc.and_(pc.is_valid(records.column("key")), pc.is_valid(records.column("op"))))
+        .sort_by("offset")
+    )
     return decoder.key(source, split(keyed.column("key")[-1].as_py())[0]) if keyed.num_rows else ()
 
 
