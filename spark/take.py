@@ -26,6 +26,7 @@ from spark.slicing import sliced
 
 Run = tuple[int, int, int]  # a partition, and the offsets from the first up to, not including, the last
 NEEDED = [*READ, "key", "schema_id"]
+FACTS_READ = ["partition", "offset", "after"]
 PLANNED = ["offset", "op", "snapshot", "gtid", "binlog_file", "binlog_pos", "key", "schema_id"]
 # Kafka's mark at the end of a transaction takes an offset.
 MARK = 1
@@ -77,7 +78,8 @@ def take(task: TakeTask) -> Taken:
         taken.runs += runs(records, MARK if task.source.kind is not Kind.FACTS else 0)
         counted.append(records.select(["tx_id", "tx_table_order"]))
         readable = "after" in records.column_names
-        kept = records.select([name for name in records.column_names if name in READ])
+        wanted = READ if task.source.kind is Kind.CHANGES else FACTS_READ
+        kept = records.select([name for name in records.column_names if name in wanted])
         path = ""
         if readable:
             key = _key(decoder, task.source, records)
