@@ -33,6 +33,7 @@ TITLES = {
     TYPED: "plain Spark: Kafka, decoded, → Parquet",
     BYTES: "plain Spark: Kafka, bytes, → Parquet",
 }
+POM = ROOT / "infra" / "bench" / "peers" / "spark.xml"
 MODULE = "spark"
 END_SECONDS = 600.0
 TICK_SECONDS = 0.2
@@ -108,15 +109,14 @@ def measure(settings: Settings, records: int, rounds: int, keep: bool, steps: St
 
 def jars_of_peer(cache: Path, report: Report) -> list[Path]:
     """What plain Spark needs for Kafka and Avro. Two at once do not clash. Raises Unavailable, MachineError without Maven."""
-    pom = maven.POMS / f"{MODULE}.xml"
-    folder = cache / "peers" / f"{MODULE}-{digest(pom.read_bytes())}"
+    folder = cache / "peers" / f"{MODULE}-{digest(POM.read_bytes())}"
     folder.parent.mkdir(parents=True, exist_ok=True)
     with folder.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not folder.is_dir():
             scratch = folder.with_suffix(".new")
             shutil.rmtree(scratch, ignore_errors=True)
-            maven.fetch([MODULE], scratch, report)
+            maven.fetch([MODULE], scratch, report, pom=POM)
             (scratch / MODULE).rename(folder)
             shutil.rmtree(scratch, ignore_errors=True)
     return sorted(folder.glob("*.jar"))
