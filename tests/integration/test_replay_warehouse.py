@@ -125,7 +125,8 @@ def drop_the_log(log: SyntheticLog) -> None:
     """All segments of all topics go, as when their retention has passed."""
     topics = [log.ends, *map(log.topic, log.tables)]
     ends = [TopicPartition(topic, 0, held.high) for (topic, _), held in kafka.offsets(log.settings.kafka, topics).items()]
-    for future in AdminClient(kafka.client_config(log.settings.kafka, "vandal")).delete_records(ends).values():
+    admin = AdminClient(kafka.client_config(log.settings.kafka, "vandal"))
+    for future in admin.delete_records(ends).values():
         future.result()
     assert all(held.low == held.high for held in kafka.offsets(log.settings.kafka, topics).values())
 
