@@ -128,7 +128,7 @@ class Builder:
             raise WarehouseError(refusal, "run ./kappa replay warehouse again")
         gone = history.gone(changes)
         tables = {name: table for name, table in before.tables.items() if name not in gone}
-        tables |= {change.source.table: run.table(change, rewritten, gtid_of(to, change.source.table)) for change in changes}
+        tables |= {change.source.table: counted(run.table(change, rewritten, gtid_of(to, change.source.table)), before) for change in changes}
         manifest = replace(to, tables=tables, statements={**(before.statements or {}), **history.starts(changes)})
         arrivals = done.arrivals + [arrival for answer in rewritten for arrival in answer.arrivals]
         records, superseded = done.records + sum(one.rows for one, _ in taken), done.superseded | (before.locations() - manifest.locations())
@@ -191,7 +191,7 @@ class Builder:
         for change in changes:
             standing = before.tables.get(change.base) if change.base else None
             known = {one.name: self._known(before, change_topic(self._settings.mysql.database, one.name)) for one in change.stretches}
-            for part in plan.split_evenly(change.concerned(standing), self._session.parallelism):
+            for part in plan.split_evenly(added_to(change, change.concerned(standing)), self._session.parallelism):
                 yield RewriteTask(
                     change.source.table, change.schema, change.key, known, standing.snapshot if standing else "", change.cut,
                     sliced_files(change, {}, 1)[0], change.stretches, part, run.version, run.token, run.staging, self._settings.hdfs,
@@ -276,6 +276,26 @@ def sliced_files(change: TableChange, slices: Mapping[Source, int], count: int) 
         paths = {name: dict.fromkeys(files) for name, files in change.files.items()}
         found.append({name: tuple(slice_path(path, one) for path in held for one in which[path]) for name, held in paths.items()})
     return found
+
+
+def added_to(change: TableChange, concerned: dict[str, HivePartition | None]) -> dict[str, HivePartition | None]:
+    """Facts always get a further file here, however many there are: what an earlier round added is not in its place yet, and cannot be read."""
+    if change.source.kind is not Kind.FACTS:
+        return concerned
+    return {value: part and replace(part, files=0) for value, part in concerned.items()}
+
+
+def counted(table: Table, before: Manifest) -> Table:
+    """A table with the number of files that its partitions of facts really have."""
+    standing = before.tables.get(table.topic)
+    if table.kind != Kind.FACTS.value or standing is None:
+        return table
+    held = standing.partitions
+    partitions = {
+        value: replace(part, files=held[value].files + 1) if value in held and part != held[value] else part
+        for value, part in table.partitions.items()
+    }
+    return replace(table, partitions=partitions)
 
 
 def since_snapshot(change: TableChange, cut: Manifest) -> TableChange:

@@ -210,6 +210,9 @@ def test_a_past_point_is_what_the_tables_were_then_and_none_before_the_horizon_o
             replayed(log, to=point)
 
 
+PAUSE_SECONDS = 0.3
+
+
 class Readers(threading.Thread):
     """Asks the live tables again and again; each answer must belong to one state of the table."""
 
@@ -219,7 +222,7 @@ class Readers(threading.Thread):
         self.answers, self.failures = 0, list[str]()
 
     def run(self) -> None:
-        while not self.stop.is_set():
+        while not self.stop.wait(PAUSE_SECONDS):
             try:
                 sql = "SELECT count(*), count(DISTINCT order_id), sum(IF(order_date = date_format(orderedat, 'yyyy-MM-dd'), 0, 1)) FROM orders"
                 ((rows, orders, astray),) = hive.query(self._stack.settings.hive, sql, database=self._stack.settings.hive.warehouse_database).rows

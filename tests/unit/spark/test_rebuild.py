@@ -15,7 +15,7 @@ from spark.build import together
 from spark.lineage import Start, Stretch
 from spark.manifest import NOTHING, Archive, HivePartition, LakeDay, Manifest, Snapshot, Table, from_json
 from spark.plan import TableChange
-from spark.rebuild import Rebuilt, arrived_files, hands, since_snapshot, sliced_files
+from spark.rebuild import Rebuilt, added_to, arrived_files, counted, hands, since_snapshot, sliced_files
 from spark.switching import before_the_switch, following
 
 ORDERS = Source("cdc.eCommerce.orders", "orders", Kind.CHANGES)
@@ -129,3 +129,15 @@ def test_a_manifest_of_an_older_release_says_that_no_replay_made_it() -> None:
     stored = {"version": 1, "transactions": "", "offsets": {}, "tables": {}, "archives": {}, "left": {}, "arrivals": [], "replaced": []}
     rest = {"previous": None, "created_at": "", "owner": "", "gtid": "", "changes": 0}
     assert from_json({**stored, **rest}).rebuilt == ()
+
+
+def test_facts_get_a_further_file_when_catching_up_however_many_they_have() -> None:
+    clicks = Source("productview", "productview", Kind.FACTS)
+    made = replace(change(Stretch("productview")), source=clicks, key=())
+    many = HivePartition("/c", 9, 9, files=500)
+    assert added_to(made, {"d": many, "e": None}) == {"d": replace(many, files=0), "e": None}
+    assert added_to(change(Stretch("orders")), {"": many}) == {"": many}
+    standing = replace(table("/c"), topic="productview", kind="facts", partitions={"d": many, "e": many})
+    added = replace(standing, partitions={"d": replace(many, rows=10, files=1), "e": many, "f": HivePartition("/f", 1, 1)})
+    found = counted(added, replace(NOTHING, tables={"productview": standing})).partitions
+    assert {value: part.files for value, part in found.items()} == {"d": 501, "e": 500, "f": 1}
