@@ -21,6 +21,7 @@ from infra.settings import Settings
 from infra.state import ProcessState
 from spark.ceiling import Answer, CutFiles
 from spark.compaction import Compactor, Outcome
+from spark.hold import Rest, leased
 from spark.housekeeping import Housekeeper, settle_arrivals
 from spark.manifest import Manifest, Versions
 from spark.publish import Publisher
@@ -55,6 +56,7 @@ class Process:
         self._compactor = Compactor(everything, session, self._versions, uuid4().hex[:8])
         self._housekeeper = Housekeeper(everything, self._hdfs, self._versions)
         self._state = ProcessState(everything.home, PROCESS)
+        self._rest = Rest(everything.home)
         self._log = start_logging(PROCESS)
         self._cuts = CutFiles(everything.home)
         self._settled: Manifest | None = None
@@ -88,6 +90,11 @@ class Process:
         """One round. Returns whether the log holds more than one version may take."""
         self._hold()
         previous = self._settled or self._settle(self._versions.newest())
+        if self._rest.taken():
+            # A replay has taken its last step, and may have published a version.
+            self._settled = None
+            self._publisher.forget()
+            return True
         outcome = self._compactor.compact(previous, self._held())
         self._note_refused(outcome.refused)
         self._waits = outcome.waits
@@ -128,6 +135,8 @@ class Process:
         return manifest
 
     def _tidy(self) -> None:
+        if leased(self._settings.home):
+            return  # a replay reads what would go
         if not self._swept:
             self._swept = True
             self._log.info("removed %d folders of killed runs", self._housekeeper.sweep())

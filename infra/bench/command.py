@@ -165,6 +165,34 @@ def freshness(settings: Settings, json_: bool, write: bool) -> None:
     sys.exit(1 if any(found.lost or found.wrong for found in report.rates) else 0)
 
 
+@bench.command()
+@click.option("--records", default=500_000, show_default=True, type=click.IntRange(min=10_000), help="Changes to replay.")
+@click.option("--rounds", default=2, show_default=True, type=click.IntRange(min=1), help="How often each does it, in turn.")
+@as_json
+@write
+@keep
+@click.pass_obj
+def replay(settings: Settings, records: int, rounds: int, json_: bool, write: bool, keep: bool) -> None:
+    """Build a table from the archive as a replay does, against plain Spark that copies the same changes from Kafka into Parquet.
+
+    Exit code 1 if the table has not the rows that the changes leave.
+    """
+    from infra.bench import replay_report
+    from infra.bench.bed import alone, require_running
+    from infra.bench.replay import measure
+
+    require_running(settings)
+    with alone(settings):
+        report = measure(settings, records, rounds, keep, Steps())
+    if json_:
+        click.echo(json.dumps(report.facts(), indent=1))
+    else:
+        replay_report.show(report, console())
+    if write:
+        replay_report.write(report, ROOT / "docs")
+    sys.exit(1 if any(run.rows != run.expected for run in report.runs) else 0)
+
+
 def console() -> Console:
     """Standard output; as wide as the tables need where it is no terminal."""
     return Console(width=None if sys.stdout.isatty() else 170)
