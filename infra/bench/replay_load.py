@@ -76,7 +76,7 @@ def make(settings: Settings, count: int, report: Report) -> Load:
     report("archiving", None, f"{count:,} changes")
     staging = f"{lake_staging(ROOT)}/load"
     doors = Doors(own.kafka, own.registry, own.hdfs, own.mysql, own.login("mysql.reader"))
-    (done,) = archive(ArchiveTask((Reading(source, 0, 0, count),), {}, staging, doors))
+    (done,) = archive(ArchiveTask((Reading(source, 0, 0, count),), {}, 0, staging, doors))
     days = {day: LakeDay(staging, len(done.files)) for day in sorted({file.day for file in done.files})[:1]}  # all files lie in one folder
     transactions = GtidSet({ORIGIN: ((1, -(-count // TRANSACTION_CHANGES)),)})
     cut = replace(
