@@ -137,7 +137,8 @@ class LogReader:
 
     def _batches(self, most: int, seconds: float) -> list[Batch]:
         batches: list[Batch] = []
-        readable = self._readable()
+        # Of topics at their ends nothing may come for long: another's records need not wait for that.
+        readable = sorted(self._readable(), key=lambda side: side.time_ms() is None)
         wait = seconds if len(readable) == 1 else min(seconds, SHORT_SECONDS)
         for side in readable:
             try:

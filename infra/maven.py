@@ -25,8 +25,8 @@ _MEGABYTES = {"B": 1e-6, "kB": 1e-3, "MB": 1.0, "GB": 1e3}
 _NETWORK = ("Could not transfer artifact", "Unknown host", "Connection refused", "timed out", "Network is unreachable", "Connection reset")
 
 
-def fetch(modules: Iterable[str], out: Path, report: Report, environment: Mapping[str, str] | None = None) -> None:
-    """Put the files of these modules under `out`, each as its pom says.
+def fetch(modules: Iterable[str], out: Path, report: Report, environment: Mapping[str, str] | None = None, pom: Path = POMS / "pom.xml") -> None:
+    """Put the files of these modules of a pom under `out`, each as its own says.
 
     What arrived stays in Maven's own repository (`~/.m2`), so that a run after a killed one goes on where that stopped.
     Raises MachineError if Maven is missing or refuses, Unavailable if the registry does not answer.
@@ -38,7 +38,7 @@ def fetch(modules: Iterable[str], out: Path, report: Report, environment: Mappin
     # Its folder of temporary files may be unknown to an ordinary user, so the output is kept in a nameless file.
     with tempfile.TemporaryFile("w+") as kept:
         process = subprocess.Popen(
-            command(maven, modules, out), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
+            command(maven, modules, out, pom), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
             env={**os.environ, **(environment or {})},
         )  # fmt: skip
         try:
@@ -54,7 +54,7 @@ def fetch(modules: Iterable[str], out: Path, report: Report, environment: Mappin
     report(WHAT, 1.0, "in place")
 
 
-def command(maven: str, modules: Iterable[str], out: Path) -> list[str]:
+def command(maven: str, modules: Iterable[str], out: Path, pom: Path = POMS / "pom.xml") -> list[str]:
     """The one call that fetches all modules: eight at a time, since Maven reads each module's poms one after the other.
 
     It ends when we do, however that is: a Maven left alone would go on filling a folder that nobody removes.
@@ -62,7 +62,7 @@ def command(maven: str, modules: Iterable[str], out: Path) -> list[str]:
     wanted = ",".join(f":{module}" for module in modules)
     return [
         "setpriv", "--pdeathsig", "KILL", maven, "--batch-mode", "--update-snapshots", "-Dstyle.color=never",
-        "-T", "8", "-Dmaven.artifact.threads=16", "-f", str(POMS / "pom.xml"), "-pl", wanted, f"-Dkappa.out={out}", "generate-resources",
+        "-T", "8", "-Dmaven.artifact.threads=16", "-f", str(pom), "-pl", wanted, f"-Dkappa.out={out}", "generate-resources",
     ]  # fmt: skip
 
 

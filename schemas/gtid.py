@@ -8,6 +8,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from infra.errors import ContractError
 
@@ -18,9 +19,14 @@ ORIGIN = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}(:[a-z_]\w{0,31})
 def parts(gtid: str) -> tuple[str, int]:
     """A GTID's origin (with its tag) and number. Raises ContractError if it is none."""
     origin, _, number = gtid.rpartition(":")
-    if not (number.isdecimal() and ORIGIN.fullmatch(origin)):
+    if not (number.isdecimal() and _is_origin(origin)):
         raise ContractError(f"{gtid!r} is no GTID", "MySQL must run with gtid_mode=ON")
     return origin, int(number)
+
+
+@lru_cache
+def _is_origin(text: str) -> bool:
+    return ORIGIN.fullmatch(text) is not None
 
 
 @dataclass(frozen=True)
@@ -55,6 +61,13 @@ class GtidSet:
         """The transactions of either set."""
         together = {origin: _joined([*self.intervals.get(origin, ()), *held]) for origin, held in other.intervals.items()}
         return GtidSet({**self.intervals, **together})
+
+    def covers(self, other: "GtidSet") -> bool:
+        """Whether it has every transaction of another."""
+        return all(self._spans(origin, *span) for origin, spans in other.intervals.items() for span in spans)
+
+    def _spans(self, origin: str, first: int, last: int) -> bool:
+        return any(low <= first and last <= high for low, high in self.intervals.get(origin, ()))
 
     def last(self, origin: str) -> int:
         """The greatest number of an origin; 0 for none."""

@@ -1,4 +1,4 @@
-"""One Spark task: ranges of the log into Parquet files of the archive, and what a merge needs to know about them.
+"""One task: ranges of the log into Parquet files of the archive, and what a merge needs to know about them.
 
 The files go to a staging folder under names that only this run uses. They count once a manifest names them.
 """
@@ -296,24 +296,10 @@ class TopicWriter:
 
     def _note_partitions(self, table: pa.Table) -> None:
         """Note which hive partitions the records touch, and the keys whose old row may be in any."""
-        images = {name: table.column(name).combine_chunks() for name in lake.images(self._source.kind)}
-        cut = partitioning(self._source.table, pa.schema(list(images["after"].type)))
-        if cut is None:
-            self._result.hive_partitions.add(WHOLE)
-            return
-        for image in images.values():
-            dates = utc_dates(image.drop_null().field(cut.column))
-            self._result.hive_partitions.update(dates.unique().to_pylist())
-        if self._source.kind is Kind.CHANGES:
-            self._note_unplaced(images)
-
-    def _note_unplaced(self, images: dict[str, pa.StructArray]) -> None:
-        if self._result.key_schema_id is None:
-            return
-        first = self._decoder.key(self._source, self._result.key_schema_id)[0]
-        rows = images["after"].filter(images["before"].is_null()).drop_null()
-        found = span_of(rows.field(first))
-        self._result.unplaced = found.wider(self._result.unplaced) if found else self._result.unplaced
+        known = self._result.key_schema_id
+        values, unplaced = touched(self._source, table, self._decoder.key(self._source, known) if known is not None else ())
+        self._result.hive_partitions |= values
+        self._result.unplaced = unplaced.wider(self._result.unplaced) if unplaced else self._result.unplaced
 
     def _close(self, place: Place) -> None:
         writer, (schema_id, day) = self._writers.pop(place), place
@@ -348,3 +334,18 @@ def archive_table(source: Source, columns: Sequence[Column] | None, rows: Rows, 
 def day_of(message: Message) -> str:
     """The UTC day on which a record was logged."""
     return datetime.fromtimestamp(message.timestamp()[1] / 1000, UTC).strftime("%Y-%m-%d")
+
+
+def touched(source: Source, table: pa.Table, key: Sequence[str]) -> tuple[set[str], KeySpan | None]:
+    """Which hive partitions some archived records touch, and the span of the keys whose old row may be in any (of changes, if their key is known)."""
+    images = {name: table.column(name).combine_chunks() for name in lake.images(source.kind)}
+    cut = partitioning(source.table, pa.schema(list(images["after"].type)))
+    if cut is None:
+        return {WHOLE}, None
+    values: set[str] = set()
+    for image in images.values():
+        values |= set(utc_dates(image.drop_null().field(cut.column)).unique().to_pylist())
+    if source.kind is not Kind.CHANGES or not key:
+        return values, None
+    rows = images["after"].filter(images["before"].is_null()).drop_null()
+    return values, span_of(rows.field(key[0]))

@@ -1,13 +1,15 @@
 """One compaction: from the log to a committed version.
 
-    look at the log -> archive what is new up to the cut (Spark job) -> rewrite what it touches (Spark job) -> commit the manifest
+    look at the log -> archive what is new up to the cut -> rewrite what it touches -> commit the manifest
+
+Much work of the middle two is a Spark job; little work is done by threads of this process.
 
 Nothing is visible to anybody before the commit; a compaction that is killed or fails leaves files that no manifest names.
 """
 
 import time
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from uuid import uuid4
@@ -20,6 +22,7 @@ from schemas.statements import Position
 from schemas.topics import change_topic
 from spark import plan
 from spark.archive import Archived, ArchiveTask, Doors, archive
+from spark.ceiling import CutFiles
 from spark.decoding import RowDecoder
 from spark.look import Look, Wait, look, to_repeat
 from spark.manifest import FROM_THE_LOG, Manifest, Snapshot, Versions
@@ -28,7 +31,7 @@ from spark.plan import TableChange
 from spark.rewrite import RewriteTask, Rewritten, rewrite
 from spark.roll_up import RolledUp, RollUpTask, roll_up
 from spark.scopes import REBUILD, seen
-from spark.session import Session
+from spark.session import Result, Session, Task, run_here
 from spark.snapshots import following, unconfirmed
 from spark.statement_log import StatementLog
 from spark.table_history import TableHistory
@@ -40,7 +43,10 @@ ABSENT_SECONDS = 30.0
 
 @dataclass
 class Outcome:
-    """What a compaction did: the version (None if there was nothing new), what it refused by topic, what it waits for, its steps' seconds."""
+    """What a compaction did: the version (None if there was nothing new), what it refused by topic, what it waits for, its steps' seconds.
+
+    `reached` is the id of the request (spark/ceiling.py) whose set the warehouse now equals.
+    """
 
     manifest: Manifest | None = None
     refused: dict[str, str] = field(default_factory=dict)
@@ -48,6 +54,7 @@ class Outcome:
     seconds: dict[str, float] = field(default_factory=dict)
     records: int = 0
     more: bool = False
+    reached: str = ""
 
     def timed(self, step: str, since: float) -> float:
         """Note how long a step took; now."""
@@ -65,6 +72,7 @@ class Compactor:
         self._decoder = RowDecoder(SchemaRegistry(settings.registry.url))
         self._statements = StatementLog(settings)
         self._wait: Wait | None = None
+        self._cuts = CutFiles(settings.home)
 
     def compact(self, previous: Manifest, held: Mapping[str, str]) -> Outcome:
         """Build and commit the version after `previous`; topics in `held` are left alone.
@@ -72,13 +80,21 @@ class Compactor:
         Raises WarehouseError when going on would publish something wrong, Unavailable when an outside system is away.
         """
         outcome, start = Outcome(refused={**self._absent(), **held}), time.monotonic()
+        asked = self._cuts.asked()
         found = look(self._settings, self._decoder, previous, outcome.refused)
         if self._wait is not None and self._wait.gap.topic not in outcome.refused and self._wait.still(found.log):
             found.cut.stop_before(self._wait.gap)
         self._statements.read()  # after the look: every statement before a change that it found is known
+        request = self._cuts.asked()  # after all looking: what was seen before a hold is older than the set that it is for
+        if request is not None and request.holds:
+            return outcome
+        if request is not None:
+            found.cut.stop_at(request.ceiling(), arrived=asked is not None and asked.id == request.id and asked.arrived)
         start = outcome.timed("look", start)
         run = NextVersion(previous, f"{self._token}-{uuid4().hex[:6]}", self._settings.hdfs.root)
         archived = self._archive(found, run, outcome, self._history(previous, found).void())
+        if request is not None and found.cut.step.reached and not any(part.full for one in archived for part in one.parts):
+            outcome.reached = request.id
         start = outcome.timed("archive", start)
         snapshot = following(previous, run.version, archived, found.cut.ends, found.base if found.cut.complete else None)
         tables = self._history(previous, found)  # the cut may have become smaller
@@ -104,7 +120,7 @@ class Compactor:
         for _ in range(MOST_ATTEMPTS):
             hands = plan.share(due, self._session.parallelism)
             tasks = [ArchiveTask(hand, found.allowed(hand), run.version, run.staging, self._doors, dict(void)) for hand in hands]
-            done += [answer for answers in self._session.run(archive, tasks) for answer in answers]
+            done += [answer for answers in self._run(archive, tasks, plan.few_records(due)) for answer in answers]
             outcome.refused |= {answer.source.topic: answer.refusal for answer in done if answer.refusal}
             again = to_repeat(done, found.cut.settle(seen(done, found.partitions), outcome.refused))
             if not again:
@@ -155,24 +171,21 @@ class Compactor:
             changes.append(tables.emptied(name, snapshot.id))
         return changes
 
+    def _run(self, work: Callable[[Task], Result], tasks: Sequence[Task], here: bool) -> list[Result]:
+        return run_here(work, tasks, self._session.parallelism) if here else self._session.run(work, tasks)
+
     def _rewrite(
         self, changes: list[TableChange], archived: list[Archived], found: Look, run: NextVersion, outcome: Outcome
     ) -> tuple[list[Rewritten], list[RolledUp]]:
-        """Both kinds of rewriting in one Spark job. Tables whose rows do not fit are refused, and left out."""
+        """Both kinds of rewriting at once. Tables whose rows do not fit are refused, and left out."""
+        concerned = [change.concerned(run.before(change)) for change in changes]
+        here = plan.few_rows(concerned, sum(done.rows for done in archived))
         tasks: list[RewriteTask | RollUpTask] = []
-        for change in changes:
+        for change, old in zip(changes, concerned, strict=True):
             known = {stretch.name: found.cut.known(change_topic(self._settings.mysql.database, stretch.name)) for stretch in change.stretches}
-            before = run.previous.tables.get(change.base) if change.base else None
-            old, stood = change.concerned(before), before.snapshot if before else ""
-            tasks += [
-                RewriteTask(
-                    change.source.table, change.schema, change.key, known, stood, change.cut, change.files, change.stretches,
-                    part, run.version, run.token, run.staging, self._settings.hdfs,
-                )
-                for part in plan.split_evenly(old, self._session.parallelism)
-            ]  # fmt: skip
+            tasks += run.rewrites(change, old, known, self._session.parallelism, here, self._settings.hdfs)
         tasks += run.roll_ups(archived, self._settings)
-        answers = self._session.run(_work, tasks)
+        answers = self._run(_work, tasks, here)
         rewritten = [answer for answer in answers if isinstance(answer, Rewritten)]
         topics = {change.source.table: change.source.topic for change in changes}
         for answer in rewritten:

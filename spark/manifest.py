@@ -13,6 +13,7 @@ from connectors.hdfs import Hdfs, read_json
 from infra.errors import WarehouseError
 from schemas.warehouse import versions_folder
 from spark.lineage import Start
+from spark.ranges import KeyRange
 
 # The way on when what the manifests name cannot be used.
 FROM_THE_LOG = "remove the folder that the setting hdfs.root names from HDFS: the compactor then builds the warehouse anew from the log"
@@ -24,7 +25,8 @@ HiveColumns = tuple[tuple[str, str], ...]
 class HivePartition:
     """The files of one hive partition: their folder, what they hold, and the lowest and highest of the first key column (if a number).
 
-    Facts are only ever added, so the folder of theirs takes further files from version to version; rows are always in one file.
+    Facts are only ever added, so the folder of theirs takes further files from version to version; rows are in one file, or, where they are many,
+    in one for each of the `ranges` of that key, ascending.
     """
 
     location: str
@@ -33,6 +35,7 @@ class HivePartition:
     lowest_key: int | None = None
     highest_key: int | None = None
     files: int = 1
+    ranges: tuple[KeyRange, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -106,7 +109,7 @@ class Manifest:
     and of facts (where they wait, where they belong); they are moved after the commit. `replaced` are the folders that this version no longer
     needs. `unreadable` counts, by topic, the records that were archived but could not be read. `statements` say, for each table, from which
     statement on it has still to follow the schema change topic (None in the manifests of older releases: from now on); `dropped` are the
-    tables that this version no longer has.
+    tables that this version no longer has; `rebuilt` are those that a replay put in the place of the live ones.
     """
 
     version: int
@@ -127,6 +130,7 @@ class Manifest:
     base: str = ""
     statements: dict[str, Start] | None = None
     dropped: tuple[str, ...] = ()
+    rebuilt: tuple[str, ...] = ()
 
     @property
     def whole(self) -> bool:
@@ -170,6 +174,7 @@ def from_json(stored: dict[str, Any]) -> Manifest:
             "replaced": tuple(stored["replaced"]),
             "statements": _statements(stored.get("statements")),
             "dropped": tuple(stored.get("dropped", ())),
+            "rebuilt": tuple(stored.get("rebuilt", ())),
         }
     )
 
@@ -213,8 +218,12 @@ class Versions:
 
 
 def _table(stored: dict[str, Any]) -> Table:
-    partitions = {value: HivePartition(**found) for value, found in stored["partitions"].items()}
+    partitions = {value: _partition(found) for value, found in stored["partitions"].items()}
     return Table(**{**stored, "columns": _columns(stored), "key": tuple(stored["key"]), "partitions": partitions})
+
+
+def _partition(stored: dict[str, Any]) -> HivePartition:
+    return HivePartition(**{**stored, "ranges": tuple(KeyRange(**found) for found in stored.get("ranges", ()))})
 
 
 def _statements(stored: dict[str, Any] | None) -> dict[str, Start] | None:

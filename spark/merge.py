@@ -126,7 +126,7 @@ def once(changes: pa.Table, known: GtidSet) -> pa.Table:
     """Changes in their order without repetitions: an older change that stands behind a newer one would undo it."""
     truncated = pc.equal(changes.column("op"), TRUNCATE)
     ids = pc.if_else(truncated, changes.column("gtid"), pc.if_else(pc.equal(changes.column("op"), READ_ROW), None, changes.column("tx_id")))
-    merged = pa.array([gtid for gtid in ids.unique().to_pylist() if gtid is not None and gtid in known], pa.string())
+    merged = pa.array([gtid for gtid in ids.unique().to_pylist() if gtid is not None and gtid in known] if known else [], pa.string())
     placed = pa.table({"id": ids, "order": changes.column("tx_table_order"), PLACE: pa.array(range(changes.num_rows), pa.int64())})
     alone = placed.filter(pc.is_null(ids)).column(PLACE)
     of_transactions = placed.filter(pc.and_(pc.is_valid(ids), pc.invert(pc.is_in(ids, value_set=merged))))
@@ -143,9 +143,33 @@ def without(old: pa.Table, keys: pa.Table) -> pa.Table:
     names = keys.column_names
     of_old = project(old, keys.schema)
     if len(names) == 1:
-        return old.filter(pc.invert(pc.is_in(of_old.column(names[0]), value_set=keys.column(names[0]).combine_chunks())))
+        return _without_one(old, of_old.column(names[0]), keys.column(names[0]))
     placed = of_old.append_column(PLACE, pa.array(range(old.num_rows), pa.int64()))
     return old.take(placed.join(keys, names, join_type="left anti").column(PLACE).sort())
+
+
+def _without_one(old: pa.Table, held: pa.ChunkedArray, keys: pa.ChunkedArray) -> pa.Table:
+    """By a key of one column. Numbers outside the span of the old ones are not looked up: most changes are of other row groups."""
+    if pa.types.is_integer(held.type) and old.num_rows:
+        span = pc.min_max(held)
+        keys = keys.filter(pc.and_(pc.greater_equal(keys, span["min"]), pc.less_equal(keys, span["max"])))
+    if not len(keys):
+        return old
+    gone = pc.is_in(held, value_set=keys.combine_chunks())
+    return old.filter(pc.invert(gone)) if pc.any(gone).as_py() else old
+
+
+def by_hive_partition(rows: pa.Table, cut: Partitioning | None) -> dict[str, pa.Table]:
+    """Rows by the hive partition that they belong to, in their order."""
+    if cut is None:
+        return {WHOLE: rows} if rows.num_rows else {}
+    values = pa.chunked_array(hive_partitions(rows, cut)).combine_chunks().dictionary_encode()
+    found, ordered = values.dictionary.to_pylist(), rows.take(pc.sort_indices(values.indices))
+    sizes = {entry["values"]: entry["counts"] for entry in pc.value_counts(values.indices).to_pylist()}
+    parts, start = {}, 0
+    for number, value in enumerate(found):
+        parts[value], start = ordered.slice(start, sizes[number]), start + sizes[number]
+    return parts
 
 
 def project(table: pa.Table, schema: pa.Schema) -> pa.Table:
@@ -227,11 +251,11 @@ def _events(changes: pa.Table, schema: pa.Schema, key: Sequence[str]) -> pa.Tabl
 
 
 def _marked(rows: pa.Table, gone: bool) -> pa.Table:
-    return rows.append_column(GONE, pa.array([gone] * rows.num_rows, pa.bool_()))
+    return rows.append_column(GONE, pa.repeat(gone, rows.num_rows))
 
 
 def _differ(before: pa.Table, after: pa.Table, key: Sequence[str]) -> pa.Array | pa.ChunkedArray:
-    different = pa.array([False] * before.num_rows, pa.bool_())
+    different = pa.repeat(False, before.num_rows)
     for name in key:
         different = pc.or_(different, pc.fill_null(pc.not_equal(before.column(name), after.column(name)), False))
     return different

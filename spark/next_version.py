@@ -1,17 +1,18 @@
 """How the next version follows from the one before: tables with their new partitions, the archive with its new files."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from infra.settings import Settings
+from infra.settings import Hdfs, Settings
 from schemas import lake
+from schemas.gtid import GtidSet
 from schemas.warehouse import Source, lake_location, lake_staging
 from spark.archive import Archived, ArchivedFile
 from spark.decoding import RowDecoder
 from spark.manifest import Archive, HivePartition, LakeDay, Manifest, Table
-from spark.plan import TableChange
-from spark.rewrite import Rewritten
+from spark.plan import TableChange, split_evenly
+from spark.rewrite import RewriteTask, Rewritten
 from spark.roll_up import MOST_FILES, RolledUp, RollUpTask
 
 
@@ -23,10 +24,30 @@ class NextVersion:
         self.version = previous.version + 1
         self.staging = f"{lake_staging(root)}/{token}"
 
+    def before(self, change: TableChange) -> Table | None:
+        """The published table that a change goes on from."""
+        return self.previous.tables.get(change.base) if change.base else None
+
+    def rewrites(
+        self, change: TableChange, old: Mapping[str, HivePartition | None], known: Mapping[str, GtidSet], parallelism: int, here: bool, hdfs: Hdfs
+    ) -> list[RewriteTask]:
+        """The tasks that rewrite a table's hive partitions `old`: one with threads if it is done `here`, and as many as run at once on Spark."""
+        before = self.before(change)
+        if before and before.key[:1] != change.key[:1]:  # files by ranges of another column
+            old = {value: held and replace(held, ranges=()) for value, held in old.items()}
+        shares, threads = (1, parallelism) if here else (parallelism, 1)
+        return [
+            RewriteTask(
+                change.source.table, change.schema, change.key, known, before.snapshot if before else "", change.cut, change.files,
+                change.stretches, part, self.version, self.token, self.staging, hdfs, threads,
+            )
+            for part in split_evenly(old, shares)
+        ]  # fmt: skip
+
     def table(self, change: TableChange, rewritten: Iterable[Rewritten], gtid: str) -> Table:
         """A changed table's next state, which holds the transactions `gtid`."""
         name = change.source.table
-        before = self.previous.tables.get(change.base) if change.base else None
+        before = self.before(change)
         partitions: dict[str, HivePartition] = dict(before.partitions) if before else {}
         for value, new in (item for answer in rewritten if answer.table == name for item in answer.partitions.items()):
             if new is None:

@@ -19,6 +19,10 @@ from spark.spans import KeySpan
 # A version takes at most so many facts of a partition of the log, so that memory is bounded however long the backlog is.
 MOST_OFFSETS = 500_000
 ONE_FILE_OFFSETS = 50_000
+# Up to here a Spark job would cost more than it saves: starting its tasks takes a second on busy cores, and each works out anew what the changes
+# of its table come to. Decoding holds Python's lock, so that few records are little work; Arrow does not hold it.
+SMALL_OFFSETS = 10_000
+SMALL_ROWS = 8_000_000
 
 
 def readings(previous: Manifest, sources: Iterable[Source], log: Mapping[tuple[str, int], Range]) -> list[Reading]:
@@ -79,6 +83,16 @@ def next_offsets(previous: Manifest, archived: Iterable[Archived]) -> dict[str, 
         for reading in done.readings:
             offsets.setdefault(reading.source.topic, {})[reading.partition] = reading.end
     return offsets
+
+
+def few_records(due: Iterable[Reading]) -> bool:
+    """Whether ranges are archived sooner without a Spark job."""
+    return _length(due) <= SMALL_OFFSETS
+
+
+def few_rows(concerned: Iterable[Mapping[str, HivePartition | None]], records: int) -> bool:
+    """Whether some tables' hive partitions are rewritten sooner without a Spark job, for so many records of the log."""
+    return records + sum(held.rows for found in concerned for held in found.values() if held is not None) <= SMALL_ROWS
 
 
 @dataclass(frozen=True)

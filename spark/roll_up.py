@@ -1,4 +1,4 @@
-"""One Spark task: the many small files of one day of the archive into few large ones."""
+"""One task: the many small files of one day of the archive into few large ones."""
 
 from collections import defaultdict
 from dataclasses import dataclass

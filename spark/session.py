@@ -5,6 +5,7 @@ import os
 import sys
 import zipfile
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -63,6 +64,22 @@ class Session:
         process = getattr(self._spark.sparkContext._gateway, "proc", None)
         if process is not None and process.poll() is not None:
             raise SparkGone(f"Spark's JVM has ended with {process.returncode}")
+
+
+def run_here(work: Callable[[Task], Result], tasks: Sequence[Task], threads: int) -> list[Result]:
+    """The results of tasks that are less work than a Spark job's overhead, by threads of this process, in the tasks' order.
+
+    Raises the first Kappa error of a task, WarehouseError if a task failed otherwise.
+    """
+    if not tasks:
+        return []
+    try:
+        with ThreadPoolExecutor(threads) as pool:
+            return list(pool.map(work, tasks))
+    except KappaError:
+        raise
+    except Exception as error:
+        raise WarehouseError(f"a task failed: {type(error).__name__}: {error}", "see ./kappa logs warehouse:compactor") from error
 
 
 class _Answering:

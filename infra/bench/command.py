@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import click
 from rich.console import Console
 
+from infra.bench.compact_results import NAMES as MERGERS
+from infra.bench.compact_results import USUAL_ROWS
 from infra.bench.results import NAMES
 from infra.settings import ROOT, Settings
 from infra.steps import Steps
@@ -76,7 +78,66 @@ def latency(settings: Settings, json_: bool, write: bool, keep: bool) -> None:
         latency_report.show(report, console())
     if write:
         latency_report.write(report, ROOT / "docs")
-    sys.exit(1 if any(found.lost for found in report.rates) else 0)
+    sys.exit(1 if any(found.lost for found in report.measured) else 0)
+
+
+@bench.command()
+@click.option("--products", default=1_000_000, show_default=True, type=click.IntRange(min=1000), help="How many products the larger load has.")
+@as_json
+@write
+@click.pass_obj
+def memory(settings: Settings, products: int, json_: bool, write: bool) -> None:
+    """Weigh a worker while it counts as many clicks on 1,000 as on 1,000,000 products, then kill it, and time its return.
+
+    Exit code 1 if a click was lost.
+    """
+    from infra.bench import memory_report
+    from infra.bench.bed import alone, require_running
+    from infra.bench.memory import measure
+
+    require_running(settings)
+    with alone(settings):
+        report = measure(settings, [(1000, 2 * products), (products, 2 * products)], Steps())
+    if json_:
+        click.echo(json.dumps(report.facts(), indent=1))
+    else:
+        memory_report.show(report, console())
+    if write:
+        memory_report.write(report, ROOT / "docs")
+    sys.exit(1 if any(held.lost for held in report.held) else 0)
+
+
+@bench.command()
+@click.option("--rows", default=USUAL_ROWS, show_default=True, type=click.IntRange(min=100_000), help="Orders in the table, 100,000 a day.")
+@click.option("--changes", default=20_000, show_default=True, type=click.IntRange(min=1000), help="Changes of each batch.")
+@click.option("--rounds", default=2, show_default=True, type=click.IntRange(min=1), help="How often each merges each batch, in turn.")
+@click.option("--only", multiple=True, metavar="NAME", type=click.Choice(MERGERS), help=f"Only these: {', '.join(MERGERS)}. Can be repeated.")
+@as_json
+@write
+@click.pass_obj
+def compact(settings: Settings, rows: int, changes: int, rounds: int, only: Sequence[str], json_: bool, write: bool) -> None:
+    """Merge the same changes into the same orders with Kappa, Spark with Iceberg, Delta and plain Parquet, and read them, one after the other.
+
+    Batches touch 1, 5 and 50 days. Exit code 1 if one of them failed or the tables differ in the end.
+    """
+    if write and only:
+        raise click.UsageError("--write is for a whole measurement: leave out --only")
+    from infra.bench import compact_report
+    from infra.bench.bed import alone
+    from infra.bench.compact import Bench, Wanted, require_hdfs
+
+    if write:
+        compact_report.require_place(rows, ROOT / "docs")
+    require_hdfs(settings)
+    with alone(settings):
+        report = Bench(settings, Wanted(rows, changes, rounds, only), Steps()).run()
+    if json_:
+        click.echo(json.dumps(report.facts(), indent=1))
+    else:
+        compact_report.show(report, console())
+    if write:
+        compact_report.write(report, ROOT / "docs")
+    sys.exit(1 if not report.same or any(merged.failure for merged in report.merges) else 0)
 
 
 @bench.command()
@@ -102,6 +163,34 @@ def freshness(settings: Settings, json_: bool, write: bool) -> None:
     if write:
         freshness_report.write(report, ROOT / "docs")
     sys.exit(1 if any(found.lost or found.wrong for found in report.rates) else 0)
+
+
+@bench.command()
+@click.option("--records", default=500_000, show_default=True, type=click.IntRange(min=10_000), help="Changes to replay.")
+@click.option("--rounds", default=2, show_default=True, type=click.IntRange(min=1), help="How often each does it, in turn.")
+@as_json
+@write
+@keep
+@click.pass_obj
+def replay(settings: Settings, records: int, rounds: int, json_: bool, write: bool, keep: bool) -> None:
+    """Build a table from the archive as a replay does, against plain Spark that copies the same changes from Kafka into Parquet.
+
+    Exit code 1 if the table has not the rows that the changes leave.
+    """
+    from infra.bench import replay_report
+    from infra.bench.bed import alone, require_running
+    from infra.bench.replay import measure
+
+    require_running(settings)
+    with alone(settings):
+        report = measure(settings, records, rounds, keep, Steps())
+    if json_:
+        click.echo(json.dumps(report.facts(), indent=1))
+    else:
+        replay_report.show(report, console())
+    if write:
+        replay_report.write(report, ROOT / "docs")
+    sys.exit(1 if any(run.rows != run.expected for run in report.runs) else 0)
 
 
 def console() -> Console:

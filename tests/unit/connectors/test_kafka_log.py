@@ -47,6 +47,7 @@ class Consumer:
         self.fetched: list[Message] = []
         self.assigned: list[tuple[int, int]] = []
         self.polls = 0
+        self.waited = 0.0
         self.away = False
 
     def assign(self, partitions: list[TopicPartition]) -> None:
@@ -54,6 +55,7 @@ class Consumer:
 
     def poll(self, seconds: float) -> Message | None:
         self.polls += 1
+        self.waited = seconds
         self.fetched = self.arriving.pop(0) if self.arriving else []
         return self.fetched.pop(0) if self.fetched else None
 
@@ -190,6 +192,17 @@ def test_a_topic_at_its_end_is_not_waited_for(log: Log, reader: LogReader) -> No
     assert batch.reached_ms == 0  # the other topic has not said yet that it is at its end
     (batch,) = read(reader)
     assert (batch.topic, batch.reached_ms) == (ORDERS, NOON_MS + 5 * MINUTE_MS)
+
+
+def test_while_a_topic_has_records_nobody_waits_for_more_of_one_that_is_at_its_end(log: Log, reader: LogReader) -> None:
+    orders, looks = log.consumers
+    orders.arriving = [[end(0)]]
+    looks.arriving = [[Message(0)], [Message(1)]]
+    read(reader)
+    (batch,) = reader.read(1000, 0.01)
+    assert (batch.topic, orders.waited) == (VIEWS, 0)
+    assert reader.read(1000, 0.01) == []
+    assert orders.waited == 0.01
 
 
 def test_a_new_partition_is_read_from_its_first_record(log: Log, reader: LogReader, monkeypatch: pytest.MonkeyPatch) -> None:

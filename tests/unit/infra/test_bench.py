@@ -15,13 +15,14 @@ import pytest
 from click.testing import CliRunner
 
 from connectors.registry import split
-from infra.bench import counts_report, freshness, freshness_report, latency_report, load, pages, picture
+from infra.bench import counts_report, freshness, freshness_report, latency_report, load, memory, memory_report, pages, picture
 from infra.bench.background import Stock, encoded_time
 from infra.bench.bed import alone, foreign_environment, own_environment, require_running
 from infra.bench.command import bench
 from infra.bench.freshness_watch import Sightings
-from infra.bench.latency import Freshness, LatencyReport, percentile
+from infra.bench.latency import Freshness, LatencyReport, Replay, percentile
 from infra.bench.machine import PEERS_LOCK, locked_versions, processor, version_in_pom
+from infra.bench.memory import MemoryReport
 from infra.bench.ours import span
 from infra.bench.peer import SCRIPTS, plain_schema
 from infra.bench.probe import FIRST_PRODUCT, Probes
@@ -45,6 +46,7 @@ RUNS = [
 ]
 REPORT = CountsReport("2026-03-01T12:00:00+00:00", 1000, MACHINE, {"kafka": "4"}, RUNS)
 FRESH = Freshness(1000, 1000, 400, 21.0, 40.2, 55.0, 60.0, 0, 10, {"worker": 0.2, "producer": 0.05, "prober": 0.3})
+MEMORY = MemoryReport("2026-03-01T12:00:00+00:00", MACHINE, {"kafka": "4"}, 100_000, [memory.Held(1_000_000, 2_000_000, 99.5, 700.4, 8.1, 650.2, 0)])
 LATENCY = LatencyReport("2026-03-01T12:00:00+00:00", MACHINE, {"kafka": "4"}, 100_000, [FRESH])
 
 
@@ -175,7 +177,8 @@ def test_a_page_without_the_place_is_left_alone() -> None:
 
 def test_the_page_has_a_place_and_a_method_for_each_measurement() -> None:
     page = (ROOT / "docs" / pages.PAGE).read_text()
-    for command, text in (("counts", counts_report.markdown(REPORT)), ("latency", latency_report.markdown(LATENCY))):
+    written = {"counts": counts_report.markdown(REPORT), "latency": latency_report.markdown(LATENCY), "memory": memory_report.markdown(MEMORY)}
+    for command, text in written.items():
         section = page.split(f"`./kappa bench {command}`\n", 1)[1].split("\n## ")[0]
         assert "### How it is measured" in section
         assert text.strip() in pages.filled(page, command, text)
@@ -209,6 +212,21 @@ def test_latency_says_when_the_rate_was_not_reached_or_not_kept_up_with() -> Non
     assert len(latency_report.remarks(LATENCY)) == 1
     slow = replace(LATENCY, rates=[replace(FRESH, reached=500, behind=2100)])
     assert len(latency_report.remarks(slow)) == 3
+
+
+def test_latency_says_how_fast_a_replay_was_beside_it() -> None:
+    replaying = replace(LATENCY, replay=Replay(5_000_000, 62.5, replace(FRESH, lost=1)))
+    assert "took 62.5 s, 80,000 clicks/s: 80% of what one worker does alone" in " ".join(latency_report.remarks(replaying))
+    assert "| 1,000, and 5,000,000 clicks replayed | 1,000 | 400 and 1 never seen |" in latency_report.markdown(replaying)
+    assert [found.lost for found in replaying.measured] == [0, 1]
+
+
+def test_memory_is_measured_with_clicks_that_are_all_on_different_products() -> None:
+    made = list(memory.clicks(1000, 1000, 1_800_000_000_000, 1))
+    assert len({click["product_id"] for click in made}) == 1000
+    assert "| 1,000,000 | 2,000,000 | 99.5 | 700 MB | 8.1 s | 650 MB | exact |" in memory_report.markdown(MEMORY)
+    assert memory_report.cells(replace(MEMORY.held[0], lost=3))[-1] == "3 lost"
+    assert "counting again 8.1 s after kill -9" in memory.in_words(MEMORY.held[0])
 
 
 def test_a_percentile_is_a_latency_that_occurred() -> None:

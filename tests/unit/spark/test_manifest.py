@@ -8,10 +8,11 @@ import pytest
 
 from infra.errors import WarehouseError
 from spark.manifest import NOTHING, Archive, HivePartition, LakeDay, Manifest, Table, Versions, from_json, to_json
+from spark.ranges import KeyRange
 
 ORDERS = Table(
     "cdc.eCommerce.orders", "changes", (("order_id", "bigint"),), ("order_id",), "order_date", 7, 3, "a:9",
-    {"2026-03-29": HivePartition("/w/orders/v=3-x", 10, 1000, 1, 10)},
+    {"2026-03-29": HivePartition("/w/orders/v=3-x", 10, 1000, 1, 10, 2, (KeyRange("a", 4, 400, 1, 5), KeyRange("b", 6, 600, 6, 10)))},
 )  # fmt: skip
 THIRD = Manifest(
     version=3, previous=2, created_at="2026-03-29T01:30:00+00:00", owner="x", gtid="a:9", changes=12,
@@ -39,6 +40,12 @@ class Files:
 
 def test_a_manifest_comes_back_as_it_was_stored() -> None:
     assert from_json(json.loads(to_json(THIRD))) == THIRD
+
+
+def test_a_manifest_of_an_older_release_has_each_partition_in_one_file() -> None:
+    stored = json.loads(to_json(THIRD))
+    del stored["tables"]["orders"]["partitions"]["2026-03-29"]["ranges"]
+    assert from_json(stored).tables["orders"].partitions["2026-03-29"].ranges == ()
 
 
 def test_a_version_names_the_folders_it_needs_and_the_tables_it_touched() -> None:

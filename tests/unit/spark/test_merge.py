@@ -1,5 +1,7 @@
 """What a batch of changes leaves of a table."""
 
+from datetime import UTC, datetime
+from random import Random
 from typing import Any
 
 import pyarrow as pa
@@ -7,9 +9,24 @@ import pytest
 
 from infra.errors import ContractError
 from schemas.gtid import gtid_set
+from schemas.logical import INSTANT
 from schemas.statements import START, Carry
-from schemas.warehouse import WHOLE
-from spark.merge import Latest, Phase, arrivals, between, carried, facts, hive_partitions, in_log_order, latest_per_key, over, project, without
+from schemas.warehouse import NO_DATE, WHOLE, Partitioning
+from spark.merge import (
+    Latest,
+    Phase,
+    arrivals,
+    between,
+    by_hive_partition,
+    carried,
+    facts,
+    hive_partitions,
+    in_log_order,
+    latest_per_key,
+    over,
+    project,
+    without,
+)
 
 SCHEMA = pa.schema([("id", pa.int64()), ("name", pa.string())])
 ROW = pa.struct(list(SCHEMA))
@@ -216,3 +233,26 @@ def test_changes_are_cut_between_positions_as_numbers() -> None:
     changes = pa.table({"binlog_file": ["binlog.9", "binlog.10", "binlog.10", None], "binlog_pos": pa.array([999, 5, 50, None], pa.int64())})
     assert between(changes, (10, 0), (10, 50)).column("binlog_pos").to_pylist() == [5]
     assert between(changes, START, None).num_rows == 4
+
+
+def test_orders_are_dealt_to_their_days_in_their_order() -> None:
+    days = [datetime(2026, 7, day, 23, 59, tzinfo=UTC) for day in (2, 1, 2, 3, 1, 2)]
+    rows = pa.table({"order_id": range(7), "orderedAt": pa.array([*days, None], INSTANT)})
+    found = by_hive_partition(rows, Partitioning("orderedAt", "order_date"))
+    assert {day: part.column("order_id").to_pylist() for day, part in found.items()} == {
+        "2026-07-02": [0, 2, 5], "2026-07-01": [1, 4], "2026-07-03": [3], NO_DATE: [6],
+    }  # fmt: skip
+    assert by_hive_partition(rows, None) == {WHOLE: rows}
+    assert by_hive_partition(rows.slice(0, 0), None) == {}
+
+
+@pytest.mark.parametrize("kind", [pa.int32(), pa.int64(), pa.string()])
+def test_the_rows_that_stay_are_the_same_however_keys_lie(kind: pa.DataType) -> None:
+    random = Random(kind.id)
+    for _ in range(200):
+        held = random.sample(range(-50, 50), random.randrange(60))
+        changed = random.sample(range(-90, 90), random.randrange(60))
+        old = pa.table({"id": pa.array(held, pa.int64()).cast(kind)})
+        keys = pa.table({"id": pa.array(changed, pa.int64()).cast(kind)})
+        stay = pa.array([key for key in held if key not in changed], pa.int64()).cast(kind)
+        assert without(old, keys).column("id").to_pylist() == stay.to_pylist()

@@ -12,7 +12,18 @@ from schemas.warehouse import WHOLE, Kind, Source
 from spark.archive import Archived
 from spark.log_reader import Reading
 from spark.manifest import NOTHING, HivePartition, Table
-from spark.plan import MOST_OFFSETS, TableChange, next_offsets, readings, share, split_evenly
+from spark.plan import (
+    MOST_OFFSETS,
+    SMALL_OFFSETS,
+    SMALL_ROWS,
+    TableChange,
+    few_records,
+    few_rows,
+    next_offsets,
+    readings,
+    share,
+    split_evenly,
+)
 from spark.spans import KeySpan
 
 ORDERS = Source("cdc.eCommerce.orders", "orders", Kind.CHANGES)
@@ -93,3 +104,11 @@ def test_a_table_that_is_not_cut_is_rewritten_whole() -> None:
 def test_hive_partitions_are_shared_between_tasks() -> None:
     assert split_evenly({"a": None, "b": None, "c": None}, 2) == [{"a": None, "c": None}, {"b": None}]
     assert split_evenly({}, 2) == []
+
+
+def test_a_spark_job_is_for_much_work_only() -> None:
+    assert few_records([Reading(ORDERS, 0, 5, SMALL_OFFSETS)])
+    assert not few_records([Reading(ORDERS, 0, 0, SMALL_OFFSETS), Reading(USERS, 0, 0, 1)])
+    large = HivePartition("/d", SMALL_ROWS, 1)
+    assert few_rows([{"d-1": large, "d-2": None}], 0)
+    assert not few_rows([{"d-1": large}, {"d-2": None}], 1)

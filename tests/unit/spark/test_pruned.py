@@ -1,5 +1,6 @@
 """Few rows out of large files: the same as by reading everything, and with less of it read."""
 
+import random
 from typing import Any
 
 import pyarrow as pa
@@ -28,11 +29,12 @@ class Files:
 
 @pytest.fixture(scope="module")
 def data() -> bytes:
-    """Rows with an ascending id, a struct and a text that takes room, in three row groups."""
+    """Rows with an ascending id, a struct, a text, and a value that takes room, in three row groups."""
     ids = pa.array(range(ROWS), pa.int64())
     images = pa.StructArray.from_arrays([ids], ["id"])
     text = pc.binary_join_element_wise("text of", ids.cast(pa.string()), " ")
-    table = pa.table({"id": ids, "after": images, "before": pa.nulls(ROWS, images.type), "text": text, "value": text})
+    value = pa.array([random.Random(number).randbytes(8) for number in range(ROWS)])
+    table = pa.table({"id": ids, "after": images, "before": pa.nulls(ROWS, images.type), "text": text, "value": value})
     writer = ParquetWriter(table.schema)
     for start in range(0, ROWS, ROW_GROUP_ROWS):
         writer.write(table.slice(start, ROW_GROUP_ROWS))
