@@ -57,9 +57,8 @@ class Bench:
         self._orders = Orders(self._hdfs, f"{self._root}/{OURS}", wanted.rows)
         self._running: dict[str, Contestant] = {}
         known = {name: version(name) for name in PACKAGES} | versions_of_peers()
-        self.report = CompactReport(
-            datetime.now(UTC).isoformat(timespec="seconds"), wanted.rows, wanted.changes, machine(), known, wanted.updates_only
-        )
+        at = datetime.now(UTC).isoformat(timespec="seconds")
+        self.report = CompactReport(at, wanted.rows, wanted.changes, machine(), known, updates_only=wanted.updates_only)
 
     def run(self) -> CompactReport:
         """The whole measurement. A merger that fails is reported as such; everything made for it is removed, whatever happens."""

@@ -33,9 +33,10 @@ def cells(report: CompactReport, merger: Merger) -> list[str]:
 
 def summary(report: CompactReport) -> str:
     """What was merged, and whether all came to the same."""
+    kind = "updates" if report.updates_only else "changes"
     same = "All tables held the same rows in the end." if report.same else "**The tables did not hold the same rows in the end.**"
     return (
-        f"{report.rows:,} orders in days of 100,000; batches of {report.changes:,} {'updates' if report.updates_only else 'changes'} spread evenly over the last "
+        f"{report.rows:,} orders in days of 100,000; batches of {report.changes:,} {kind} spread evenly over the last "
         f"{', '.join(str(days) for days in report.batches)} days. × ours: the better round divided by ours, above 1 it took longer. {same}"
     )
 
