@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from connectors import debezium, kafka
-from connectors.connect import RUNNING, ConnectApi, Status
+from connectors.connect import RUNNING, STOPPED, ConnectApi, Status
 from connectors.registry import SchemaRegistry
 from connectors.transactions import OFFSETS_TOPIC, TransactionTool, Wait, stuck, waits
 from infra.errors import KappaError, Unavailable
@@ -31,6 +31,8 @@ RECOVERED_SECONDS = 180.0
 KEPT_REPAIRS = 10
 # How the converters say that the registry refused a schema (Apicurio's, Confluent's).
 REFUSED_SCHEMA = ("incompatible", "ruleviolation", "409")
+# How Debezium says that it has lost what it knew of the tables' columns, without which it can read no further in the binary log.
+LOST_HISTORY = ("history topic is missing", "history topic or its content", "schema isn't known to this connector")
 
 log = logging.getLogger(NAME)
 
@@ -60,7 +62,8 @@ class Capture:
         self._free: set[str] = set()
         self._tool = tool
         self._state = ProcessState(settings.home, NAME)
-        self._restarts = int((read_state(settings.home, NAME) or {}).get("restarts", 0))
+        said = read_state(settings.home, NAME) or {}
+        self._restarts, self._anew = int(said.get("restarts", 0)), bool(said.get("anew"))
         self._history: deque[float] = deque(maxlen=32)
         self._configured_at = float("-inf")
         self._status: Status | None = None
@@ -79,6 +82,8 @@ class Capture:
             self._report("failed", f"{failed}; {failed.hint}" if failed.hint else str(failed))
         elif problems:
             self._report("waiting", str(problems[0]))
+        elif self._anew:
+            self._report("waiting", f"the schema history of connector {self._name} is lost: it takes a new snapshot, which stands for all before it")
         elif self._status and self._status.failed:
             again = f"restart {self._restarts + 1} at {_time(self._next_try)[11:19]} UTC" if self._next_try else "to be restarted"
             self._report("failed", f"connector {self._name} failed, {again}: {self._status.error}")
@@ -115,8 +120,11 @@ class Capture:
         return debezium.connector_config(self._settings, password, debezium.sasl_jaas(self._settings.kafka))
 
     def _tend(self, now: float) -> None:
-        """Restarts what has failed, when it is time to."""
+        """Restarts what has failed, when it is time to; has it begin anew if a restart cannot help."""
         self._status = status = self._connect.status(self._name)
+        if status is not None and (self._anew or any(words in status.error for words in LOST_HISTORY)):
+            self._begin_anew(status, now)
+            return
         if status is None or not status.failed:
             self._next_try = None
             if status is None:
@@ -138,6 +146,20 @@ class Capture:
             if task.failed:
                 self._connect.restart_task(self._name, number)
         self._next_try = next_restart(self._history, now)
+
+    def _begin_anew(self, status: Status, now: float) -> None:
+        """A new snapshot. Columns as they are now (Debezium's recovery mode) might be wrong for what is still to be read, and nobody would notice."""
+        if not self._anew:
+            self._last_error, self._anew = status.error, True
+            log.warning("connector %s is to take a new snapshot: %s", self._name, status.error)
+        if status.connector.state != STOPPED:
+            self._connect.stop(self._name)
+            return
+        kafka.ensure_topics(self._settings.kafka, debezium.started_topics())
+        self._connect.forget_offsets(self._name)
+        self._connect.resume(self._name)
+        self._anew = False
+        self._repairs.append({"at": _time(now), "anew": self._last_error})
 
     def _unblock(self, now: float) -> None:
         """Ends hanging transactions in the topics that the connector writes."""
@@ -179,6 +201,7 @@ class Capture:
             last_error=self._last_error,
             next_try_at=_time(self._next_try) if self._next_try else None,
             repairs=list(self._repairs),
+            anew=self._anew,
         )
 
 

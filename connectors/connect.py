@@ -11,6 +11,7 @@ from infra.errors import Refused, Unavailable
 
 RUNNING = "RUNNING"
 FAILED = "FAILED"
+STOPPED = "STOPPED"
 
 
 @dataclass(frozen=True)
@@ -94,9 +95,16 @@ class ConnectApi:
 
     def gtids(self, name: str) -> str | None:
         """The transactions of which a connector has written everything, as MySQL's GTID set; None if it has not got so far."""
+        return next((str(place["gtids"]) for place in self._places(name) if place.get("gtids")), None)
+
+    def position(self, name: str) -> tuple[int, int] | None:
+        """The place in MySQL's binary log (file's number, position) up to which a connector has written everything; None if it has not got so far."""
+        found = ((str(place["file"]).rpartition(".")[2], place["pos"]) for place in self._places(name) if place.get("file"))
+        return next(((int(number), int(position)) for number, position in found), None)
+
+    def _places(self, name: str) -> list[dict[str, Any]]:
         offsets = self._json("GET", f"{_path(name)}/offsets", f"asking where connector {name} is")["offsets"]
-        found = (place["offset"].get("gtids") for place in offsets if place.get("offset"))
-        return next((str(gtids) for gtids in found if gtids), None)
+        return [place["offset"] for place in offsets if place.get("offset")]
 
     def restart_connector(self, name: str) -> None:
         """Restarts the connector itself, not its tasks."""
@@ -105,6 +113,18 @@ class ConnectApi:
     def restart_task(self, name: str, number: int) -> None:
         """Restarts one task."""
         self._json("POST", f"{_path(name)}/tasks/{number}/restart", f"restarting task {number} of {name}")
+
+    def stop(self, name: str) -> None:
+        """Ends a connector's tasks; it stays, stopped, until it is resumed."""
+        self._json("PUT", f"{_path(name)}/stop", f"stopping connector {name}")
+
+    def forget_offsets(self, name: str) -> None:
+        """Has a stopped connector begin anew. Raises Refused while its tasks are still ending."""
+        self._json("DELETE", f"{_path(name)}/offsets", f"resetting the offsets of connector {name}")
+
+    def resume(self, name: str) -> None:
+        """Starts a stopped connector."""
+        self._json("PUT", f"{_path(name)}/resume", f"resuming connector {name}")
 
     def delete(self, name: str) -> None:
         """Removes a connector; its offsets stay. That it does not exist is fine."""

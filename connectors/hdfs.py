@@ -4,9 +4,10 @@ import json
 import os
 import pwd
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 import requests
@@ -18,10 +19,42 @@ from infra import settings
 from infra.errors import KappaError, Refused, Unavailable
 
 # What the NameNode says when trying again can help.
-PASSING = ("safe mode", "SafeMode", "StandbyException", "RetriableException", "could only be written to 0", "NotReplicatedYet", "LeaseException")
+PASSING = ("StandbyException", "RetriableException", "NotReplicatedYet", "LeaseException")
+# A datanode takes no block unless it has room for a whole one, however small the file is.
+BLOCK_BYTES = 128 * 2**20
 # The only answer that means "there is no such file"; any other may come from a NameNode that is still starting.
 MISSING = "FileNotFoundException"
 TIMEOUTS_SECONDS = (5.0, 60.0)
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """Why HDFS takes no files though it answers, and what ends that; `words` are what its answers say then."""
+
+    what: str
+    hint: str
+    words: tuple[str, ...]
+
+
+SAFE_MODE = Trouble(
+    "it is in safe mode",
+    "it leaves by itself once its blocks are reported; one that somebody asked for ends with: hdfs dfsadmin -safemode leave",
+    ("safe mode", "SafeMode"),
+)
+NO_DATANODE = Trouble("no datanode is alive", "see ./kappa logs datanode", ("Failed to find datanode", "There are 0 datanode"))
+FULL = Trouble("its disks are full", "make room, or add a datanode", ("could only be written to 0", "No space left on device", "out of space"))
+TROUBLES = (
+    SAFE_MODE,
+    NO_DATANODE,
+    FULL,
+    Trouble("a space quota is used up", "raise it: hdfs dfsadmin -setSpaceQuota; or make room", ("DiskSpace quota", "StorageType quota")),
+    Trouble("a quota of names is used up", "raise it: hdfs dfsadmin -setQuota; or remove files", ("NameSpace quota",)),
+)
+
+
+def trouble_in(text: str) -> Trouble | None:
+    """The trouble that an answer of HDFS speaks of."""
+    return next((trouble for trouble in TROUBLES if any(word in text for word in trouble.words)), None)
 
 
 @dataclass(frozen=True)
@@ -50,9 +83,9 @@ class Hdfs:
         """A path as Hive and Spark name it."""
         return f"{self.default_fs.rstrip('/')}{path}"
 
-    def read_bytes(self, path: str) -> bytes:
-        """The content of a file."""
-        with self._talking(f"reading {path}"), self._client.read(path) as reader:
+    def read_bytes(self, path: str, offset: int = 0, length: int | None = None) -> bytes:
+        """The content of a file, or of a range of its bytes."""
+        with self._talking(f"reading {path}"), self._client.read(path, offset=offset, length=length) as reader:
             return bytes(reader.read())
 
     def write_bytes(self, path: str, data: bytes) -> None:
@@ -76,7 +109,7 @@ class Hdfs:
             answer = self._session.put(f"{self._url}/webhdfs/v1{source}", params={"op": "RENAME", "destination": target}, timeout=TIMEOUTS_SECONDS)
             if answer.ok:
                 return bool(answer.json()["boolean"])
-            raise HdfsError("%s", answer.text[:500])
+            raise HdfsError("%s", _said(answer))
 
     def list(self, folder: str) -> list[Entry]:
         """What a folder holds, by name; nothing if it does not exist."""
@@ -110,29 +143,59 @@ class Hdfs:
         with self._talking(f"making {folder}"):
             self._client.makedirs(folder)
 
-    def ready(self) -> bool:
-        """Whether files can be written: out of safe mode, with a live datanode (from the NameNode's /jmx)."""
-        try:
-            state = self._bean("FSNamesystemState")
-            return int(state["NumLiveDataNodes"]) > 0 and state["FSState"] == "Operational"
-        except (KappaError, KeyError, IndexError, ValueError):
-            return False
+    def trouble(self) -> Trouble | None:
+        """What keeps files from being written now, by the NameNode's /jmx; a quota shows only when it is met. Raises Unavailable."""
+        state = self._bean("FSNamesystemState")
+        if not state.keys() >= {"FSState", "NumLiveDataNodes", "CapacityRemaining"}:
+            raise Unavailable(f"HDFS at {self._url} does not tell its state yet", "see ./kappa logs namenode")
+        if state["FSState"] != "Operational":
+            return SAFE_MODE
+        if not int(state["NumLiveDataNodes"]):
+            return NO_DATANODE
+        return FULL if int(state["CapacityRemaining"]) < BLOCK_BYTES else None
+
+    def check(self) -> None:
+        """Raises Unavailable, saying why, if HDFS takes no files now."""
+        if trouble := self.trouble():
+            raise Unavailable(f"HDFS takes no files: {trouble.what}", trouble.hint)
 
     def _bean(self, name: str) -> dict[str, Any]:
         with self._talking("asking for its state"):
             answer = self._session.get(f"{self._url}/jmx", params={"qry": f"Hadoop:service=NameNode,name={name}"}, timeout=TIMEOUTS_SECONDS)
-            return dict(answer.json()["beans"][0])
+            beans = answer.json()["beans"] if answer.ok else []
+            return dict(beans[0]) if beans else {}
+
+    def _trouble_behind(self, text: str) -> Trouble | None:
+        """What an answer means: HDFS says the same of datanodes that are dead and of datanodes that are full."""
+        found = trouble_in(text)
+        if found in (NO_DATANODE, FULL):
+            with suppress(KappaError):
+                return self.trouble() or found
+        return found
 
     @contextmanager
     def _talking(self, doing: str) -> Iterator[None]:
         try:
             yield
         except requests.RequestException as error:
-            raise Unavailable(f"HDFS at {self._url} does not answer ({doing})", "see ./kappa status") from error
+            # It may be the datanode to which the NameNode sent us.
+            where = urlsplit(error.request.url or self._url).netloc if error.request is not None else self._url
+            raise Unavailable(f"HDFS at {where} does not answer ({doing})", "see ./kappa status") from error
         except HdfsError as error:
             text = str(error).strip().splitlines()[0] if str(error).strip() else "no reason given"
+            if trouble := self._trouble_behind(str(error)):
+                raise Unavailable(f"HDFS takes no files: {trouble.what} ({doing}: {text})", trouble.hint) from error
             kind: Callable[[str, str], KappaError] = Unavailable if any(word in str(error) for word in PASSING) else Refused
             raise kind(f"HDFS {doing}: {text}", "see ./kappa logs warehouse:namenode") from error
+
+
+def _said(answer: requests.Response) -> str:
+    """What HDFS says of a request that it refuses."""
+    try:
+        refusal = answer.json()["RemoteException"]
+        return f"{refusal['exception']}: {refusal['message']}"
+    except (ValueError, KeyError, TypeError):
+        return answer.text[:500]
 
 
 def _entry(name: str, status: dict[str, Any]) -> Entry:

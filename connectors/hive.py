@@ -213,10 +213,9 @@ class Metastore:
 
 
 def prepare(everything: settings.Settings) -> None:
-    """Make the two databases. Raises Unavailable while HDFS or the metastore is not ready."""
+    """Make the two databases. Raises Unavailable while HDFS takes no files or the metastore does not answer."""
     hdfs, hive = Hdfs(everything.hdfs), everything.hive
-    if not hdfs.ready():
-        raise Unavailable(f"HDFS at {everything.hdfs.webhdfs_url} has no live datanode yet", "see ./kappa logs warehouse:datanode")
+    hdfs.check()
     with Metastore(hive.metastore_uris) as metastore:
         for database in (hive.warehouse_database, hive.lake_database):
             metastore.ensure_database(database, hdfs.uri(f"{everything.hdfs.root}/_hive/{database}"))

@@ -237,6 +237,8 @@ def privileges(database: str) -> dict[str, dict[str, frozenset[str]]]:
             rows: frozenset({"SELECT", "LOCK TABLES"}),
         },
         "mysql.reader": {rows: frozenset({"SELECT"})},
+        # Where the binary log stands, and what is in the tables (connectors/mysql_snapshot.py).
+        "mysql.verifier": {"*.*": frozenset({"REPLICATION CLIENT"}), rows: frozenset({"SELECT"})},
     }
 
 

@@ -4,6 +4,7 @@ import io
 import json
 import struct
 import threading
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +20,10 @@ MAGIC = 0
 # Confluent's error codes: a schema, a subject or a version that does not exist.
 NOT_FOUND = (40401, 40402, 40403)
 INCOMPATIBLE = 409
+# How the registry says, with the same code, that somebody registered the very same thing at this moment.
+ALREADY_THERE = "already exists"
+MOST_ATTEMPTS = 5
+PAUSE_SECONDS = 0.1
 
 Schema = dict[str, Any]
 
@@ -37,7 +42,13 @@ class SchemaRegistry:
 
         Raises ContractError if it is incompatible with the subject's earlier versions or no schema; Unavailable.
         """
-        answer = self._ask("POST", f"/subjects/{quote(subject, safe='')}/versions", {"schema": json.dumps(schema)})
+        for attempt in range(MOST_ATTEMPTS):
+            answer = self._ask("POST", f"/subjects/{quote(subject, safe='')}/versions", {"schema": json.dumps(schema)})
+            if answer.status_code != INCOMPATIBLE or ALREADY_THERE not in _reason(answer):
+                break
+            time.sleep(PAUSE_SECONDS * 2**attempt)
+        else:
+            raise Unavailable(f"registry: others register subject {subject} at the same time: {_reason(answer)}", "try again")
         if answer.status_code in (INCOMPATIBLE, 422):
             raise ContractError(
                 f"registry: subject {subject} refuses the schema {schema.get('name', schema)}: {_reason(answer)}",

@@ -24,6 +24,7 @@ ELSEWHERE = {
     "query": "infra.query:query",
     "compact": "infra.warehouse:compact",
     "versions": "infra.warehouse:versions_command",
+    "explain": "infra.explain:explain",
     "dead": "infra.dead:dead_command",
     "verify": "infra.verify:verify",
     "replay": "infra.replay:replay",

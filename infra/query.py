@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -52,15 +53,24 @@ def _asking(command: Callable[..., None]) -> Callable[..., None]:
 @query.command()
 @_asking
 @click.option("--version", "version", type=click.IntRange(min=0), help="Read this version of all tables, as ./kappa versions lists them.")
-def hive(settings: Settings, statement: str | None, csv_: bool, json_: bool, max_rows: int | None, version: int | None) -> None:
+@click.option(
+    "--as-of", "as_of", metavar="TIME|GTID", help="Read the version as of a time (10m ago, 2026-01-31T12:00:00 UTC), or the first with a GTID."
+)
+def hive(
+    settings: Settings, statement: str | None, csv_: bool, json_: bool, max_rows: int | None, version: int | None, as_of: str | None
+) -> None:  # fmt: skip
     """Ask the warehouse, in HiveQL. STATEMENT `-` reads statements from standard input.
 
     Statements that follow each other see different versions, and so may the tables of one statement for some milliseconds; with --version
-    all see that one, under the usual names.
+    or --as-of all see that one, under the usual names.
     """
     from connectors import hive as hive_door
     from spark.pinned import pin
 
+    if as_of is not None:
+        if version is not None:
+            raise UsageError("--version and --as-of exclude each other", "give one of them")
+        version = _as_of(settings, as_of)
     pinned = None if version is None else pin(settings, version)
 
     def ask(sql: str, most: int | None) -> Answer:
@@ -71,6 +81,17 @@ def hive(settings: Settings, statement: str | None, csv_: bool, json_: bool, max
         return Answer(list(found.columns), found.rows[:most], cut=most is not None and len(found.rows) > most)
 
     _answer(settings, "hive", ask, statement, _how(csv_, json_, max_rows))
+
+
+def _as_of(settings: Settings, text: str) -> int:
+    """The version that stands for a time or a transaction; says which it is."""
+    from connectors.hdfs import Hdfs
+    from spark.as_of import version_as_of
+    from spark.manifest import Versions
+
+    found = version_as_of(Versions(Hdfs(settings.hdfs), settings.hdfs.root), text, datetime.now(UTC))
+    click.echo(f"version {found.version} of {found.created_at}, at {found.gtid}", err=True)
+    return found.version
 
 
 @query.command()

@@ -17,6 +17,7 @@ from connectors.generations import Generation
 from connectors.kafka_group import start_group
 from infra.errors import StackError, UsageError
 from infra.generation_compare import Comparison, compare
+from infra.replay_warehouse import warehouse
 from infra.services.programs import worker_name
 from infra.settings import Settings
 from infra.state import read_state
@@ -65,6 +66,9 @@ def parts(settings: Settings) -> tuple[Part, Part]:
 @click.group()
 def replay() -> None:
     """Compute a view of the log anew, beside the live one, and switch to it."""
+
+
+replay.add_command(warehouse)
 
 
 @replay.command()

@@ -164,7 +164,7 @@ class Login:
 
 # The roles whose passwords are made at first start, as <system>.<role>: each process logs in as the role that has just its rights.
 ROLES = (
-    "mysql.admin", "mysql.shop", "mysql.debezium", "mysql.reader",
+    "mysql.admin", "mysql.shop", "mysql.debezium", "mysql.reader", "mysql.verifier",
     "cassandra.admin", "cassandra.counts", "cassandra.reader", "postgres.hive", "supervisor.kappa",
 )  # fmt: skip
 

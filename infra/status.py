@@ -45,6 +45,7 @@ def gather(settings: Settings) -> dict[str, Any]:
         "capture": _state(settings, "capture"),
         "counts": counts.result(),
         "warehouse": _state(settings, "compactor"),
+        "proof": _state(settings, "proof"),
         "dead_letters": dead.result(),
     }
 
@@ -149,6 +150,7 @@ def _lines(status: dict[str, Any]) -> Iterable[str]:
     for name, state in status["counts"]["workers"].items():
         yield f"          {name}: {_worker(state)}"
     yield f"warehouse {_warehouse(status['warehouse'])}"
+    yield from (f"          {line}" for line in _proof(status["proof"]))
     dead = ", ".join(f"{topic} {count}" for topic, count in status["dead_letters"].items() if count)
     yield f"dead      {dead or 'none'}"
 
@@ -167,6 +169,21 @@ def _warehouse(state: dict[str, Any]) -> str:
         return detail
     age = datetime.now(UTC) - datetime.fromisoformat(state["created_at"])
     return f"{detail}; published {_duration(int(age.total_seconds()))} ago, at GTID {state.get('gtid') or 'none yet'}"
+
+
+def _proof(proof: dict[str, Any]) -> Iterable[str]:
+    """When the warehouse was last proven equal to MySQL, and what a later proof found instead."""
+    if proven := proof.get("proven"):
+        yield f"proven equal to MySQL {_ago(proven['at'])} ago, at GTID {proven['gtid']} (version {proven['version']}, {proven['rows']:,} rows)"
+    else:
+        yield "not proven equal to MySQL yet: ./kappa verify warehouse"
+    if (last := proof.get("last")) and not last["equal"]:
+        found = [f"{table} differs" for table in last["differing"]] + [f"{table} could not be compared" for table in last["unproven"]]
+        yield f"the last proof, {_ago(last['at'])} ago: {', '.join(found)}"
+
+
+def _ago(at: str) -> str:
+    return _duration(int((datetime.now(UTC) - datetime.fromisoformat(at)).total_seconds()))
 
 
 def _duration(seconds: int | None) -> str:

@@ -1,10 +1,13 @@
 """`kappa verify`: proof that a view equals its source, or the rows that differ."""
 
 import json
+from collections.abc import Sequence
 
 import click
 
+from infra import verify_warehouse
 from infra.answers import Answer, show
+from infra.errors import UsageError
 from infra.settings import Settings
 from infra.steps import Steps
 from infra.verify_counts import Report
@@ -13,17 +16,32 @@ from infra.verify_counts import verify as verify_counts
 SHOWN = 20
 
 as_json = click.option("--json", "json_", is_flag=True, help="Print JSON.")
+for_ever = click.option("--continuous", is_flag=True, help="Prove the warehouse again and again until interrupted; status shows the last proof.")
+every = click.option("--every", "every_seconds", type=click.FloatRange(min=1), default=60, show_default=True, help="Seconds between such proofs.")
+in_time = click.option(
+    "--timeout", "timeout_seconds", type=click.FloatRange(min=1), default=120, show_default=True,
+    help="Seconds at most until a version stands where the snapshot does.",
+)  # fmt: skip
 
 
 @click.group(invoke_without_command=True)
+@for_ever
+@every
+@in_time
 @click.pass_context
-def verify(ctx: click.Context) -> None:
-    """Prove that a view equals its source, or name the rows that differ. With no subcommand, all that can be verified.
+def verify(ctx: click.Context, continuous: bool, every_seconds: float, timeout_seconds: float) -> None:
+    """Prove that a view equals its source, or name the rows that differ. With no subcommand, the counts and the warehouse.
 
     Exit code 1 if anything differs.
     """
-    if ctx.invoked_subcommand is None:
-        ctx.invoke(counts, generation=None, json_=False)
+    settings: Settings = ctx.obj
+    if ctx.invoked_subcommand is not None:
+        return
+    if continuous:
+        _for_ever(settings, every_seconds, timeout_seconds, False)
+        return
+    equal = [_counts(settings, None, False), _warehouse(settings, (), timeout_seconds, False)]
+    ctx.exit(0 if all(equal) else 1)
 
 
 @verify.command()
@@ -32,13 +50,88 @@ def verify(ctx: click.Context) -> None:
 @click.pass_context
 def counts(ctx: click.Context, generation: int | None, json_: bool) -> None:
     """Recount the topics, and compare every row of the live counts. Traffic may go on."""
+    ctx.exit(0 if _counts(ctx.obj, generation, json_) else 1)
+
+
+@verify.command()
+@click.option("--table", "tables", multiple=True, metavar="TABLE", help="Only this table of MySQL; may be repeated.")
+@as_json
+@for_ever
+@every
+@in_time
+@click.pass_context
+def warehouse(
+    ctx: click.Context, tables: tuple[str, ...], json_: bool, continuous: bool, every_seconds: float, timeout_seconds: float
+) -> None:  # fmt: skip
+    """Compare the warehouse with MySQL, value by value, at one GTID set. Traffic may go on.
+
+    MySQL is only read, in ranges of the primary keys over two connections, and nothing is locked.
+    """
     settings: Settings = ctx.obj
+    if continuous and tables:
+        raise UsageError("--continuous is for all tables", "leave --table out")
+    if continuous:
+        _for_ever(settings, every_seconds, timeout_seconds, json_)
+        return
+    ctx.exit(0 if _warehouse(settings, tables, timeout_seconds, json_) else 1)
+
+
+def _counts(settings: Settings, generation: int | None, json_: bool) -> bool:
     report = verify_counts(settings, generation, Steps())
     if json_:
         click.echo(json.dumps(report.data()))
     else:
         _show(report)
-    ctx.exit(1 if report.differing else 0)
+    return not report.differing
+
+
+def _warehouse(settings: Settings, tables: Sequence[str], timeout_seconds: float, json_: bool) -> bool:
+    report = verify_warehouse.verify(settings, tables, timeout_seconds, Steps())
+    if json_:
+        click.echo(json.dumps(report.data()))
+    else:
+        _show_warehouse(report)
+    return report.equal
+
+
+def _for_ever(settings: Settings, every_seconds: float, timeout_seconds: float, json_: bool) -> None:
+    """Prove until interrupted; each proof is a line."""
+
+    def tell(report: verify_warehouse.Report) -> None:
+        click.echo(json.dumps(report.data()) if json_ else f"{report.at} {_verdict(report)}")
+        for difference in [] if json_ else report.differences()[:SHOWN]:
+            click.echo(difference.text())
+
+    verify_warehouse.verify_for_ever(settings, every_seconds, timeout_seconds, Steps(), tell)
+
+
+def _show_warehouse(report: verify_warehouse.Report) -> None:
+    """The figures of each table, then the first differing rows."""
+    figures = [
+        (outcome.table, outcome.mysql_rows, outcome.warehouse_rows, outcome.differing, "equal" if outcome.equal else outcome.unproven or "differs")
+        for outcome in report.outcomes
+    ]
+    show(Answer(("table", "MySQL rows", "warehouse rows", "differing", "verdict"), figures), "table")
+    if report.equal:
+        click.echo(_verdict(report))
+        return
+    shown = [difference.text() for difference in report.differences()[:SHOWN]]
+    click.echo("\n".join(["", *shown]))
+    if len(report.differences()) > SHOWN:
+        click.echo("and more; --json has up to a thousand of each table", err=True)
+    if unread := sum(outcome.unread for outcome in report.outcomes):
+        click.echo(f"{unread} more groups of about a thousand rows differ, and were not read row by row", err=True)
+    click.echo(f"error: {_verdict(report)}", err=True)
+    click.echo("  next: ./kappa status says what is not carried, and why; docs/warehouse.md says how the warehouse is built anew", err=True)
+
+
+def _verdict(report: verify_warehouse.Report) -> str:
+    if report.equal:
+        return f"equal: version {report.version} is MySQL at {report.gtid}, {report.rows:,} rows value by value in {report.seconds:.1f} s"
+    differing = sum(outcome.differing for outcome in report.outcomes)
+    unproven = [outcome.table for outcome in report.outcomes if outcome.unproven]
+    apart = [f"{differing:,} rows differ"] if differing or not unproven else []
+    return f"version {report.version} and MySQL at {report.gtid}: {', '.join(apart + [f'not proven: {name}' for name in unproven])}"
 
 
 def _show(report: Report) -> None:

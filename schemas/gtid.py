@@ -62,6 +62,13 @@ class GtidSet:
         together = {origin: _joined([*self.intervals.get(origin, ()), *held]) for origin, held in other.intervals.items()}
         return GtidSet({**self.intervals, **together})
 
+    def covers(self, other: "GtidSet") -> bool:
+        """Whether it has every transaction of another."""
+        return all(self._spans(origin, *span) for origin, spans in other.intervals.items() for span in spans)
+
+    def _spans(self, origin: str, first: int, last: int) -> bool:
+        return any(low <= first and last <= high for low, high in self.intervals.get(origin, ()))
+
     def last(self, origin: str) -> int:
         """The greatest number of an origin; 0 for none."""
         return self.intervals[origin][-1][1] if origin in self.intervals else 0

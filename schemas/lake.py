@@ -1,4 +1,7 @@
-"""The shape of the archive: one row per Kafka record, with its position, its raw bytes, and what they say as typed columns."""
+"""The shape of the archive: one row per Kafka record, with its position, its raw bytes, and what they say as typed columns.
+
+`version` is the version of the warehouse that took the record in; files of older releases do not say it, and read as NULL.
+"""
 
 from collections.abc import Sequence
 
@@ -18,6 +21,7 @@ RECORD: dict[str, tuple[pa.DataType, str]] = {
     "value": (pa.binary(), "binary"),
     "schema_id": (pa.int32(), "int"),
     "error": (pa.string(), "string"),
+    "version": (pa.int64(), "bigint"),
 }
 
 HIVE_OF = {pa.string(): "string", pa.int32(): "int", pa.int64(): "bigint"}

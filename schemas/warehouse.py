@@ -115,6 +115,16 @@ def pinned_database(database: str, version: int) -> str:
     return f"{database}_v{version}"
 
 
+def past_database(database: str, name: str) -> str:
+    """The Hive database that shows a past state."""
+    return f"{database}_at_{re.sub('[^a-z0-9_]', '_', name.lower())}"
+
+
+def past_folder(root: str, database: str) -> str:
+    """The folder of a past state's files."""
+    return f"{root}/_past/{database}"
+
+
 def versions_folder(root: str) -> str:
     """The folder of the manifests."""
     return f"{root}/_versions"

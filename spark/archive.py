@@ -50,12 +50,13 @@ class Doors:
 
 @dataclass(frozen=True)
 class ArchiveTask:
-    """Ranges to archive, what may be taken of topics of changes (by topic), the folder for the files, and up to where the records of a topic
-    are of a table that is gone.
+    """Ranges to archive, what may be taken of topics of changes (by topic), the version that this is for, the folder for the files, and up to
+    where the records of a topic are of a table that is gone.
     """
 
     readings: tuple[Reading, ...]
     allowed: Mapping[str, Allowed]
+    version: int
     staging: str
     doors: Doors
     void: dict[str, Position] = field(default_factory=dict)
@@ -109,7 +110,7 @@ def archive(task: ArchiveTask) -> list[Archived]:
         doubts = Doubts(task.doors.mysql, task.doors.mysql_reader)
         writers = {
             source: TopicWriter(
-                source, tuple(own), task.allowed.get(source.topic), decoder, task.staging, upload, doubts, task.void.get(source.topic)
+                source, tuple(own), task.allowed.get(source.topic), decoder, task.version, task.staging, upload, doubts, task.void.get(source.topic)
             )
             for source, own in ranges.items()
         }
@@ -155,6 +156,7 @@ class TopicWriter:
         readings: tuple[Reading, ...],
         allowed: Allowed | None,
         decoder: RowDecoder,
+        version: int,
         staging: str,
         upload: Upload,
         doubts: Doubts,
@@ -164,7 +166,7 @@ class TopicWriter:
         self._gates = {reading.partition: Gate(allowed) for reading in readings} if allowed is not None else {}
         self._ends = {reading.partition: reading.end for reading in readings}
         self._doubts, self._void = doubts, void
-        self._decoder, self._staging, self._upload = decoder, staging, upload
+        self._decoder, self._version, self._staging, self._upload = decoder, version, staging, upload
         self._result = Archived(source, readings)
         self._writers: dict[Place, ParquetWriter] = {}
         self._uploads: list[Future[None]] = []
@@ -281,7 +283,7 @@ class TopicWriter:
     def _write(self, place: Place, rows: Rows) -> None:
         schema_id, _ = place
         columns = None if schema_id is None else self._decoder.contract(self._source, schema_id).columns
-        table = archive_table(self._source, columns, rows)
+        table = archive_table(self._source, columns, rows, self._version)
         if columns is not None and self._source.kind is not Kind.TRANSACTIONS:
             self._note_partitions(table)
         if columns is not None and self._source.kind is Kind.CHANGES and self._result.key_schema_id is not None:
@@ -294,24 +296,10 @@ class TopicWriter:
 
     def _note_partitions(self, table: pa.Table) -> None:
         """Note which hive partitions the records touch, and the keys whose old row may be in any."""
-        images = {name: table.column(name).combine_chunks() for name in lake.images(self._source.kind)}
-        cut = partitioning(self._source.table, pa.schema(list(images["after"].type)))
-        if cut is None:
-            self._result.hive_partitions.add(WHOLE)
-            return
-        for image in images.values():
-            dates = utc_dates(image.drop_null().field(cut.column))
-            self._result.hive_partitions.update(dates.unique().to_pylist())
-        if self._source.kind is Kind.CHANGES:
-            self._note_unplaced(images)
-
-    def _note_unplaced(self, images: dict[str, pa.StructArray]) -> None:
-        if self._result.key_schema_id is None:
-            return
-        first = self._decoder.key(self._source, self._result.key_schema_id)[0]
-        rows = images["after"].filter(images["before"].is_null()).drop_null()
-        found = span_of(rows.field(first))
-        self._result.unplaced = found.wider(self._result.unplaced) if found else self._result.unplaced
+        known = self._result.key_schema_id
+        values, unplaced = touched(self._source, table, self._decoder.key(self._source, known) if known is not None else ())
+        self._result.hive_partitions |= values
+        self._result.unplaced = unplaced.wider(self._result.unplaced) if unplaced else self._result.unplaced
 
     def _close(self, place: Place) -> None:
         writer, (schema_id, day) = self._writers.pop(place), place
@@ -320,8 +308,8 @@ class TopicWriter:
         self._result.files.append(ArchivedFile(path, day, schema_id))
 
 
-def archive_table(source: Source, columns: Sequence[Column] | None, rows: Rows) -> pa.Table:
-    """Records as rows of the archive."""
+def archive_table(source: Source, columns: Sequence[Column] | None, rows: Rows, version: int | None) -> pa.Table:
+    """Records as rows of the archive, taken in by a version (None: by none yet)."""
     schema = lake.arrow_schema(source.kind, columns)
     messages, records = rows.messages, rows.records
     changes = records if source.kind is Kind.CHANGES else [None] * len(records)
@@ -334,6 +322,7 @@ def archive_table(source: Source, columns: Sequence[Column] | None, rows: Rows) 
         "value": [message.value() for message in messages],
         "schema_id": rows.schema_ids,
         "error": rows.errors,
+        "version": [version] * len(messages),
     }
     arrays = {name: pa.array(found, schema.field(name).type) for name, found in values.items()} | position_arrays(changes)
     for image in lake.images(source.kind) if columns is not None else ():
@@ -345,3 +334,18 @@ def archive_table(source: Source, columns: Sequence[Column] | None, rows: Rows) 
 def day_of(message: Message) -> str:
     """The UTC day on which a record was logged."""
     return datetime.fromtimestamp(message.timestamp()[1] / 1000, UTC).strftime("%Y-%m-%d")
+
+
+def touched(source: Source, table: pa.Table, key: Sequence[str]) -> tuple[set[str], KeySpan | None]:
+    """Which hive partitions some archived records touch, and the span of the keys whose old row may be in any (of changes, if their key is known)."""
+    images = {name: table.column(name).combine_chunks() for name in lake.images(source.kind)}
+    cut = partitioning(source.table, pa.schema(list(images["after"].type)))
+    if cut is None:
+        return {WHOLE}, None
+    values: set[str] = set()
+    for image in images.values():
+        values |= set(utc_dates(image.drop_null().field(cut.column)).unique().to_pylist())
+    if source.kind is not Kind.CHANGES or not key:
+        return values, None
+    rows = images["after"].filter(images["before"].is_null()).drop_null()
+    return values, span_of(rows.field(key[0]))

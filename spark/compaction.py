@@ -22,6 +22,7 @@ from schemas.statements import Position
 from schemas.topics import change_topic
 from spark import plan
 from spark.archive import Archived, ArchiveTask, Doors, archive
+from spark.ceiling import CutFiles
 from spark.decoding import RowDecoder
 from spark.look import Look, Wait, look, to_repeat
 from spark.manifest import FROM_THE_LOG, Manifest, Snapshot, Versions
@@ -42,7 +43,10 @@ ABSENT_SECONDS = 30.0
 
 @dataclass
 class Outcome:
-    """What a compaction did: the version (None if there was nothing new), what it refused by topic, what it waits for, its steps' seconds."""
+    """What a compaction did: the version (None if there was nothing new), what it refused by topic, what it waits for, its steps' seconds.
+
+    `reached` is the id of the request (spark/ceiling.py) whose set the warehouse now equals.
+    """
 
     manifest: Manifest | None = None
     refused: dict[str, str] = field(default_factory=dict)
@@ -50,6 +54,7 @@ class Outcome:
     seconds: dict[str, float] = field(default_factory=dict)
     records: int = 0
     more: bool = False
+    reached: str = ""
 
     def timed(self, step: str, since: float) -> float:
         """Note how long a step took; now."""
@@ -67,6 +72,7 @@ class Compactor:
         self._decoder = RowDecoder(SchemaRegistry(settings.registry.url))
         self._statements = StatementLog(settings)
         self._wait: Wait | None = None
+        self._cuts = CutFiles(settings.home)
 
     def compact(self, previous: Manifest, held: Mapping[str, str]) -> Outcome:
         """Build and commit the version after `previous`; topics in `held` are left alone.
@@ -74,13 +80,21 @@ class Compactor:
         Raises WarehouseError when going on would publish something wrong, Unavailable when an outside system is away.
         """
         outcome, start = Outcome(refused={**self._absent(), **held}), time.monotonic()
+        asked = self._cuts.asked()
         found = look(self._settings, self._decoder, previous, outcome.refused)
         if self._wait is not None and self._wait.gap.topic not in outcome.refused and self._wait.still(found.log):
             found.cut.stop_before(self._wait.gap)
         self._statements.read()  # after the look: every statement before a change that it found is known
+        request = self._cuts.asked()  # after all looking: what was seen before a hold is older than the set that it is for
+        if request is not None and request.holds:
+            return outcome
+        if request is not None:
+            found.cut.stop_at(request.ceiling(), arrived=asked is not None and asked.id == request.id and asked.arrived)
         start = outcome.timed("look", start)
         run = NextVersion(previous, f"{self._token}-{uuid4().hex[:6]}", self._settings.hdfs.root)
         archived = self._archive(found, run, outcome, self._history(previous, found).void())
+        if request is not None and found.cut.step.reached and not any(part.full for one in archived for part in one.parts):
+            outcome.reached = request.id
         start = outcome.timed("archive", start)
         snapshot = following(previous, run.version, archived, found.cut.ends, found.base if found.cut.complete else None)
         tables = self._history(previous, found)  # the cut may have become smaller
@@ -105,7 +119,7 @@ class Compactor:
         due, done = found.due(run.previous), list[Archived]()
         for _ in range(MOST_ATTEMPTS):
             hands = plan.share(due, self._session.parallelism)
-            tasks = [ArchiveTask(hand, found.allowed(hand), run.staging, self._doors, dict(void)) for hand in hands]
+            tasks = [ArchiveTask(hand, found.allowed(hand), run.version, run.staging, self._doors, dict(void)) for hand in hands]
             done += [answer for answers in self._run(archive, tasks, plan.few_records(due)) for answer in answers]
             outcome.refused |= {answer.source.topic: answer.refusal for answer in done if answer.refusal}
             again = to_repeat(done, found.cut.settle(seen(done, found.partitions), outcome.refused))

@@ -19,7 +19,9 @@ from infra.errors import KappaError
 from infra.log import start_logging
 from infra.settings import Settings
 from infra.state import ProcessState
+from spark.ceiling import Answer, CutFiles
 from spark.compaction import Compactor, Outcome
+from spark.hold import Rest, leased
 from spark.housekeeping import Housekeeper, settle_arrivals
 from spark.manifest import Manifest, Versions
 from spark.publish import Publisher
@@ -28,6 +30,7 @@ from spark.session import Session, SparkGone
 PROCESS = "compactor"
 REQUEST = "compact.request"
 TICK_SECONDS = 0.1
+HOLD_TICK_SECONDS = 0.02
 FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 1.0, 15.0
 TIDY_EVERY_SECONDS = 60.0
 # A refused topic is read again from where it stopped, which may be much: not with every version.
@@ -53,7 +56,9 @@ class Process:
         self._compactor = Compactor(everything, session, self._versions, uuid4().hex[:8])
         self._housekeeper = Housekeeper(everything, self._hdfs, self._versions)
         self._state = ProcessState(everything.home, PROCESS)
+        self._rest = Rest(everything.home)
         self._log = start_logging(PROCESS)
+        self._cuts = CutFiles(everything.home)
         self._settled: Manifest | None = None
         self._shown: Manifest | None = None
         self._refused: dict[str, Refusal] = {}
@@ -83,7 +88,13 @@ class Process:
 
     def _compact(self) -> bool:
         """One round. Returns whether the log holds more than one version may take."""
+        self._hold()
         previous = self._settled or self._settle(self._versions.newest())
+        if self._rest.taken():
+            # A replay has taken its last step, and may have published a version.
+            self._settled = None
+            self._publisher.forget()
+            return True
         outcome = self._compactor.compact(previous, self._held())
         self._note_refused(outcome.refused)
         self._waits = outcome.waits
@@ -94,9 +105,17 @@ class Process:
             outcome.seconds["mixed"] = self._mixed_seconds
             self._last = outcome
             self._log.info("version %d: %d records, %s", outcome.manifest.version, outcome.records, outcome.seconds)
+        if outcome.reached:
+            self._cuts.answer(Answer(outcome.reached, (self._settled or previous).version))
         self._report("running", self._summary())
         self._tidy()
         return outcome.more
+
+    def _hold(self) -> None:
+        """Begin nothing while somebody is about to name the point at which the next version is to end."""
+        while (request := self._cuts.asked()) is not None and request.holds:
+            self._session.check()
+            time.sleep(HOLD_TICK_SECONDS)
 
     def _settle(self, manifest: Manifest) -> Manifest:
         """Finish what a version's commit began: its files in place, and Hive showing it."""
@@ -116,6 +135,8 @@ class Process:
         return manifest
 
     def _tidy(self) -> None:
+        if leased(self._settings.home):
+            return  # a replay reads what would go
         if not self._swept:
             self._swept = True
             self._log.info("removed %d folders of killed runs", self._housekeeper.sweep())

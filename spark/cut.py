@@ -65,11 +65,15 @@ def portion(waiting: Sequence[Transaction], topics: Collection[str], most: int =
 
 @dataclass(frozen=True)
 class Allowed:
-    """What may be taken of a topic: transactions of earlier versions, which can only be repetitions, and those of this version."""
+    """What may be taken of a topic: transactions of earlier versions, which can only be repetitions, and those of this version.
+
+    Nothing beyond `ceiling`, if there is one.
+    """
 
     known: GtidSet
     taken: frozenset[str]
     last: Mapping[str, int] = field(default_factory=dict)
+    ceiling: GtidSet | None = None
 
     def holds(self, gtid: str) -> bool:
         """Whether a transaction is one of them."""
@@ -78,14 +82,19 @@ class Allowed:
     def surely_after(self, gtid: str) -> bool:
         """Whether nothing that comes before a GTID is missing: a later one of the same origin is held, or the one just before it."""
         origin, number = parts(gtid)
-        return number <= self.last.get(origin, 0) + 1
+        return number <= self.last.get(origin, 0) + 1 and not self.beyond_ceiling(gtid)
+
+    def beyond_ceiling(self, gtid: str) -> bool:
+        """Whether a statement, which no END counts, is one that this version must not hold."""
+        return self.ceiling is not None and gtid not in self.ceiling
 
 
-def allowed(known: GtidSet, taken: Iterable[Transaction]) -> Allowed:
-    """What may be taken of the topics that stand where `known` says."""
+def allowed(known: GtidSet, taken: Iterable[Transaction], ceiling: GtidSet | None = None, reached: bool = False) -> Allowed:
+    """What may be taken of the topics that stand where `known` says. A ceiling that is `reached` says that nothing before its end is missing."""
     gtids = frozenset(transaction.gtid for transaction in taken)
     together = known.plus(gtids)
-    return Allowed(known, gtids, {origin: together.last(origin) for origin in together.intervals})
+    whole = together.joined(ceiling) if ceiling is not None and reached else together
+    return Allowed(known, gtids, {origin: whole.last(origin) for origin in whole.intervals}, ceiling)
 
 
 class Gate:

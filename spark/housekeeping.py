@@ -43,11 +43,17 @@ class Housekeeper:
             if not following.whole or time.time() - datetime.fromisoformat(following.created_at).timestamp() < self._grace_seconds:
                 break
             self._unpin(old)
-            for location in following.replaced:
+            # What a replay replaced may be in use again: rolled back.
+            kept = self._needed(numbers, old) if following.rebuilt else ()
+            for location in (place for place in following.replaced if place not in kept):
                 self._hdfs.delete(location)
             self._versions.forget(old)
             gone += 1
         return gone
+
+    def _needed(self, numbers: list[int], old: int) -> set[str]:
+        """The folders of all versions after one."""
+        return {location for number in numbers if number > old for location in self._versions.read(number).locations()}
 
     def _unpin(self, version: int) -> None:
         name = pinned_database(self._hive.warehouse_database, version)

@@ -109,7 +109,7 @@ class Manifest:
     and of facts (where they wait, where they belong); they are moved after the commit. `replaced` are the folders that this version no longer
     needs. `unreadable` counts, by topic, the records that were archived but could not be read. `statements` say, for each table, from which
     statement on it has still to follow the schema change topic (None in the manifests of older releases: from now on); `dropped` are the
-    tables that this version no longer has.
+    tables that this version no longer has; `rebuilt` are those that a replay put in the place of the live ones.
     """
 
     version: int
@@ -130,6 +130,7 @@ class Manifest:
     base: str = ""
     statements: dict[str, Start] | None = None
     dropped: tuple[str, ...] = ()
+    rebuilt: tuple[str, ...] = ()
 
     @property
     def whole(self) -> bool:
@@ -173,6 +174,7 @@ def from_json(stored: dict[str, Any]) -> Manifest:
             "replaced": tuple(stored["replaced"]),
             "statements": _statements(stored.get("statements")),
             "dropped": tuple(stored.get("dropped", ())),
+            "rebuilt": tuple(stored.get("rebuilt", ())),
         }
     )
 

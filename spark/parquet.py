@@ -115,7 +115,7 @@ def read_table(data: bytes, path: str, columns: list[str] | None = None) -> pa.T
     """The rows of a file; of `columns` those that it has."""
     file = _opened(data, path)
     wanted = None if columns is None else [name for name in columns if name in file.schema_arrow.names]
-    with _whole(path):
+    with whole(path):
         return file.read(columns=wanted)
 
 
@@ -123,18 +123,19 @@ def row_groups(data: bytes, path: str) -> Iterator[pa.Table]:
     """The rows of a file, a row group at a time."""
     file = _opened(data, path)
     for number in range(file.num_row_groups):
-        with _whole(path):
+        with whole(path):
             rows = file.read_row_group(number, use_threads=False)  # threads are for files side by side
         yield rows
 
 
 def _opened(data: bytes, path: str) -> pq.ParquetFile:
-    with _whole(path):
+    with whole(path):
         return pq.ParquetFile(pa.BufferReader(data))
 
 
 @contextmanager
-def _whole(path: str) -> Iterator[None]:
+def whole(path: str) -> Iterator[None]:
+    """Around reading a file: raises WarehouseError naming it if it is not whole."""
     try:
         yield
     except (pa.ArrowException, OSError) as error:

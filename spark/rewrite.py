@@ -273,3 +273,8 @@ def _old_rows(hdfs: Hdfs, old: HivePartition | None, held: KeyRange | None = Non
             yield rows
     if found != stated:
         raise WarehouseError(f"{path if held else old.location} holds {found} rows, and the manifest states {stated}", ANEW)
+
+
+def history_of(task: RewriteTask, hdfs: Hdfs) -> pa.Table:
+    """The rows that a task's changes leave where there was nothing before. Raises Unavailable, ContractError as `rewrite` refuses."""
+    return arrivals(_phases(task, hdfs), task.schema)

@@ -39,10 +39,24 @@ class Scope:
     until: int
     taken: list[Transaction] = field(default_factory=list)
     gap: Gap | None = None
+    ceiling: GtidSet | None = None
+    arrived: bool = False
+
+    @property
+    def reached(self) -> bool:
+        """Whether all of the ceiling's transactions are here and taken."""
+        return self.arrived and self.gap is None and len(self.taken) == len(self.waiting)
 
     def allowed(self) -> Allowed:
         """What may be read."""
-        return allowed(self.known, self.taken)
+        return allowed(self.known, self.taken, self.ceiling, self.reached)
+
+    def stop_at(self, ceiling: GtidSet, arrived: bool) -> None:
+        """Take nothing beyond a set of transactions, of which `arrived` says whether the log holds all."""
+        self.ceiling, self.arrived = ceiling, arrived
+        self.waiting = [one for one in self.waiting if one.gtid in ceiling]
+        self.taken = [one for one in self.taken if one.gtid in ceiling]
+        self.gap = self.gap if self.gap and self.gap.gtid in ceiling else None
 
     def keep_whole(self, seen: Mapping[str, list[Part]], carried: Collection[str]) -> set[str]:
         """Take only the transactions that are whole, from the first on; the GTIDs of those that are given up."""
@@ -85,7 +99,12 @@ class Cut:
     @property
     def complete(self) -> bool:
         """Whether the version takes all that has ended."""
-        return len(self.step.taken) == len(self.step.waiting)
+        return self.step.ceiling is None and len(self.step.taken) == len(self.step.waiting)
+
+    def stop_at(self, ceiling: GtidSet, arrived: bool) -> None:
+        """Take nothing beyond a set that MySQL's history went through: a prefix of the ENDs, since the set is one of the commits."""
+        for scope in (self.step, *self.left.values()):
+            scope.stop_at(ceiling, arrived)
 
     def allowed(self, carried: Iterable[str]) -> dict[str, Allowed]:
         """What may be read of each topic."""

@@ -44,6 +44,8 @@ class StatementLog:
         last = dict(held.last)
         for number, statement in enumerate(self._known):
             if statement.gtid:
+                if held.beyond_ceiling(statement.gtid):
+                    return self._known[:number], statement.offset
                 origin, transaction = parts(statement.gtid)
                 if transaction > last.get(origin, 0) + 1:
                     return self._known[:number], statement.offset

@@ -43,6 +43,8 @@ class Stack:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--running-stack", action="store_true", help="use the running stack of KAPPA_HOME and KAPPA_PORT_BASE instead of starting one")
+    parser.addoption("--proof-rows", type=int, default=50_000, help="how many rows a proof of the warehouse compares; 5000000 for a long run")
+    parser.addoption("--proof-runs", type=int, default=3, help="how many proofs are made under load; 200 for a long run")
     parser.addoption("--load-seconds", type=float, default=20, help="how long versions are read under load; 600 for a long run")
     parser.addoption("--versions", type=int, default=8, help="how many versions are compared while processes are killed; 1000 for a long run")
 

@@ -2,7 +2,9 @@
 
 import os
 import signal
+import subprocess
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -60,3 +62,67 @@ def answers(settings: Settings, name: str) -> bool:
 def state(settings: Settings, name: str) -> dict[str, Any]:
     """What a process last said of itself."""
     return read_state(settings.home, name) or {}
+
+
+@dataclass
+class HdfsFault:
+    """HDFS answers, and takes no files. `says` is what the compactor and `status` say then."""
+
+    settings: Settings
+    says: str = field(default="", init=False)
+
+    def admin(self, *words: str) -> None:
+        """An administrator's command, run as the NameNode is."""
+        namenode = psutil.Process(Supervisor(self.settings).processes()["namenode"].pid)
+        command = namenode.cmdline()
+        main = next(number for number, word in enumerate(command) if word.endswith("namenode.NameNode"))
+        done = subprocess.run([*command[:main], "org.apache.hadoop.hdfs.tools.DFSAdmin", *words], capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, f"dfsadmin {' '.join(words)}: {done.stdout}{done.stderr}"
+
+
+class SafeMode(HdfsFault):
+    """Somebody put HDFS into safe mode."""
+
+    def inject(self) -> None:
+        self.says = "HDFS takes no files: it is in safe mode"
+        self.admin("-safemode", "enter")
+
+    def heal(self) -> None:
+        self.admin("-safemode", "leave")
+
+
+class SpaceQuota(HdfsFault):
+    """The warehouse's folder may take no more room than it has."""
+
+    def inject(self) -> None:
+        self.says = "HDFS takes no files: a space quota is used up"
+        self.admin("-setSpaceQuota", "1", self.settings.hdfs.root)
+
+    def heal(self) -> None:
+        self.admin("-clrSpaceQuota", self.settings.hdfs.root)
+
+
+class FullDisk(HdfsFault):
+    """The datanode's disk has no room: all of it is reserved for others."""
+
+    RESERVED = "<configuration><property><name>dfs.datanode.du.reserved</name><value>1000000000000000</value></property>"
+
+    def inject(self) -> None:
+        self.says = "HDFS takes no files: its disks are full"
+        text = self.site.read_text()
+        assert "<configuration>" in text
+        self.site.write_text(text.replace("<configuration>", self.RESERVED))
+        self.restart()
+
+    def heal(self) -> None:
+        self.site.write_text(self.site.read_text().replace(self.RESERVED, "<configuration>"))
+        self.restart()
+
+    @property
+    def site(self) -> Path:
+        return self.settings.home / "conf" / "hadoop" / "hdfs-site.xml"
+
+    def restart(self) -> None:
+        supervisor = Supervisor(self.settings)
+        supervisor.stop_process("warehouse:datanode")
+        supervisor.start_process("warehouse:datanode")

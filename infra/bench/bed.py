@@ -9,8 +9,9 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from connectors import cassandra, kafka
-from connectors.cassandra_setup import prepare_counts
+from connectors import cassandra, generations, kafka
+from connectors.cassandra_setup import make_generation, prepare_counts
+from connectors.generations import Generation
 from connectors.kafka_admin import delete_groups, delete_topics, groups
 from connectors.registry import SchemaRegistry
 from infra.bench.processes import Measured, started
@@ -18,6 +19,7 @@ from infra.errors import KappaError
 from infra.settings import ROOT, Settings
 from infra.supervision import MARK, log_file
 from schemas.topics import CLICK_TOPICS, PRODUCT_VIEW, dead_topic
+from schemas.views import keyspace_of
 
 # Topics and groups of the peers carry this in their names, so that those of a run that was killed can be told.
 PEER_MARK = "kappa-bench"
@@ -54,6 +56,15 @@ class Bed:
         with self.admin() as session:
             prepare_counts(session, self.settings, self.keyspace)
 
+    def second_generation(self) -> Generation:
+        """One to count beside the first, from the log's first record on. Raises Refused, Unavailable."""
+        keyspace, rules = keyspace_of(self.keyspace, 2), generations.definition(self.settings.counts)
+        self.drop_keyspace(keyspace)
+        with self.admin() as session:
+            make_generation(session, self.settings, keyspace)
+            generations.add(session, self.keyspace, 2, "building", rules)
+            return generations.find(session, self.keyspace, 2)
+
     def admin(self) -> AbstractContextManager[cassandra.Session]:
         """A session of Cassandra's administrator."""
         return cassandra.connect(self.settings.cassandra, self.settings.login("cassandra.admin"))
@@ -71,10 +82,11 @@ class Bed:
         own |= {dead_topic(topic) for topic in own}
         left_by_peers = {name for name in kafka.list_topics(self.settings.kafka) if PEER_MARK in name}
         delete_topics(self.settings.kafka, own | left_by_peers | {control_topic(name).name for name in WORKERS})
-        delete_groups(self.settings.kafka, [self.group, *(f"faust-{name}" for name in WORKERS)])
+        delete_groups(self.settings.kafka, [self.group, f"{self.group}-2", *(f"faust-{name}" for name in WORKERS)])
         with contextlib.suppress(KappaError):  # one that has not been given up yet does no harm, and goes the next time
             delete_groups(self.settings.kafka, [name for name in groups(self.settings.kafka) if PEER_MARK in name])
-        self.drop_keyspace(self.keyspace)
+        for keyspace in (self.keyspace, keyspace_of(self.keyspace, 2)):
+            self.drop_keyspace(keyspace)
 
 
 @contextmanager
@@ -103,14 +115,14 @@ def require_running(settings: Settings) -> None:
 
 
 @contextmanager
-def workers(bed: Bed, names: Sequence[str]) -> Iterator[list[Measured]]:
-    """Our workers, started at once as the supervisor would start them."""
+def workers(bed: Bed, names: Sequence[str], *, prefix: Sequence[str] = (), generation: int = 1) -> Iterator[list[Measured]]:
+    """Our workers, started at once as the supervisor would start them; `prefix` stands before their command."""
     with ExitStack() as stack:
         environment = own_environment(bed.settings, os.environ)
         running = []
         for name in names:
             (bed.settings.home / "run" / f"{name}.json").unlink(missing_ok=True)  # what an earlier one said
-            command = [sys.executable, "-m", "processors.counts", name, "--beside", bed.suffix]
+            command = [*prefix, sys.executable, "-m", "processors.counts", name, "--beside", bed.suffix, "--generation", str(generation)]
             running.append(stack.enter_context(started(name, command, environment, bed.settings.home, log_file(bed.settings, name))))
         yield running
 

@@ -78,7 +78,33 @@ def latency(settings: Settings, json_: bool, write: bool, keep: bool) -> None:
         latency_report.show(report, console())
     if write:
         latency_report.write(report, ROOT / "docs")
-    sys.exit(1 if any(found.lost for found in report.rates) else 0)
+    sys.exit(1 if any(found.lost for found in report.measured) else 0)
+
+
+@bench.command()
+@click.option("--products", default=1_000_000, show_default=True, type=click.IntRange(min=1000), help="How many products the larger load has.")
+@as_json
+@write
+@click.pass_obj
+def memory(settings: Settings, products: int, json_: bool, write: bool) -> None:
+    """Weigh a worker while it counts as many clicks on 1,000 as on 1,000,000 products, then kill it, and time its return.
+
+    Exit code 1 if a click was lost.
+    """
+    from infra.bench import memory_report
+    from infra.bench.bed import alone, require_running
+    from infra.bench.memory import measure
+
+    require_running(settings)
+    with alone(settings):
+        report = measure(settings, [(1000, 2 * products), (products, 2 * products)], Steps())
+    if json_:
+        click.echo(json.dumps(report.facts(), indent=1))
+    else:
+        memory_report.show(report, console())
+    if write:
+        memory_report.write(report, ROOT / "docs")
+    sys.exit(1 if any(held.lost for held in report.held) else 0)
 
 
 @bench.command()
@@ -113,6 +139,59 @@ def compact(settings: Settings, rows: int, changes: int, rounds: int, only: Sequ
     if write:
         compact_report.write(report, ROOT / "docs")
     sys.exit(1 if not report.same or any(merged.failure for merged in report.merges) else 0)
+
+
+@bench.command()
+@as_json
+@write
+@click.pass_obj
+def freshness(settings: Settings, json_: bool, write: bool) -> None:
+    """Time changes from MySQL until they are in their topic and until Hive shows them, at 10, 100 and 1,000 changes per second.
+
+    Exit code 1 if a change was never shown, or a query did not give what was shown.
+    """
+    from infra.bench import freshness_report
+    from infra.bench.bed import alone, require_running
+    from infra.bench.freshness import measure
+
+    require_running(settings)
+    with alone(settings):
+        report = measure(settings, Steps())
+    if json_:
+        click.echo(json.dumps(report.facts(), indent=1))
+    else:
+        freshness_report.show(report, console())
+    if write:
+        freshness_report.write(report, ROOT / "docs")
+    sys.exit(1 if any(found.lost or found.wrong for found in report.rates) else 0)
+
+
+@bench.command()
+@click.option("--records", default=500_000, show_default=True, type=click.IntRange(min=10_000), help="Changes to replay.")
+@click.option("--rounds", default=2, show_default=True, type=click.IntRange(min=1), help="How often each does it, in turn.")
+@as_json
+@write
+@keep
+@click.pass_obj
+def replay(settings: Settings, records: int, rounds: int, json_: bool, write: bool, keep: bool) -> None:
+    """Build a table from the archive as a replay does, against plain Spark that copies the same changes from Kafka into Parquet.
+
+    Exit code 1 if the table has not the rows that the changes leave.
+    """
+    from infra.bench import replay_report
+    from infra.bench.bed import alone, require_running
+    from infra.bench.replay import measure
+
+    require_running(settings)
+    with alone(settings):
+        report = measure(settings, records, rounds, keep, Steps())
+    if json_:
+        click.echo(json.dumps(report.facts(), indent=1))
+    else:
+        replay_report.show(report, console())
+    if write:
+        replay_report.write(report, ROOT / "docs")
+    sys.exit(1 if any(run.rows != run.expected for run in report.runs) else 0)
 
 
 def console() -> Console:

@@ -149,8 +149,10 @@ class Bench:
 
 def require_hdfs(settings: Settings) -> None:
     """Raises KappaError, naming the command that helps, unless HDFS can be written."""
-    if not Hdfs(settings.hdfs).ready():
-        raise KappaError("a measurement needs the running stack: HDFS does not answer", "run ./kappa up")
+    try:
+        Hdfs(settings.hdfs).check()
+    except KappaError as error:
+        raise KappaError(f"a measurement needs the running stack: {error}", "run ./kappa up") from error
 
 
 def sizes(hdfs: Hdfs, folder: str) -> dict[str, int]:

@@ -1,19 +1,22 @@
-"""The measurement of freshness: how long after a click is handed to the Kafka client its count can be read in Cassandra, at three rates."""
+"""The measurement of freshness: how long after a click is handed to the Kafka client its count can be read in Cassandra, at three rates; and
+while the worker's whole topic is replayed beside it, and how fast that is."""
 
 import math
 import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from connectors import cassandra, kafka
+from connectors.generations import Generation
 from connectors.kafka_admin import members
 from infra.answers import plain
 from infra.bench import counts, load
+from infra.bench.background import run as run_background
 from infra.bench.bed import WORKERS, Bed, own_environment, workers
 from infra.bench.machine import machine, versions
 from infra.bench.probe import Look, Prober, Probes
@@ -21,7 +24,9 @@ from infra.bench.processes import Measured, started
 from infra.bench.results import OURS
 from infra.errors import KappaError, StackError
 from infra.progress import Line
+from infra.replay import COUNTS_NICENESS
 from infra.settings import Settings
+from infra.state import read_state
 from infra.steps import Steps
 from infra.supervision import log_file
 from schemas import views
@@ -32,6 +37,7 @@ SHARE = 0.8  # of the worker's most, for the third rate
 WARM_UP_SECONDS, MEASURED_SECONDS, SPARE_SECONDS = 5.0, 20.0, 5.0
 JOIN_SECONDS, CATCH_UP_SECONDS = 90.0, 60.0
 LOOK_SECONDS = 0.1
+REPLAYED, LONGEST_REPLAY_SECONDS = 5_000_000, 180.0
 EVENTS_FOR_THE_MOST = 1_000_000
 
 
@@ -55,6 +61,21 @@ class Freshness:
 
 
 @dataclass(frozen=True)
+class Replay:
+    """A replay of the topic beside live counting: its events, the seconds from its first event to the commit of the last, and how fresh the
+    live counts were meanwhile."""
+
+    events: int
+    seconds: float
+    live: Freshness
+
+    @property
+    def per_second(self) -> float:
+        """Events per second."""
+        return self.events / self.seconds
+
+
+@dataclass(frozen=True)
 class LatencyReport:
     """A whole measurement; `most` is the worker's events per second that the third rate is a share of."""
 
@@ -63,6 +84,12 @@ class LatencyReport:
     versions: dict[str, str]
     most: float
     rates: list[Freshness] = field(default_factory=list)
+    replay: Replay | None = None
+
+    @property
+    def measured(self) -> list[Freshness]:
+        """All of it."""
+        return [*self.rates, *([self.replay.live] if self.replay else [])]
 
     def facts(self) -> dict[str, Any]:
         """The report as JSON has it."""
@@ -92,6 +119,7 @@ def measure(settings: Settings, steps: Steps, keep: bool = False) -> LatencyRepo
             prober = Prober(settings.kafka, bed.topic, load.encoder(settings).encode, look)
             for rate in (*RATES, SHARE * most):
                 report.rates.append(_at_rate(bed, worker, prober, rate, steps))
+            report = replace(report, replay=_beside_a_replay(bed, worker, prober, steps))
     finally:
         if not keep:
             with steps.waiting("removing the topics and tables of the measurement"):
@@ -132,11 +160,69 @@ def _look(bed: Bed) -> Iterator[Look]:
         yield lambda products: {rows[0][0] for rows in session.each(statement, [(product,) for product in products]) if rows}
 
 
+def _beside_a_replay(bed: Bed, worker: Measured, prober: Prober, steps: Steps) -> Replay:
+    """Counts the topic into a second generation, as a replay does, while clicks come at the lowest rate."""
+    _top_up(bed, worker, steps)
+    second, rate = bed.second_generation(), RATES[0]
+    with _background(bed, rate, LONGEST_REPLAY_SECONDS) as background, steps.download() as line:
+        _warm_up(bed, background, line, rate)
+        wanted = load.held(bed.settings.kafka, bed.topic)
+        with workers(bed, [WORKERS[1]], prefix=("nice", "-n", str(COUNTS_NICENESS)), generation=second.number) as (builder,):
+            _wait_for_its_first(bed, builder)
+            before, done = _Moment.now(bed, worker, background), _Counted(bed, second, wanted)
+            probes = prober.run_while(
+                lambda: not done.reached_at, lambda found: line(f"{rate:,.0f}/s:", done.look() / wanted, f"{len(found.latencies)} probes, replaying")
+            )
+            builder.check()
+            begin = float((read_state(bed.settings.home, builder.name) or {})["first_event_at"])
+            live = _found(rate, probes, before, _Moment.now(bed, worker, background))
+    replay = Replay(wanted, round(done.reached_at - begin, 2), live)
+    steps.say(f"{wanted:,} clicks replayed at {replay.per_second:,.0f}/s beside {rate:,.0f} clicks/s: {in_words(live)}")
+    return replay
+
+
+def _top_up(bed: Bed, worker: Measured, steps: Steps) -> None:
+    """Has the topic hold what a replay is to count, all of it counted."""
+    missing = REPLAYED - load.held(bed.settings.kafka, bed.topic)
+    if missing > 0:
+        with steps.waiting(f"adding {missing:,} clicks"):
+            run_background(bed.settings, bed.topic, missing, 1.0)
+            _catch_up(bed, worker)
+
+
+def _wait_for_its_first(bed: Bed, builder: Measured) -> None:
+    deadline = time.monotonic() + JOIN_SECONDS
+    while not (read_state(bed.settings.home, builder.name) or {}).get("first_event_at"):
+        builder.check()
+        if time.monotonic() > deadline:
+            raise StackError(f"{builder.name} has counted nothing for {JOIN_SECONDS:.0f} s", f"see {builder.log}")
+        time.sleep(LOOK_SECONDS)
+
+
+class _Counted:
+    """How far a generation is, asked now and then; `reached_at` is when it had so many events committed, in Unix seconds."""
+
+    def __init__(self, bed: Bed, generation: Generation, wanted: int) -> None:
+        self.reached_at = 0.0
+        self._bed, self._group, self._wanted = bed, generation.group(f".{bed.suffix}"), wanted
+        self._events, self._asked_at, self._moved_at = 0, 0.0, time.monotonic()
+
+    def look(self) -> int:
+        """The events committed so far. Raises StackError if there are no more for a long time."""
+        if time.monotonic() - self._asked_at < LOOK_SECONDS:
+            return self._events
+        self._asked_at, before = time.monotonic(), self._events
+        self._events = sum(kafka.committed(self._bed.settings.kafka, self._group, [self._bed.topic]).values())
+        if self._events >= self._wanted:
+            self.reached_at = self.reached_at or time.time()
+        self._moved_at = self._asked_at if self._events > before else self._moved_at
+        if self._asked_at - self._moved_at > CATCH_UP_SECONDS:
+            raise StackError(f"the replay has committed nothing for {CATCH_UP_SECONDS:.0f} s", f"see {log_file(self._bed.settings, WORKERS[1])}")
+        return self._events
+
+
 def _at_rate(bed: Bed, worker: Measured, prober: Prober, rate: float, steps: Steps) -> Freshness:
-    seconds = WARM_UP_SECONDS + MEASURED_SECONDS + SPARE_SECONDS
-    command = [sys.executable, "-m", "infra.bench.background", bed.topic, str(rate), str(seconds)]
-    environment, log = own_environment(bed.settings, os.environ), log_file(bed.settings, "bench-background")
-    with started("the background", command, environment, bed.settings.home, log) as background, steps.download() as line:
+    with _background(bed, rate, WARM_UP_SECONDS + MEASURED_SECONDS + SPARE_SECONDS) as background, steps.download() as line:
         _warm_up(bed, background, line, rate)
         before = _Moment.now(bed, worker, background)
         probes = prober.run(MEASURED_SECONDS, lambda found: line(f"{rate:,.0f}/s:", None, f"{len(found.latencies)} probes"))
@@ -144,6 +230,12 @@ def _at_rate(bed: Bed, worker: Measured, prober: Prober, rate: float, steps: Ste
     steps.say(f"{rate:,.0f} clicks/s: {in_words(found)}")
     _catch_up(bed, worker)
     return found
+
+
+def _background(bed: Bed, rate: float, seconds: float) -> AbstractContextManager[Measured]:
+    command = [sys.executable, "-m", "infra.bench.background", bed.topic, str(rate), str(seconds)]
+    environment, log = own_environment(bed.settings, os.environ), log_file(bed.settings, "bench-background")
+    return started("the background", command, environment, bed.settings.home, log)
 
 
 def _warm_up(bed: Bed, background: Measured, line: Line, rate: float) -> None:

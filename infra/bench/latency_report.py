@@ -22,11 +22,25 @@ def cells(found: Freshness) -> list[str]:
     return [f"{found.rate:,.0f}", f"{found.reached:,.0f}", probes, *times, cores]
 
 
+def replayed(report: LatencyReport) -> list[str]:
+    """The row of the replay."""
+    if report.replay is None:
+        return []
+    live = cells(report.replay.live)
+    return [f"{live[0]}, and {report.replay.events:,} clicks replayed", *live[1:]]
+
+
 def remarks(report: LatencyReport) -> list[str]:
     """What must be said beside the table."""
     said = [
         f"The last rate is {SHARE:.0%} of the {report.most:,.0f} events/s that one worker did in `bench counts`, when nothing produced beside it."
     ]
+    if report.replay is not None:
+        rate = report.replay.per_second
+        said.append(
+            f"A replay of {report.replay.events:,} clicks beside live counting took {report.replay.seconds:.1f} s, {rate:,.0f} clicks/s: "
+            f"{rate / report.most:.0%} of what one worker does alone."
+        )
     for found in report.rates:
         if found.reached < 0.97 * found.rate:
             said.append(f"At {found.rate:,.0f}/s the machine produced only {found.reached:,.0f}/s beside everything else.")
@@ -40,8 +54,8 @@ def show(report: LatencyReport, console: Console) -> None:
     table = Table(title=WHAT, title_justify="left")
     for name in COLUMNS:
         table.add_column(name, justify="right", overflow="fold")
-    for found in report.rates:
-        table.add_row(*cells(found))
+    for row in [*map(cells, report.rates), *filter(None, [replayed(report)])]:
+        table.add_row(*row)
     console.print(table)
     for remark in remarks(report):
         console.print(remark.replace("`", ""), markup=False)
@@ -49,7 +63,7 @@ def show(report: LatencyReport, console: Console) -> None:
 
 def markdown(report: LatencyReport) -> str:
     """The report's part of the page."""
-    rows = [cells(found) for found in report.rates]
+    rows = [*map(cells, report.rates), *filter(None, [replayed(report)])]
     return "\n\n".join([pages.circumstances(report.machine, report.versions, report.at), WHAT, pages.table(COLUMNS, rows), " ".join(remarks(report))])
 
 

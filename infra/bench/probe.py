@@ -48,9 +48,15 @@ class Prober:
 
     def run(self, seconds: float, tick: Callable[[Probes], None]) -> Probes:
         """Probes for so long, and waits for the last ones a while; those left in `waiting` never came."""
-        probes, begin, number = Probes(), time.monotonic(), 0
-        while (now := time.monotonic()) < begin + seconds or (probes.waiting and now < begin + seconds + LAST_SECONDS):
-            if now < begin + seconds and now >= begin + number * EVERY_SECONDS:
+        end = time.monotonic() + seconds
+        return self.run_while(lambda: time.monotonic() < end, tick)
+
+    def run_while(self, going: Callable[[], bool], tick: Callable[[Probes], None]) -> Probes:
+        """The same as long as something is so."""
+        probes, begin, number, ended = Probes(), time.monotonic(), 0, 0.0
+        while not ended or (probes.waiting and time.monotonic() < ended + LAST_SECONDS):
+            ended = ended or (0.0 if going() else time.monotonic())
+            if not ended and time.monotonic() >= begin + number * EVERY_SECONDS:
                 self._send(probes)
                 number += 1
             self._log.poll(0)

@@ -92,6 +92,19 @@ class Measured:
             self._reader.join(1)
             raise StackError(f"{self.name} ended with exit code {code}: {last_words(self.log)}", f"all that it said is in {self.log}")
 
+    def peak_mb(self) -> float:
+        """The most resident memory that it ever had, in MB of 2^20 bytes, as the kernel says; 0 once it has ended."""
+        try:
+            lines = Path(f"/proc/{self._popen.pid}/status").read_text().splitlines()
+        except OSError:
+            return 0.0
+        return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM")), 0.0)
+
+    def kill(self) -> None:
+        """Ends it as `kill -9` does."""
+        self._popen.kill()
+        self._popen.wait()
+
     def end(self) -> None:
         """Ends it, politely first."""
         self.cpu.stop()

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 from connectors.hdfs import Hdfs
-from infra.errors import Unavailable
 from infra.services.jvm import LIGHT, LOG4J2, hadoop_xml, java, opens
 from infra.services.service import Host
 from infra.settings import LOOPBACK
@@ -78,6 +77,5 @@ def daemon(host: Host, heap: str, main: str, *arguments: str) -> list[str]:
 
 
 def probe(host: Host) -> None:
-    """Raises until HDFS is out of safe mode with a live DataNode."""
-    if not Hdfs(host.settings.hdfs).ready():
-        raise Unavailable("HDFS is in safe mode or has no live DataNode", "./kappa logs datanode")
+    """Raises, saying why, until HDFS takes files."""
+    Hdfs(host.settings.hdfs).check()

@@ -46,6 +46,7 @@ class Cluster:
         self.config = None
         self.told = []
         self.broken = None
+        self.still_stopping = 0
 
     def answer(self, method, path, body):
         if self.broken:
@@ -56,6 +57,11 @@ class Cluster:
             if method == "PUT":
                 self.config = body
             return (200, self.config) if self.config else (404, {"message": "no such connector"})
+        if path.endswith(("/stop", "/resume")):
+            self.states = {"connector": {"state": "STOPPED" if path.endswith("/stop") else "RUNNING"}, "tasks": []}
+        if path.endswith("/offsets") and self.still_stopping:
+            self.still_stopping -= 1
+            return 400, {"message": "must be in the STOPPED state"}
         return (200, self.states) if path.endswith("/status") else (200, [])
 
 
@@ -76,7 +82,7 @@ def url(cluster):
             self.end_headers()
             self.wfile.write(text)
 
-        do_GET = do_PUT = do_POST = serve  # noqa: N815 - the names that http.server calls
+        do_GET = do_PUT = do_POST = do_DELETE = serve  # noqa: N815 - the names that http.server calls
 
         def log_message(self, *_):
             pass
@@ -116,6 +122,31 @@ def test_a_schema_that_the_registry_refuses_has_the_subjects_freed_before_the_ne
     cluster.states["tasks"] = [{"id": 0, "state": "FAILED", "trace": trace}]
     capture._tend(100)
     assert capture._configured_at == float("-inf")
+
+
+LOST = [
+    "The db history topic is missing. You may attempt to recover it by reconfiguring the connector to recovery.",
+    "Encountered change event for table eCommerce.t whose schema isn't known to this connector. One possible cause is an incomplete history topic.",
+]
+
+
+@pytest.mark.parametrize("error", LOST)
+def test_a_connector_whose_schema_history_is_lost_takes_a_new_snapshot_though_capture_is_killed_meanwhile(cluster, capture, monkeypatch, error):
+    monkeypatch.setattr("connectors.kafka.ensure_topics", lambda *_: [])
+    cluster.states["tasks"] = [
+        {"id": 0, "state": "FAILED", "trace": f"a.ConnectException: failed\nCaused by: io.debezium.DebeziumException: {error}"}
+    ]
+    cluster.still_stopping = 1
+    capture._tend(100)
+    capture._report("waiting", "")
+    another = Capture(capture._settings, tool=None)
+    with pytest.raises(Refused):
+        another._tend(102)
+    another._tend(104)
+    another._tend(106)
+    path = "/connectors/ecommerce"
+    told = [("PUT", f"{path}/stop"), ("DELETE", f"{path}/offsets"), ("DELETE", f"{path}/offsets"), ("PUT", f"{path}/resume")]
+    assert cluster.told == told
 
 
 def test_a_failed_connector_is_restarted_itself(cluster, capture):

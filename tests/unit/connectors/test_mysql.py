@@ -15,6 +15,11 @@ def test_shop_and_readers_see_no_other_database(role):
     assert set(privileges("eCommerce")[role]) == {"`eCommerce`.*"}
 
 
+def test_who_proves_the_warehouse_only_reads():
+    rights = {right for rights in privileges("eCommerce")["mysql.verifier"].values() for right in rights}
+    assert rights == {"SELECT", "REPLICATION CLIENT"}
+
+
 def test_nobody_may_grant_or_change_tables():
     every = {right for scopes in privileges("eCommerce").values() for rights in scopes.values() for right in rights}
     assert every.isdisjoint({"ALL", "CREATE", "DROP", "ALTER", "SUPER", "GRANT OPTION", "RELOAD"})

@@ -1,3 +1,7 @@
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
 import fastavro
 import pytest
 
@@ -82,3 +86,52 @@ def test_what_is_encoded_is_what_fastavro_writes(encoder, tmp_path):
     with (tmp_path / "body").open("wb") as file:
         fastavro.schemaless_writer(file, fastavro.parse_schema(VIEW), click)
     assert split(encoder.encode(click))[1] == (tmp_path / "body").read_bytes()
+
+
+@pytest.fixture
+def busy():
+    """A registry that answers a registration with what the test has put in line, and then with id 7."""
+    answers = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self):
+            self.rfile.read(int(self.headers["Content-Length"]))
+            status, body = answers.pop(0) if answers else (200, {"id": 7})
+            self.send_response(status)
+            self.end_headers()
+            self.wfile.write(json.dumps(body).encode())
+
+        def log_message(self, *_):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield SchemaRegistry(f"http://127.0.0.1:{server.server_port}"), answers
+    server.shutdown()
+    server.server_close()
+
+
+ALREADY = (409, {"error_code": 409, "message": "An artifact with ID 'productview-value' in group 'default' already exists."})
+INCOMPATIBLE = (409, {"error_code": 409, "message": "Incompatible artifact: productview-value [AVRO]"})
+
+
+def test_two_who_register_a_contract_at_the_same_moment_both_get_its_id(busy):
+    registry, answers = busy
+    answers += [ALREADY, ALREADY]
+    assert registry.register("productview-value", VIEW) == 7
+
+
+def test_a_registry_that_never_comes_to_an_end_with_others_is_asked_again_later(busy, monkeypatch):
+    monkeypatch.setattr("connectors.registry.PAUSE_SECONDS", 0)
+    registry, answers = busy
+    answers += [ALREADY] * 5
+    with pytest.raises(Unavailable, match="others register subject productview-value"):
+        registry.register("productview-value", VIEW)
+
+
+def test_a_contract_that_the_registry_refuses_is_named_at_once_with_the_reason(busy):
+    registry, answers = busy
+    answers += [INCOMPATIBLE]
+    with pytest.raises(ContractError, match="subject productview-value refuses the schema View: Incompatible artifact"):
+        registry.register("productview-value", VIEW)
+    assert answers == []

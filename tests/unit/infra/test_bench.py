@@ -15,12 +15,14 @@ import pytest
 from click.testing import CliRunner
 
 from connectors.registry import split
-from infra.bench import counts_report, latency_report, load, pages, picture
+from infra.bench import counts_report, freshness, freshness_report, latency_report, load, memory, memory_report, pages, picture
 from infra.bench.background import Stock, encoded_time
 from infra.bench.bed import alone, foreign_environment, own_environment, require_running
 from infra.bench.command import bench
-from infra.bench.latency import Freshness, LatencyReport, percentile
+from infra.bench.freshness_watch import Sightings
+from infra.bench.latency import Freshness, LatencyReport, Replay, percentile
 from infra.bench.machine import PEERS_LOCK, locked_versions, processor, version_in_pom
+from infra.bench.memory import MemoryReport
 from infra.bench.ours import span
 from infra.bench.peer import SCRIPTS, plain_schema
 from infra.bench.probe import FIRST_PRODUCT, Probes
@@ -44,6 +46,7 @@ RUNS = [
 ]
 REPORT = CountsReport("2026-03-01T12:00:00+00:00", 1000, MACHINE, {"kafka": "4"}, RUNS)
 FRESH = Freshness(1000, 1000, 400, 21.0, 40.2, 55.0, 60.0, 0, 10, {"worker": 0.2, "producer": 0.05, "prober": 0.3})
+MEMORY = MemoryReport("2026-03-01T12:00:00+00:00", MACHINE, {"kafka": "4"}, 100_000, [memory.Held(1_000_000, 2_000_000, 99.5, 700.4, 8.1, 650.2, 0)])
 LATENCY = LatencyReport("2026-03-01T12:00:00+00:00", MACHINE, {"kafka": "4"}, 100_000, [FRESH])
 
 
@@ -174,7 +177,8 @@ def test_a_page_without_the_place_is_left_alone() -> None:
 
 def test_the_page_has_a_place_and_a_method_for_each_measurement() -> None:
     page = (ROOT / "docs" / pages.PAGE).read_text()
-    for command, text in (("counts", counts_report.markdown(REPORT)), ("latency", latency_report.markdown(LATENCY))):
+    written = {"counts": counts_report.markdown(REPORT), "latency": latency_report.markdown(LATENCY), "memory": memory_report.markdown(MEMORY)}
+    for command, text in written.items():
         section = page.split(f"`./kappa bench {command}`\n", 1)[1].split("\n## ")[0]
         assert "### How it is measured" in section
         assert text.strip() in pages.filled(page, command, text)
@@ -208,6 +212,21 @@ def test_latency_says_when_the_rate_was_not_reached_or_not_kept_up_with() -> Non
     assert len(latency_report.remarks(LATENCY)) == 1
     slow = replace(LATENCY, rates=[replace(FRESH, reached=500, behind=2100)])
     assert len(latency_report.remarks(slow)) == 3
+
+
+def test_latency_says_how_fast_a_replay_was_beside_it() -> None:
+    replaying = replace(LATENCY, replay=Replay(5_000_000, 62.5, replace(FRESH, lost=1)))
+    assert "took 62.5 s, 80,000 clicks/s: 80% of what one worker does alone" in " ".join(latency_report.remarks(replaying))
+    assert "| 1,000, and 5,000,000 clicks replayed | 1,000 | 400 and 1 never seen |" in latency_report.markdown(replaying)
+    assert [found.lost for found in replaying.measured] == [0, 1]
+
+
+def test_memory_is_measured_with_clicks_that_are_all_on_different_products() -> None:
+    made = list(memory.clicks(1000, 1000, 1_800_000_000_000, 1))
+    assert len({click["product_id"] for click in made}) == 1000
+    assert "| 1,000,000 | 2,000,000 | 99.5 | 700 MB | 8.1 s | 650 MB | exact |" in memory_report.markdown(MEMORY)
+    assert memory_report.cells(replace(MEMORY.held[0], lost=3))[-1] == "3 lost"
+    assert "counting again 8.1 s after kill -9" in memory.in_words(MEMORY.held[0])
 
 
 def test_a_percentile_is_a_latency_that_occurred() -> None:
@@ -315,3 +334,29 @@ def test_versions_are_read_where_they_are_written() -> None:
     )
     assert version_in_pom("<artifactId>cassandra-all</artifactId><version>5.0.9</version>", "cassandra-all") == "5.0.9"
     assert processor("x\nmodel name\t: A Processor @ 2 GHz\n") == "A Processor @ 2 GHz"
+
+
+ORIGIN = "3e11fa47-71ca-11e1-9e33-c80aa9429562"
+
+
+def test_a_transaction_is_fresh_when_its_last_change_is_logged_and_when_a_set_with_it_is_shown() -> None:
+    seen = Sightings(rows={1: 10, 2: 20, 3: 30})
+    for number, at in ((1, 1.0), (1, 1.2), (2, 2.0), (3, 3.0)):
+        seen.in_topic(number, f"{ORIGIN}:{number}", at)
+    assert seen.shown(f"{ORIGIN}:1-2", 5.0) == 2
+    assert seen.shown(f"{ORIGIN}:1-2", 5.5) is None
+    assert (seen.all_shown([1, 2]), seen.all_shown([1, 2, 3])) == (True, False)
+    found = freshness.summed_up(10, 9.6, {1: 1.0, 2: 1.9, 3: 2.9}, seen.logged, seen.shown_at)
+    assert (found.topic_p50, found.topic_p95, found.hive_p50, found.hive_most) == (0.1, 0.2, 3.1, 4.0)
+    assert (found.reached, found.transactions, found.versions, found.lost) == (10, 3, 1, 1)
+
+
+def test_the_report_of_the_warehouse_s_freshness_has_all_rates_and_says_what_was_wrong() -> None:
+    rate = freshness.Rate(1000, 900, 4000, 12, 0.03, 0.09, 2.5, 4.1, 5.0, 1, 5, 1)
+    report = freshness.FreshnessReport("2026-03-01T12:00:00+00:00", MACHINE, {"kafka": "4"}, 5.0, [replace(rate, rate=10, lost=0, reached=10), rate])
+    text = freshness_report.markdown(report)
+    assert "| 1,000 | 900 | 4,000 and 1 never shown | 12 | 30 ms | 90 ms | 2.5 s | 4.1 s | 5.0 s |" in text
+    assert "10 queries asked HiveServer2 for a row of a version just shown; 8 gave it. At 1,000/s MySQL took only 900/s." in text
+    assert "begun every 5 s" in text
+    ElementTree.fromstring(freshness_report.picture(report))
+    pages.filled((ROOT / "docs" / pages.PAGE).read_text(), freshness_report.NAME, text)

@@ -48,8 +48,9 @@ def test_a_record_is_archived_with_its_place_its_bytes_and_what_they_say() -> No
     rows.add(Record(0), 7, change, None)  # type: ignore[arg-type]
     rows.add(Record(1, None), 7, None, None)  # type: ignore[arg-type]
     rows.add(Record(2, b"{}"), 7, None, "not Avro: magic byte 0x7b")  # type: ignore[arg-type]
-    created, tombstone, garbage = archive_table(ORDERS, COLUMNS, rows).to_pylist()
+    created, tombstone, garbage = archive_table(ORDERS, COLUMNS, rows, 12).to_pylist()
     assert (created["topic"], created["offset"], created["schema_id"], created["op"], created["after"]) == (ORDERS.topic, 0, 7, "c", {"order_id": 5})
+    assert [row["version"] for row in (created, tombstone, garbage)] == [12, 12, 12]
     assert created["logged_at"].isoformat() == "2026-03-29T23:30:00.123000+00:00"
     assert (tombstone["value"], tombstone["op"], tombstone["after"], tombstone["error"]) == (None, None, None, None)
     assert (garbage["value"], garbage["schema_id"], garbage["error"]) == (b"{}", None, "not Avro: magic byte 0x7b")

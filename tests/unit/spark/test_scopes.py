@@ -4,7 +4,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from schemas import topics
-from spark.cut import Part
+from schemas.gtid import gtid_set
+from spark.cut import Gap, Part
 from spark.manifest import NOTHING, Left, Manifest
 from spark.scopes import Cut, Ends
 from spark.transaction_log import Records
@@ -120,3 +121,19 @@ def test_a_truncate_of_a_topic_in_step_counts_among_the_transactions() -> None:
     cut = Cut(at(10), ends(11, 12), {})
     cut.settle({ORDERS: holding(11, 12), USERS: holding(11, 12)}, {})
     assert str(cut.transactions({ORDERS: {gtid(10)}})) == f"{UUID}:1-12"
+
+
+def test_a_cut_ends_where_it_was_asked_to_and_what_comes_later_waits() -> None:
+    cut = Cut(at(10), ends(10, 12), {})
+    cut.stop_at(gtid_set(f"{UUID}:1-11"), arrived=True)
+    assert not cut.settle({ORDERS: holding(10, 11, beyond=True), USERS: holding(10, 11, beyond=True)}, {})
+    assert (cut.end, cut.more, cut.complete, cut.step.reached) == (24, False, False, True)
+    assert str(cut.transactions({})) == f"{UUID}:1-11"
+
+
+def test_what_is_missing_of_a_later_transaction_does_not_keep_a_version_from_the_point_it_was_asked_for() -> None:
+    cut = Cut(at(10), ends(10, 12), {})
+    cut.stop_before(Gap(gtid(12), ORDERS, 1, 0, passed=False))
+    cut.stop_at(gtid_set(f"{UUID}:1-11"), arrived=True)
+    cut.settle({ORDERS: holding(10, 11), USERS: holding(10, 11)}, {})
+    assert cut.step.reached

@@ -42,3 +42,8 @@ def log(tmp_path: Path) -> StatementLog:
 def test_a_statement_counts_once_no_transaction_before_it_can_be_missing(log: StatementLog, numbers: str, offsets: list[int], end: int) -> None:
     found, following = log.up_to(held(numbers))
     assert ([one.offset for one in found], following) == (offsets, end)
+
+
+def test_a_statement_beyond_the_point_that_was_asked_for_waits(log: StatementLog) -> None:
+    found, following = log.up_to(allowed(gtid_set(f"{UUID}:1-4"), (), gtid_set(f"{UUID}:1-5"), reached=True))
+    assert ([one.offset for one in found], following) == ([0, 3], 4)
