@@ -5,7 +5,6 @@ take the records out of the archive (Spark job) -> what happened to each table (
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
@@ -27,7 +26,7 @@ from spark.manifest import NOTHING, Archive, HivePartition, Manifest, Table, Ver
 from spark.next_version import NextVersion
 from spark.plan import TableChange
 from spark.rewrite import RewriteTask, rewrite
-from spark.session import Session
+from spark.session import Session, run_here
 from spark.statement_log import StatementLog
 from spark.table_history import TableHistory
 from spark.take import Taken, TakeTask, slice_path, take
@@ -215,14 +214,9 @@ class Builder:
         for begin in range(0, len(tasks), wave):
             self._progress(phase, begin, len(tasks), sum(map(records, done)))
             some = tasks[begin : begin + wave]
-            done += _by_threads(work, some) if here else self._session.run(work, some)
+            done += run_here(work, some, THREADS) if here else self._session.run(work, some)
         self._progress(phase, len(tasks), len(tasks), sum(map(records, done)))
         return done
-
-
-def _by_threads(work: Callable[[Task], Result], tasks: Sequence[Task]) -> list[Result]:
-    with ThreadPoolExecutor(THREADS) as pool:
-        return list(pool.map(work, tasks))
 
 
 def held_by(cut: Manifest) -> Allowed:
