@@ -16,13 +16,14 @@ from schemas.envelope import binlog_number
 from schemas.gtid import GtidSet, gtid_set
 from schemas.statements import Position
 from schemas.topics import change_topic
-from schemas.warehouse import Kind, Source, lake_folder, lake_staging
+from schemas.warehouse import Kind, Source, lake_staging
 from spark import plan
+from spark.archive_files import TASK_BYTES, Files, archive_files, arrived_files, hands
 from spark.build import BuildTask, Built, build, together
 from spark.cut import Allowed, allowed
 from spark.decoding import RowDecoder
 from spark.housekeeping import settle_arrivals
-from spark.manifest import NOTHING, Archive, HivePartition, Manifest, Table, Versions
+from spark.manifest import NOTHING, HivePartition, Manifest, Table, Versions
 from spark.next_version import NextVersion
 from spark.plan import TableChange
 from spark.rewrite import RewriteTask, rewrite
@@ -31,8 +32,7 @@ from spark.statement_log import StatementLog
 from spark.table_history import TableHistory
 from spark.take import Taken, TakeTask, slice_path, take
 
-# How much of the archive, compressed, one task takes up, and how much of it makes one slice: it is some ten times that in memory.
-TASK_BYTES = 32 * 2**20
+# How much of the archive, compressed, makes one slice: it is some ten times that in memory.
 SLICE_BYTES = 64 * 2**20
 # Tasks for each core between two reports of progress.
 WAVE = 4
@@ -42,7 +42,6 @@ THREADS = 4
 CATCHING_UP = "catching up with the live tables"
 
 Progress = Callable[[str, int, int, int], None]  # a phase, its tasks done and in all, and the records that they have read
-Files = Sequence[tuple[str, int]]  # paths and sizes
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 
@@ -222,41 +221,6 @@ class Builder:
 def held_by(cut: Manifest) -> Allowed:
     """The transactions of a version."""
     return allowed(gtid_set(cut.transactions), ())
-
-
-def archive_files(hdfs: Hdfs, archive: Archive | None) -> Files:
-    """All files of a topic's archive."""
-    days = archive.days.values() if archive else ()
-    return [(f"{day.location}/{entry.name}", entry.size) for day in days for entry in hdfs.list(day.location)]
-
-
-def arrived_files(hdfs: Hdfs, root: str, archive: Archive | None, since: Sequence[Manifest], source: Source) -> Files:
-    """The files of a topic's archive that some versions brought; all of a day that one of them rolled up."""
-    folder, days = f"{lake_folder(root, source.topic)}/", dict(archive.days) if archive else {}
-    finals, anew = dict[str, int](), set[str]()
-    for manifest in since:
-        found = manifest.archives.get(source.table)
-        for day, held in found.days.items() if found else ():
-            if day in days and days[day].location != held.location:
-                anew.add(held.location)
-            days[day] = held
-        finals |= {final: 0 for _, final in manifest.arrivals if final.startswith(folder)}
-    standing = {held.location for held in days.values()}
-    rolled = [(f"{location}/{entry.name}", entry.size) for location in anew & standing for entry in hdfs.list(location)]
-    return rolled + [(path, size) for path, size in finals.items() if path.rpartition("/")[0] in standing - anew]
-
-
-def hands(files: Files, most_bytes: int) -> list[tuple[str, ...]]:
-    """Files dealt to tasks that take up so much each, in their order."""
-    found: list[list[str]] = []
-    room = 0
-    for path, size in files:
-        if not found or room < size:
-            found.append([])
-            room = most_bytes
-        found[-1].append(path)
-        room -= size
-    return [tuple(hand) for hand in found]
 
 
 def sliced_files(change: TableChange, slices: Mapping[Source, int], count: int) -> list[dict[str, tuple[str, ...]]]:
