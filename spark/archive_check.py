@@ -11,11 +11,11 @@ from infra.settings import Settings
 from schemas import topics
 from schemas.gtid import gtid_set
 from schemas.warehouse import TRANSACTION_TABLE, Kind, Source
+from spark.archive_files import TASK_BYTES, archive_files, hands
 from spark.archived_ends import EndsTask, in_order, read_ends
 from spark.holes import Hole, holes, lacking
 from spark.log_reader import LogReader, Reading
 from spark.manifest import Manifest
-from spark.rebuild import TASK_BYTES, archive_files, hands
 from spark.session import Session
 from spark.take import Taken
 

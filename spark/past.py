@@ -16,11 +16,12 @@ from schemas import topics
 from schemas.gtid import GtidSet, gtid_set
 from schemas.warehouse import WHOLE, Kind, Source, past_database, past_folder, source_of, table_folder
 from spark.archive_check import check, ends_of
+from spark.archive_files import TASK_BYTES, archive_files, hands
 from spark.cut import Allowed
 from spark.manifest import Manifest, Snapshot, Table, Versions
 from spark.past_points import Asked, Point, Reach, iso, point_at, point_of
 from spark.past_survey import Found, SurveyTask, spans_together, survey
-from spark.rebuild import TASK_BYTES, Builder, Progress, Rebuilt, archive_files, hands, held_by
+from spark.rebuild import Builder, Progress, Rebuilt, held_by
 from spark.session import Session
 
 LONG_AGO = datetime.min.replace(tzinfo=UTC)

@@ -5,7 +5,6 @@ take the records out of the archive (Spark job) -> what happened to each table (
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
@@ -17,23 +16,23 @@ from schemas.envelope import binlog_number
 from schemas.gtid import GtidSet, gtid_set
 from schemas.statements import Position
 from schemas.topics import change_topic
-from schemas.warehouse import Kind, Source, lake_folder, lake_staging
+from schemas.warehouse import Kind, Source, lake_staging
 from spark import plan
+from spark.archive_files import TASK_BYTES, Files, archive_files, arrived_files, hands
 from spark.build import BuildTask, Built, build, together
 from spark.cut import Allowed, allowed
 from spark.decoding import RowDecoder
 from spark.housekeeping import settle_arrivals
-from spark.manifest import NOTHING, Archive, HivePartition, Manifest, Table, Versions
+from spark.manifest import NOTHING, HivePartition, Manifest, Table, Versions
 from spark.next_version import NextVersion
 from spark.plan import TableChange
 from spark.rewrite import RewriteTask, rewrite
-from spark.session import Session
+from spark.session import Session, run_here
 from spark.statement_log import StatementLog
 from spark.table_history import TableHistory
 from spark.take import Taken, TakeTask, slice_path, take
 
-# How much of the archive, compressed, one task takes up, and how much of it makes one slice: it is some ten times that in memory.
-TASK_BYTES = 32 * 2**20
+# How much of the archive, compressed, makes one slice: it is some ten times that in memory.
 SLICE_BYTES = 64 * 2**20
 # Tasks for each core between two reports of progress.
 WAVE = 4
@@ -43,7 +42,6 @@ THREADS = 4
 CATCHING_UP = "catching up with the live tables"
 
 Progress = Callable[[str, int, int, int], None]  # a phase, its tasks done and in all, and the records that they have read
-Files = Sequence[tuple[str, int]]  # paths and sizes
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 
@@ -215,54 +213,14 @@ class Builder:
         for begin in range(0, len(tasks), wave):
             self._progress(phase, begin, len(tasks), sum(map(records, done)))
             some = tasks[begin : begin + wave]
-            done += _by_threads(work, some) if here else self._session.run(work, some)
+            done += run_here(work, some, THREADS) if here else self._session.run(work, some)
         self._progress(phase, len(tasks), len(tasks), sum(map(records, done)))
         return done
-
-
-def _by_threads(work: Callable[[Task], Result], tasks: Sequence[Task]) -> list[Result]:
-    with ThreadPoolExecutor(THREADS) as pool:
-        return list(pool.map(work, tasks))
 
 
 def held_by(cut: Manifest) -> Allowed:
     """The transactions of a version."""
     return allowed(gtid_set(cut.transactions), ())
-
-
-def archive_files(hdfs: Hdfs, archive: Archive | None) -> Files:
-    """All files of a topic's archive."""
-    days = archive.days.values() if archive else ()
-    return [(f"{day.location}/{entry.name}", entry.size) for day in days for entry in hdfs.list(day.location)]
-
-
-def arrived_files(hdfs: Hdfs, root: str, archive: Archive | None, since: Sequence[Manifest], source: Source) -> Files:
-    """The files of a topic's archive that some versions brought; all of a day that one of them rolled up."""
-    folder, days = f"{lake_folder(root, source.topic)}/", dict(archive.days) if archive else {}
-    finals, anew = dict[str, int](), set[str]()
-    for manifest in since:
-        found = manifest.archives.get(source.table)
-        for day, held in found.days.items() if found else ():
-            if day in days and days[day].location != held.location:
-                anew.add(held.location)
-            days[day] = held
-        finals |= {final: 0 for _, final in manifest.arrivals if final.startswith(folder)}
-    standing = {held.location for held in days.values()}
-    rolled = [(f"{location}/{entry.name}", entry.size) for location in anew & standing for entry in hdfs.list(location)]
-    return rolled + [(path, size) for path, size in finals.items() if path.rpartition("/")[0] in standing - anew]
-
-
-def hands(files: Files, most_bytes: int) -> list[tuple[str, ...]]:
-    """Files dealt to tasks that take up so much each, in their order."""
-    found: list[list[str]] = []
-    room = 0
-    for path, size in files:
-        if not found or room < size:
-            found.append([])
-            room = most_bytes
-        found[-1].append(path)
-        room -= size
-    return [tuple(hand) for hand in found]
 
 
 def sliced_files(change: TableChange, slices: Mapping[Source, int], count: int) -> list[dict[str, tuple[str, ...]]]:

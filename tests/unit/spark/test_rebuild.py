@@ -11,11 +11,12 @@ from infra.errors import Refused, WarehouseError
 from schemas.logical import Column, plain
 from schemas.warehouse import Kind, Source
 from spark.archive import Archived, ArchivedFile
+from spark.archive_files import arrived_files, hands
 from spark.build import together
 from spark.lineage import Start, Stretch
 from spark.manifest import NOTHING, Archive, HivePartition, LakeDay, Manifest, Snapshot, Table, from_json
 from spark.plan import TableChange
-from spark.rebuild import Rebuilt, added_to, arrived_files, counted, hands, since_snapshot, sliced_files
+from spark.rebuild import Rebuilt, added_to, counted, since_snapshot, sliced_files
 from spark.switching import before_the_switch, following
 
 ORDERS = Source("cdc.eCommerce.orders", "orders", Kind.CHANGES)
