@@ -112,10 +112,11 @@ def memory(settings: Settings, products: int, json_: bool, write: bool) -> None:
 @click.option("--changes", default=20_000, show_default=True, type=click.IntRange(min=1000), help="Changes of each batch.")
 @click.option("--rounds", default=2, show_default=True, type=click.IntRange(min=1), help="How often each merges each batch, in turn.")
 @click.option("--only", multiple=True, metavar="NAME", type=click.Choice(MERGERS), help=f"Only these: {', '.join(MERGERS)}. Can be repeated.")
+@click.option("--updates-only", is_flag=True, help="No order goes or comes: what suits Spark's MERGE best.")
 @as_json
 @write
 @click.pass_obj
-def compact(settings: Settings, rows: int, changes: int, rounds: int, only: Sequence[str], json_: bool, write: bool) -> None:
+def compact(settings: Settings, rows: int, changes: int, rounds: int, only: Sequence[str], updates_only: bool, json_: bool, write: bool) -> None:
     """Merge the same changes into the same orders with Kappa, Spark with Iceberg, Delta and plain Parquet, and read them, one after the other.
 
     Batches touch 1, 5 and 50 days. Exit code 1 if one of them failed or the tables differ in the end.
@@ -127,10 +128,10 @@ def compact(settings: Settings, rows: int, changes: int, rounds: int, only: Sequ
     from infra.bench.compact import Bench, Wanted, require_hdfs
 
     if write:
-        compact_report.require_place(rows, ROOT / "docs")
+        compact_report.require_place(rows, updates_only, ROOT / "docs")
     require_hdfs(settings)
     with alone(settings):
-        report = Bench(settings, Wanted(rows, changes, rounds, only), Steps()).run()
+        report = Bench(settings, Wanted(rows, changes, rounds, only, updates_only), Steps()).run()
     if json_:
         click.echo(json.dumps(report.facts(), indent=1))
     else:

@@ -39,6 +39,7 @@ class Wanted:
     changes: int = 20_000
     rounds: int = 2
     only: Sequence[str] = ()
+    updates_only: bool = False
 
     @property
     def names(self) -> list[str]:
@@ -56,7 +57,8 @@ class Bench:
         self._orders = Orders(self._hdfs, f"{self._root}/{OURS}", wanted.rows)
         self._running: dict[str, Contestant] = {}
         known = {name: version(name) for name in PACKAGES} | versions_of_peers()
-        self.report = CompactReport(datetime.now(UTC).isoformat(timespec="seconds"), wanted.rows, wanted.changes, machine(), known)
+        at = datetime.now(UTC).isoformat(timespec="seconds")
+        self.report = CompactReport(at, wanted.rows, wanted.changes, machine(), known, updates_only=wanted.updates_only)
 
     def run(self) -> CompactReport:
         """The whole measurement. A merger that fails is reported as such; everything made for it is removed, whatever happens."""
@@ -88,13 +90,13 @@ class Bench:
             self._steps.say(f"{name}: its table of {self._wanted.rows:,} orders in {said['seconds']:.1f} s")
 
     def _merge_all(self) -> None:
-        warm_up = self._orders.batch(min(DAYS), min(WARM_UP_CHANGES, self._wanted.changes))
+        warm_up = self._orders.batch(min(DAYS), min(WARM_UP_CHANGES, self._wanted.changes), self._wanted.updates_only)
         for name in self._present():
             with self._failing(name, 0, 0):
                 self._ask(name, warm_up)
         for number in range(1, self._wanted.rounds + 1):
             for days in (days for days in DAYS if days <= self._orders.days):
-                batch = self._orders.batch(days, self._wanted.changes)
+                batch = self._orders.batch(days, self._wanted.changes, self._wanted.updates_only)
                 for name in self._present():
                     with self._failing(name, number, days), self._steps.waiting(f"round {number}, {days} days: {name}"):
                         self.report.merges.append(self._merge(name, number, batch))
@@ -115,7 +117,7 @@ class Bench:
         if name == COPY:
             return float(process.ask(do="copy", days=batch.days)["seconds"])
         path = batch.archived if name == OURS else self._hdfs.uri(batch.plain)
-        return float(process.ask(do="merge", changes=path, days=batch.days, count=batch.changes)["seconds"])
+        return float(process.ask(do="merge", changes=path, days=batch.days, count=batch.changes, updates_only=self._wanted.updates_only)["seconds"])
 
     def _scan_all(self) -> None:
         for name in (name for name in self._present() if name != COPY):

@@ -75,12 +75,14 @@ class Orders:
         at = FIRST_DAY_US + day * DAY_US + np.sort(draw.integers(0, DAY_US, DAY_ROWS))
         return _rows(ids, draw.integers(1, 1_000_000, DAY_ROWS), draw.integers(1, 10_000, DAY_ROWS), at, draw.integers(0, 2, DAY_ROWS))
 
-    def batch(self, days: int, changes: int) -> Batch:
-        """Changes spread evenly over the last so many days; no batch touches an order twice."""
+    def batch(self, days: int, changes: int, updates_only: bool = False) -> Batch:
+        """Changes spread evenly over the last so many days, of nothing but states if so wanted; no batch touches an order twice."""
         self._made += 1
         draw = np.random.default_rng([self.seed, 10**6, self._made])
         touched = range(self.days - days, self.days)
-        before, after = (pa.concat_tables(found).combine_chunks() for found in zip(*self._changes(draw, touched, changes // days), strict=True))
+        before, after = (
+            pa.concat_tables(found).combine_chunks() for found in zip(*self._changes(draw, touched, changes // days, updates_only), strict=True)
+        )
         order = pa.array(draw.permutation(before.num_rows))
         before, after = before.take(order), after.take(order)
         names = f"{self.root}/changes/{self._made}"
@@ -88,10 +90,10 @@ class Orders:
         self._put(f"{names}-plain.parquet", plain_changes(before, after))
         return Batch(f"{names}-archived.parquet", f"{names}-plain.parquet", tuple(sorted(self.partitions)[-days:]), before.num_rows)
 
-    def _changes(self, draw: np.random.Generator, touched: Sequence[int], each: int) -> Iterator[tuple[pa.Table, pa.Table]]:
+    def _changes(self, draw: np.random.Generator, touched: Sequence[int], each: int, updates_only: bool) -> Iterator[tuple[pa.Table, pa.Table]]:
         """By day, rows before and after: orders that go (null after), others with another status, and new ones (null before)."""
         for day in touched:
-            orders, gone, new = self.orders(day), int(each * GONE), int(each * NEW)
+            orders, gone, new = self.orders(day), *((0, 0) if updates_only else (int(each * GONE), int(each * NEW)))
             # An order may have gone in an earlier batch; a change of it then brings it back, for everybody alike.
             old = orders.take(pa.array(np.sort(draw.choice(DAY_ROWS, each - new, replace=False))))
             ids = 10**9 + self._made * 10**6 + day * 10**3 + np.arange(new)

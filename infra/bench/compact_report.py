@@ -33,9 +33,10 @@ def cells(report: CompactReport, merger: Merger) -> list[str]:
 
 def summary(report: CompactReport) -> str:
     """What was merged, and whether all came to the same."""
+    kind = "updates" if report.updates_only else "changes"
     same = "All tables held the same rows in the end." if report.same else "**The tables did not hold the same rows in the end.**"
     return (
-        f"{report.rows:,} orders in days of 100,000; batches of {report.changes:,} changes spread evenly over the last "
+        f"{report.rows:,} orders in days of 100,000; batches of {report.changes:,} {kind} spread evenly over the last "
         f"{', '.join(str(days) for days in report.batches)} days. × ours: the better round divided by ours, above 1 it took longer. {same}"
     )
 
@@ -63,7 +64,7 @@ def markdown(report: CompactReport) -> str:
             pages.circumstances(report.machine, report.versions, report.at),
             summary(report),
             *failures,
-            *([f"![Seconds of a merge, by who merges]({PICTURE})"] if report.rows == USUAL_ROWS else []),
+            *([f"![Seconds of a merge, by who merges]({PICTURE})"] if place(report.rows, report.updates_only) == NAME else []),
             pages.table(columns(report), [cells(report, merger) for merger in present]),
             f"What each does with a batch:\n\n{does}",
         ]
@@ -80,19 +81,19 @@ def picture(report: CompactReport) -> str:
 
 def write(report: CompactReport, folder: Path) -> None:
     """Writes the report's part of the page, and the picture of the usual size. Raises KappaError if the page has no place for it."""
-    pages.write(folder, place(report.rows), markdown(report))
-    if report.rows == USUAL_ROWS:
+    pages.write(folder, place(report.rows, report.updates_only), markdown(report))
+    if place(report.rows, report.updates_only) == NAME:
         (folder / PICTURE).write_text(picture(report))
 
 
-def place(rows: int) -> str:
-    """The name of a report's place on the page: other sizes than the usual one have their own."""
-    return NAME if rows == USUAL_ROWS else f"{NAME} --rows {rows}"
+def place(rows: int, updates_only: bool) -> str:
+    """The name of a report's place on the page: other sizes and batches than the usual ones have their own."""
+    return f"{NAME}{'' if rows == USUAL_ROWS else f' --rows {rows}'}{' --updates-only' if updates_only else ''}"
 
 
-def require_place(rows: int, folder: Path) -> None:
+def require_place(rows: int, updates_only: bool, folder: Path) -> None:
     """Raises KappaError if the page has no place for a report."""
-    pages.filled((folder / pages.PAGE).read_text(), place(rows), "")
+    pages.filled((folder / pages.PAGE).read_text(), place(rows, updates_only), "")
 
 
 def _present(report: CompactReport) -> list[Merger]:

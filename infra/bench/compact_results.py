@@ -78,6 +78,7 @@ class CompactReport:
     versions: dict[str, str]
     merges: list[Merged] = field(default_factory=list)
     scans: list[Scan] = field(default_factory=list)
+    updates_only: bool = False
 
     @property
     def batches(self) -> list[int]:
@@ -110,7 +111,7 @@ class CompactReport:
         """The report as JSON has it."""
         ratios = {name: {str(days): ratio and round(ratio, 2) for days in self.batches if (ratio := self.ratio(name, days))} for name in NAMES}
         return {
-            "at": self.at, "rows": self.rows, "changes": self.changes, "machine": self.machine, "versions": self.versions,
-            "merges": [merged.facts() for merged in self.merges], "scans": [scan.facts() for scan in self.scans],
+            "at": self.at, "rows": self.rows, "changes": self.changes, "updates_only": self.updates_only, "machine": self.machine,
+            "versions": self.versions, "merges": [merged.facts() for merged in self.merges], "scans": [scan.facts() for scan in self.scans],
             "same_rows": self.same, "times_ours": {name: found for name, found in ratios.items() if found},
         }  # fmt: skip

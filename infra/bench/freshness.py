@@ -1,6 +1,7 @@
 """The measurement of the warehouse's freshness: how long after a change is sent to MySQL it is in its topic, and readable in Hive, at three rates."""
 
 import math
+import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -59,13 +60,17 @@ class Rate:
 
 @dataclass(frozen=True)
 class FreshnessReport:
-    """A whole measurement; `interval` is the setting `spark.interval_seconds`: how often a version is begun."""
+    """A whole measurement; `interval` is the setting `spark.interval_seconds`: how often a version is begun.
+
+    `load` is the machine's load average of the last minute at the end: what else it did is in the figures.
+    """
 
     at: str
     machine: dict[str, str]
     versions: dict[str, str]
     interval: float
     rates: list[Rate] = field(default_factory=list)
+    load: float = 0.0
 
     def facts(self) -> dict[str, Any]:
         """The report as JSON has it."""
@@ -85,7 +90,7 @@ def measure(settings: Settings, steps: Steps, seconds: float = MEASURED_SECONDS)
             _wait(lambda: seen.all_shown([0]), COME_SECONDS, "the table did not come to Hive", seen)
         for rate in RATES:
             report.rates.append(_at_rate(Writer(connection, rate, numbers), seen, seconds, steps))
-    return report
+    return replace(report, load=round(os.getloadavg()[0], 1))
 
 
 def _versions() -> dict[str, str]:

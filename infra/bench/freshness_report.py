@@ -11,6 +11,7 @@ from infra.bench.picture import Bars, chart
 
 NAME = "freshness"
 PICTURE = "benchmarks-freshness.svg"
+BUSY = 3  # tasks per core that a measurement alone on the machine does not come to
 COLUMNS = ["changes/s asked", "reached", "transactions", "versions", "topic p50", "topic p95", "Hive p50", "Hive p95", "longest"]
 
 
@@ -34,6 +35,8 @@ def remarks(report: FreshnessReport) -> list[str]:
     """What must be said beside the table."""
     controls, wrong = sum(found.controls for found in report.rates), sum(found.wrong for found in report.rates)
     said = [f"{controls} queries asked HiveServer2 for a row of a version just shown; {controls - wrong} gave it."]
+    if report.load > BUSY * int(report.machine["cores"]):
+        said.append(f"Other work ran on the machine: its load average was {report.load:.0f} on {report.machine['cores']} cores.")
     said += [f"At {found.rate:,}/s MySQL took only {found.reached:,}/s." for found in report.rates if found.reached < 0.97 * found.rate]
     return said
 

@@ -102,6 +102,9 @@ def test_no_proof_under_load_finds_a_difference(stack: Stack, parts: Connection,
             assert count[0] > before, "writes went on meanwhile"
             tries.append(report.snapshot_tries)
             points.append(report.point_seconds)
+            print(
+                f"proof {number + 1}: {count[0]} transactions, {report.rows} rows, snapshot after {report.snapshot_tries} tries, {report.seconds} s"
+            )
     print(f"{proof_runs} proofs under load, {count[0]} transactions; at most {max(tries)} tries for a snapshot, point within {max(points)} s")
     proven = (read_state(stack.settings.home, verify_warehouse.STATE) or {})["proven"]
     assert (proven["gtid"], proven["version"]) == (report.gtid, report.version)

@@ -31,7 +31,7 @@ class Parquet:
         """The table, with these rows (and their day as `order_date`)."""
         self._write(rows)
 
-    def merge(self, days: list[str]) -> None:
+    def merge(self, days: list[str], _updates_only: bool) -> None:
         """Merge the view `changes`, which touches these days only."""
         old = self.spark.read.parquet(*(self.folders[day] for day in days if day in self.folders))
         changes = self.spark.table("changes")
@@ -64,13 +64,15 @@ class Merging:
     def __init__(self, spark: SparkSession, root: str) -> None:
         self.spark, self.root = spark, root
 
-    def merge(self, days: list[str]) -> None:
-        """Merge the view `changes`, which touches these days only."""
+    def merge(self, days: list[str], updates_only: bool) -> None:
+        """Merge the view `changes`, which touches these days only. Without orders that go or come, Spark need not shuffle the table."""
+        others = f" WHEN NOT MATCHED AND c.op <> 'd' THEN INSERT ({COLUMNS}, order_date) VALUES ({self._values()})"
         named = ", ".join(f"'{day}'" for day in days)
         self.spark.sql(
             f"MERGE INTO {self.table} t USING changes c ON t.order_id = c.order_id AND t.order_date = c.order_date AND t.order_date IN ({named}) "
-            f"WHEN MATCHED AND c.op = 'd' THEN DELETE WHEN MATCHED THEN UPDATE SET {self._assigned('t.')} "
-            f"WHEN NOT MATCHED AND c.op <> 'd' THEN INSERT ({COLUMNS}, order_date) VALUES ({self._values()})"
+            + ("" if updates_only else "WHEN MATCHED AND c.op = 'd' THEN DELETE ")
+            + f"WHEN MATCHED THEN UPDATE SET {self._assigned('t.')}"
+            + ("" if updates_only else others)
         )
 
     def frame(self) -> DataFrame:
@@ -183,7 +185,7 @@ def answer(spark: SparkSession, table: Any, question: dict[str, Any]) -> dict[st
         # Their schema is known, as a stream's would be; their rows are read within the merge.
         spark.read.schema(CHANGES).parquet(question["changes"]).createOrReplaceTempView("changes")
         start = time.monotonic()
-        table.merge(question["days"])
+        table.merge(question["days"], question["updates_only"])
     else:
         frame = spark.read.parquet(*question["files"]) if question.get("files") else table.frame()
         start = time.monotonic()

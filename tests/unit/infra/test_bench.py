@@ -358,5 +358,7 @@ def test_the_report_of_the_warehouse_s_freshness_has_all_rates_and_says_what_was
     assert "| 1,000 | 900 | 4,000 and 1 never shown | 12 | 30 ms | 90 ms | 2.5 s | 4.1 s | 5.0 s |" in text
     assert "10 queries asked HiveServer2 for a row of a version just shown; 8 gave it. At 1,000/s MySQL took only 900/s." in text
     assert "begun every 5 s" in text
+    assert "Other work" not in text
+    assert "its load average was 14 on 2 cores" in freshness_report.markdown(replace(report, load=14.3))
     ElementTree.fromstring(freshness_report.picture(report))
     pages.filled((ROOT / "docs" / pages.PAGE).read_text(), freshness_report.NAME, text)

@@ -77,6 +77,11 @@ def test_what_peers_merge_as_plain_rows_is_what_our_merge_works_out_of_the_archi
     assert without(orders.orders(1), ours.keys).num_rows == DAY_ROWS - 475  # 25 of the day's 500 changes are new orders
 
 
+def test_a_batch_may_change_states_only(orders: Orders) -> None:
+    batch = orders.batch(2, 1000, updates_only=True)
+    assert (batch.changes, set(read(orders, batch.plain)["op"].to_pylist())) == (1000, {"u"})
+
+
 def test_a_report_compares_the_better_rounds_and_says_what_failed() -> None:
     assert (REPORT.ratio("delta", 1), REPORT.ratio("delta", 50), REPORT.same) == (2.5, None, True)
     text = compact_report.markdown(REPORT)
@@ -94,8 +99,10 @@ def test_the_page_has_a_place_for_the_report(tmp_path: Path) -> None:
     assert "5,000,000 orders" in page.read_text() and (tmp_path / compact_report.PICTURE).exists()
     compact_report.write(replace(REPORT, rows=20_000_000), tmp_path)
     assert "5,000,000 orders" in page.read_text() and "20,000,000 orders" in page.read_text()
+    compact_report.write(replace(REPORT, updates_only=True), tmp_path)
+    assert "20,000 updates" in page.read_text()
     with pytest.raises(KappaError, match="no place for compact --rows 7"):
-        compact_report.require_place(7, tmp_path)
+        compact_report.require_place(7, False, tmp_path)
 
 
 def test_a_contestant_answers_in_order_and_its_end_is_told_with_its_last_words(tmp_path: Path) -> None:
