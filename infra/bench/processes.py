@@ -45,8 +45,13 @@ class CpuClock(threading.Thread):
     def _sample(self) -> None:
         total = 0.0
         for process in self._family:
-            spent = process.cpu_times()
-            total += spent.user + spent.system + (spent.children_user + spent.children_system if process is self._process else 0)
+            try:
+                spent = process.cpu_times()
+            except psutil.NoSuchProcess:
+                if process is self._process:
+                    raise
+                continue  # a descendant ended: whoever waited for it has its time
+            total += spent.user + spent.system + spent.children_user + spent.children_system
         self._times.append(time.time())
         self._seconds.append(total)
 

@@ -20,7 +20,7 @@ def rows(report: ReplayReport) -> list[list[str]]:
     ours, found = best[OURS], []
     for name, run in best.items():
         each = " · ".join(f"{one.per_second:,.0f}" for one in report.runs if one.contestant == name)
-        ratios = ["1", "1"] if name == OURS else [f"{ours.per_second / run.per_second:.2f} ×", f"{ours.per_cpu_second / run.per_cpu_second:.2f} ×"]
+        ratios = ["1", "1"] if name == OURS else [_ratio(ours.per_second, run.per_second), _ratio(ours.per_cpu_second, run.per_cpu_second)]
         right = f"{run.rows:,}" if run.rows == run.expected else f"{run.rows:,} of {run.expected:,}"
         figures = [f"{run.seconds:.1f}", f"{run.cpu_seconds:.1f}", f"{run.per_second:,.0f}", f"{run.per_cpu_second:,.0f}"]
         found.append([TITLES[name], each, *figures, *ratios, right])
@@ -63,3 +63,7 @@ def write(report: ReplayReport, folder: Path) -> None:
     """Writes the report's part of the page, and its picture. Raises KappaError if the page has no place for it."""
     pages.write(folder, NAME, markdown(report))
     (folder / PICTURE).write_text(picture(report))
+
+
+def _ratio(ours: float, other: float) -> str:
+    return f"{ours / other:.2f} ×" if other else "—"

@@ -1,5 +1,7 @@
 """The measurement of replays: its load, and what it says."""
 
+from dataclasses import replace
+
 from infra.bench import pages, replay_report
 from infra.bench.replay import BYTES, OURS, TYPED, ReplayReport, ReplayRun
 from infra.bench.replay_load import TRANSACTION_CHANGES, changes
@@ -24,6 +26,8 @@ def test_the_better_round_of_each_is_set_against_ours() -> None:
     assert ours[1:] == ["500 · 1,000", "1.0", "2.0", "1,000", "500", "1", "1", "500"]
     assert typed[4:] == ["500", "250", "2.00 ×", "2.00 ×", "1,000"]
     assert raw[-1] == "999 of 1,000"
+    unmeasured = replace(REPORT, runs=[replace(one, cpu_seconds=0.0) for one in REPORT.runs])
+    assert replay_report.rows(unmeasured)[1][7] == "—"
 
 
 def test_the_page_has_a_place_for_the_report() -> None:
