@@ -112,7 +112,7 @@ def memory(settings: Settings, products: int, json_: bool, write: bool) -> None:
 @click.option("--changes", default=20_000, show_default=True, type=click.IntRange(min=1000), help="Changes of each batch.")
 @click.option("--rounds", default=2, show_default=True, type=click.IntRange(min=1), help="How often each merges each batch, in turn.")
 @click.option("--only", multiple=True, metavar="NAME", type=click.Choice(MERGERS), help=f"Only these: {', '.join(MERGERS)}. Can be repeated.")
-@click.option("--updates-only", is_flag=True, help="No order goes or comes: what suits Spark's MERGE best.")
+@click.option("--updates-only", is_flag=True, help="No order goes or comes, so that Spark's MERGE needs no outer join.")
 @as_json
 @write
 @click.pass_obj

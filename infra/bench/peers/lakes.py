@@ -65,7 +65,7 @@ class Merging:
         self.spark, self.root = spark, root
 
     def merge(self, days: list[str], updates_only: bool) -> None:
-        """Merge the view `changes`, which touches these days only. Without orders that go or come, Spark need not shuffle the table."""
+        """Merge the view `changes`, which touches these days only. Without orders that go or come, Spark needs no outer join."""
         others = f" WHEN NOT MATCHED AND c.op <> 'd' THEN INSERT ({COLUMNS}, order_date) VALUES ({self._values()})"
         named = ", ".join(f"'{day}'" for day in days)
         self.spark.sql(
