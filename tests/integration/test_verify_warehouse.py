@@ -70,7 +70,7 @@ def writes(stack: Stack, seed: int) -> Iterator[list[int]]:
                     shop.execute("INSERT INTO proof_notes VALUES (%s, %s, %s)", (number, part, "ż" * chance.randrange(50)))
                     shop.execute("DELETE FROM proof_parts WHERE id = %s", (chance.randrange(1, 300),))
                     shop.execute("UPDATE proof_notes SET id = -id WHERE part = %s", (part,))
-                    shop.execute("UPDATE orders SET status = IF(status = '0', '1', '0') ORDER BY order_id DESC LIMIT 1")
+                    shop.execute("UPDATE orders SET product_id = product_id % 200 + 1 ORDER BY order_id DESC LIMIT 1")
 
     threads = [threading.Thread(target=write)]
     for thread in threads:
