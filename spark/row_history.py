@@ -89,9 +89,9 @@ class Historian:
         waiting = {final: staged for staged, final in self._newest.arrivals}
         for day in archive.days.values():
             held = {f"{day.location}/{entry.name}": entry.size for entry in self._hdfs.list(day.location)}
-            # What the newest version brings is moved after its commit.
-            due = [staged for final, staged in waiting.items() if final.rpartition("/")[0] == day.location and final not in held]
-            held |= dict.fromkeys(due, 0)
+            # What the newest version brings is moved after its commit, perhaps at this moment.
+            due = {final: staged for final, staged in waiting.items() if final.rpartition("/")[0] == day.location and final not in held}
+            held |= dict.fromkeys((path for final, staged in due.items() for path in (staged, final) if self._hdfs.exists(path)), 0)
             if len(held) < day.files:
                 raise WarehouseError(f"{day.location} holds {len(held)} files, and version {self._newest.version} states {day.files}", ANEW)
             found += list(held.items())

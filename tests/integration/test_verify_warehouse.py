@@ -22,7 +22,7 @@ from tests.conftest import LAUNCHER, Stack
 from tests.eventually import eventually
 
 TABLES = ("proof_parts", "proof_notes")
-TRUNCATE_SECONDS = 11.0
+TRUNCATE_SECONDS = 30.0
 
 
 @pytest.fixture
