@@ -35,7 +35,7 @@ SWITCH_SECONDS = 60.0
 STARTING_SECONDS = 120.0
 ENDING_SECONDS = 20.0
 # Where processors are few, live counting comes first, then the counts of the new generation, then its conversion.
-COUNTS_NICENESS, CONVERSION_NICENESS = 5, 15
+COUNTS_NICENESS, CONVERSION_NICENESS = 10, 15
 
 Builders = dict[str, "subprocess.Popen[bytes]"]
 

@@ -186,7 +186,7 @@ def _top_up(bed: Bed, worker: Measured, steps: Steps) -> None:
     missing = REPLAYED - load.held(bed.settings.kafka, bed.topic)
     if missing > 0:
         with steps.waiting(f"adding {missing:,} clicks"):
-            run_background(bed.settings, bed.topic, missing, 1.0)
+            run_background(bed.settings, bed.topic, 1.05 * missing, 1.0)
             _catch_up(bed, worker)
 
 
