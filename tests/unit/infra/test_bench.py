@@ -210,7 +210,7 @@ def test_the_written_page_names_machine_date_versions_and_every_round(tmp_path: 
 
 def test_latency_says_when_the_rate_was_not_reached_or_not_kept_up_with() -> None:
     assert len(latency_report.remarks(LATENCY)) == 1
-    slow = replace(LATENCY, rates=[replace(FRESH, reached=500, behind=2100)])
+    slow = replace(LATENCY, rates=[replace(FRESH, reached=500, behind=3100)])
     assert len(latency_report.remarks(slow)) == 3
 
 
