@@ -104,7 +104,7 @@ def parsed(text: str, names: Sequence[str], kinds: Sequence[pa.DataType], table:
     values = [value_of(word, kind) for word, kind in zip(words, kinds, strict=True)]
     for name, word, kind, value in zip(names, words, kinds, values, strict=True):
         if value is None:
-            raise UsageError(f"{what}: {word!r} is no {name}, which is {kind}")
+            raise UsageError(f"{what}: {word!r} is no {name}, which is {kind}", f"./kappa explain {table} {','.join(names)}, with values of the row")
     return tuple(text_of(value.as_py()) for value in values if value is not None)
 
 

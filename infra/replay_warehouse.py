@@ -16,6 +16,7 @@ from infra.settings import Settings
 from infra.state import read_state
 from infra.steps import Steps
 from infra.supervision import MARK, Supervisor, log_file
+from spark.past_points import asked
 from spark.wish import PROCESS, RESULT, Wish
 
 POLL_SECONDS = 0.1
@@ -41,6 +42,8 @@ def warehouse(settings: Settings, to: str | None, table: str | None, no_switch: 
         raise UsageError("--rollback excludes all other options", "give it alone")
     if to and (no_switch or accept):
         raise UsageError("--to never switches: a past state gets a database of its own", "leave out --no-switch and --accept")
+    if to:
+        asked(to)  # a slip should not wait for Spark to start
     if not Supervisor(settings).alive():
         raise StackError("the stack is not running", "run ./kappa up")
     done = replayed(settings, Wish(to, table, not no_switch, accept, rollback), Steps())

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -13,17 +14,19 @@ from pathlib import Path
 
 from connectors.hdfs import Hdfs
 from infra.bench.bed import foreign_environment, own_environment
-from infra.bench.compact_jars import jars_of_peers, versions_of_peers
 from infra.bench.compact_load import Batch, Orders
 from infra.bench.compact_ours import COPIES, partitions_as_facts
 from infra.bench.compact_results import COPY, NAMES, OURS, PLAIN, CompactReport, Merged, Scan
 from infra.bench.contestant import Contestant, answering
 from infra.bench.machine import machine
+from infra.bench.peer_jars import jars_of
 from infra.errors import KappaError
 from infra.settings import ROOT, Settings
 from infra.steps import Steps
 from infra.supervision import log_file
 
+POM = ROOT / "infra" / "bench" / "peers" / "pom.xml"
+MODULE = "lakes"
 DAYS = (1, 5, 50)
 WARM_UP_CHANGES = 1000
 SCANS = 3
@@ -63,7 +66,7 @@ class Bench:
     def run(self) -> CompactReport:
         """The whole measurement. A merger that fails is reported as such; everything made for it is removed, whatever happens."""
         with self._steps.download() as line:
-            jars = jars_of_peers(self._settings.cache, line)
+            jars = jars_of(POM, MODULE, self._settings.cache, line)
         self._hdfs.delete(self._root)
         try:
             with self._steps.download() as line:
@@ -145,6 +148,11 @@ class Bench:
             self.report.merges.append(Merged(name, number, days, failure=str(error)))
             self._steps.say(f"{name} failed: {error}")
             self._running.pop(name, None)
+
+
+def versions_of_peers() -> dict[str, str]:
+    """Each peer's release in the pom."""
+    return {name: number for name, number in re.findall(r"<(\w+)\.version>([^<]+)<", POM.read_text()) if name in ("iceberg", "delta")}
 
 
 def require_hdfs(settings: Settings) -> None:

@@ -1,9 +1,7 @@
 """The measurement of replays: a table built from the archive, against plain Spark that only copies the same records from Kafka into Parquet."""
 
-import fcntl
 import json
 import os
-import shutil
 import sys
 import tempfile
 from dataclasses import asdict, dataclass, field
@@ -12,16 +10,15 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from infra import maven
 from infra.answers import plain
 from infra.bench import replay_load
 from infra.bench.bed import own_environment
 from infra.bench.machine import machine
-from infra.bench.peer_environment import digest
+from infra.bench.peer_jars import jars_of
 from infra.bench.processes import started
 from infra.bench.replay_load import ENVELOPE, Load
 from infra.errors import StackError
-from infra.progress import Line, Report
+from infra.progress import Line
 from infra.settings import ROOT, Settings
 from infra.steps import Steps
 from infra.supervision import log_file
@@ -89,7 +86,7 @@ class ReplayReport:
 def measure(settings: Settings, records: int, rounds: int, keep: bool, steps: Steps) -> ReplayReport:
     """The whole measurement, in turns; what was made for it is removed. Raises KappaError if a contestant does not get to the end."""
     with steps.download() as line:
-        jars = jars_of_peer(settings.cache, line)
+        jars = jars_of(POM, MODULE, settings.cache, line)
     report = ReplayReport(datetime.now(UTC).isoformat(timespec="seconds"), records, machine(), versions())
     replay_load.remove(settings)
     try:
@@ -105,21 +102,6 @@ def measure(settings: Settings, records: int, rounds: int, keep: bool, steps: St
         if not keep:
             replay_load.remove(settings)
     return report
-
-
-def jars_of_peer(cache: Path, report: Report) -> list[Path]:
-    """What plain Spark needs for Kafka and Avro. Two at once do not clash. Raises Unavailable, MachineError without Maven."""
-    folder = cache / "peers" / f"{MODULE}-{digest(POM.read_bytes())}"
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with folder.with_suffix(".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not folder.is_dir():
-            scratch = folder.with_suffix(".new")
-            shutil.rmtree(scratch, ignore_errors=True)
-            maven.fetch([MODULE], scratch, report, pom=POM)
-            (scratch / MODULE).rename(folder)
-            shutil.rmtree(scratch, ignore_errors=True)
-    return sorted(folder.glob("*.jar"))
 
 
 def versions() -> dict[str, str]:

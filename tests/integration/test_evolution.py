@@ -7,7 +7,7 @@ import pytest
 
 from connectors.connect import ConnectApi
 from connectors.hdfs import Hdfs
-from connectors.mysql import Connection, connect
+from connectors.mysql import Connection
 from connectors.registry import SchemaRegistry
 from infra.state import read_state
 from infra.warehouse import REQUEST
@@ -83,13 +83,6 @@ def name(life: str) -> str:
 
 def now_called(life: str) -> str:
     return f"{name(life)}_2" if life.startswith("renamed") else name(life)
-
-
-@pytest.fixture(scope="module")
-def mysql(stack: Stack) -> Iterator[Connection]:
-    settings = stack.settings
-    with connect(settings.mysql, settings.login("mysql.admin"), settings.mysql.database) as connection:
-        yield connection
 
 
 @pytest.fixture(scope="module")

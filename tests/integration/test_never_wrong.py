@@ -8,7 +8,7 @@ import pytest
 from connectors.debezium import SCHEMA_HISTORY
 from connectors.hdfs import Hdfs
 from connectors.kafka_admin import delete_topics
-from connectors.mysql import Connection, connect
+from connectors.mysql import Connection
 from infra.supervision import Supervisor
 from infra.warehouse import REQUEST
 from spark.manifest import Versions
@@ -18,13 +18,6 @@ from tests.eventually import eventually
 from tests.faults import FullDisk, HdfsFault, SafeMode, SpaceQuota, answers, state
 
 TABLE = "nw_parcels"
-
-
-@pytest.fixture(scope="module")
-def mysql(stack: Stack) -> Iterator[Connection]:
-    settings = stack.settings
-    with connect(settings.mysql, settings.login("mysql.admin"), settings.mysql.database) as connection:
-        yield connection
 
 
 @pytest.fixture(scope="module")
@@ -76,16 +69,6 @@ def test_while_hdfs_takes_no_files_no_version_comes_and_afterwards_all_is_there(
         fault.heal()
     eventually(lambda: answers(stack.settings, "datanode"), within=60, because="HDFS takes files again")
     eventually(lambda: has(stack, ("1", note)), within=90, because="the warehouse went on by itself, and nothing is lost")
-
-
-@pytest.fixture
-def quiet(stack: Stack) -> Iterator[None]:
-    """Customers rest, so that MySQL stands still."""
-    supervisor = Supervisor(stack.settings)
-    supervisor.stop_process("site:customers")
-    yield
-    supervisor.start_process("site:customers")
-    eventually(lambda: answers(stack.settings, "customers"), within=60, because="the customers are back")
 
 
 @contextmanager

@@ -15,14 +15,12 @@ from connectors.hdfs import Hdfs
 from connectors.mysql import Connection, connect
 from infra.errors import Refused
 from infra.state import read_state
-from infra.supervision import Supervisor
 from schemas.topics import CLICK_TOPICS
 from schemas.warehouse import versions_folder
 from spark.manifest import Versions
 from tests.compare import assert_hive_agrees_with_mysql, rows_in_hive
 from tests.conftest import Stack
 from tests.eventually import eventually
-from tests.faults import answers
 
 
 @pytest.fixture
@@ -30,16 +28,6 @@ def mysql(stack: Stack) -> Iterator[Connection]:
     settings = stack.settings
     with connect(settings.mysql, settings.login("mysql.admin"), settings.mysql.database) as connection:
         yield connection
-
-
-@pytest.fixture
-def quiet(stack: Stack) -> Iterator[None]:
-    """Customers rest, so that MySQL stands still."""
-    supervisor = Supervisor(stack.settings)
-    supervisor.stop_process("site:customers")
-    yield
-    supervisor.start_process("site:customers")
-    eventually(lambda: answers(stack.settings, "customers"), within=60, because="the customers are back")
 
 
 @pytest.fixture

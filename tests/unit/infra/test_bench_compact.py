@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from connectors.hdfs import Entry
 from infra.bench import compact_report, pages
 from infra.bench.command import bench
-from infra.bench.compact_jars import POM, versions_of_peers
+from infra.bench.compact import POM, versions_of_peers
 from infra.bench.compact_load import DAY_ROWS, SCHEMA, Orders
 from infra.bench.compact_results import CompactReport, Merged, Scan
 from infra.bench.contestant import answering

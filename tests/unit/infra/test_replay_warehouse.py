@@ -7,6 +7,7 @@ from click.testing import CliRunner
 
 from infra.errors import UsageError, WarehouseError
 from infra.replay_warehouse import _error, told, warehouse
+from infra.settings import load
 
 DONE: dict[str, Any] = {
     "version": 7, "gtid": "u:1-9", "tables": ["orders", "user"], "records": 24915, "seconds": 10.0, "records_per_second": 2491, "compared": 23028,
@@ -45,3 +46,8 @@ def test_an_error_of_the_process_is_the_commands_own() -> None:
 )
 def test_words_that_contradict_each_other_are_refused(words: list[str]) -> None:
     assert isinstance(CliRunner().invoke(warehouse, words, obj=None).exception, UsageError)
+
+
+def test_a_slip_in_a_point_is_told_before_anything_starts() -> None:
+    failed = CliRunner().invoke(warehouse, ["--to", "yesterdy"], obj=load({}))
+    assert isinstance(failed.exception, UsageError) and "'yesterdy' is no point" in str(failed.exception)
