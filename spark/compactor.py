@@ -173,18 +173,19 @@ class Process:
         if self._settled is None or self._settled.version < 0:
             return "nothing to publish yet"
         troubles = [f"{topic} not carried: {refusal.reason}" for topic, refusal in self._refused.items()]
-        troubles += [] if self._settled.whole else [self._snapshot()]
+        troubles += self._snapshot(self._settled)
         troubles += self._waits
         troubles += [f"{count} unreadable in {topic}" for topic, count in self._settled.unreadable.items()]
         return "; ".join([f"version {self._settled.version}", *troubles])
 
-    def _snapshot(self) -> str:
+    def _snapshot(self, settled: Manifest) -> list[str]:
+        """What a snapshot hides: a hole before it stays in the log for good, so it is told for good, not only until all of the snapshot is here."""
+        if settled.snapshot is None or (settled.whole and not settled.snapshot.after):
+            return []
         if self._shown is None or self._shown.version < 0:
-            return "MySQL's tables are shown when all of their snapshot is here"
-        return (
-            f"Debezium took a snapshot anew: what MySQL did after {self._shown.gtid} is not in the log one by one; "
-            f"Hive shows version {self._shown.version} until all of the snapshot is here"
-        )
+            return ["MySQL's tables are shown when all of their snapshot is here"]
+        hole = f"Debezium took a snapshot anew: what MySQL did after {settled.snapshot.after} is not in the log one by one"
+        return [hole if settled.whole else f"{hole}; Hive shows version {self._shown.version} until all of the snapshot is here"]
 
     def _report(self, state: str, detail: str) -> None:
         shown = self._shown

@@ -87,7 +87,8 @@ class Snapshot:
     """A full snapshot that is being merged or was merged last; its id is its place in the binary log.
 
     It was met first in `version`, when `ends_then` was the end of the topic of transactions and the tables `standing` were there.
-    It has `ended` when its last row was seen or something `followed`; it is `whole` when all of it is merged.
+    It has `ended` when its last row was seen or something `followed`; it is `whole` when all of it is merged. What MySQL did between the
+    transactions `after` and it is in no log, row by row (empty for the first snapshot: nothing was before it).
     """
 
     id: str
@@ -97,6 +98,7 @@ class Snapshot:
     ended: bool = False
     followed: bool = False
     whole: bool = False
+    after: str = ""
 
 
 @dataclass(frozen=True)

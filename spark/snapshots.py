@@ -25,7 +25,8 @@ def following(previous: Manifest, version: int, archived: Iterable[Archived], en
     end_seen = rows is not None and any(done.snapshot_ended for done in with_rows if done.snapshot == rows.snapshot)
     if rows is not None and (before is None or rows.snapshot != before.id):
         standing = tuple(name for name, table in previous.tables.items() if table.kind == Kind.CHANGES.value)
-        return Snapshot(rows.snapshot, version, ends.end, standing, ended=end_seen)
+        after = previous.gtid if before is None or before.whole else before.after
+        return Snapshot(rows.snapshot, version, ends.end, standing, ended=end_seen, after=after)
     if before is None or before.whole:
         return before
     followed = before.followed or any(record["status"] == "END" and offset >= before.ends_then for offset, record in ends.records)

@@ -19,7 +19,7 @@ def rows(at: int = 4, ended: bool = False) -> list[Archived]:
 
 
 def after(snapshot: Snapshot | None) -> Manifest:
-    return replace(NOTHING, version=5, snapshot=snapshot, tables={"orders": ORDERS})
+    return replace(NOTHING, version=5, gtid="a:1-5" if snapshot else "", snapshot=snapshot, tables={"orders": ORDERS})
 
 
 def test_a_snapshot_is_whole_in_the_round_after_its_last_row_was_seen_if_nothing_of_it_came_since() -> None:
@@ -46,6 +46,8 @@ def test_a_transaction_after_it_ends_a_snapshot_and_tells_its_place() -> None:
 def test_another_snapshot_begins_anew_and_shows_which_tables_have_no_rows() -> None:
     first = Snapshot("binlog.000002:4", 6, 10, (), ended=True, followed=True, whole=True)
     second = following(after(first), 9, rows(at=900), NOBODY, None)
-    assert second == Snapshot("binlog.000002:900", 9, 10, ("orders",))
+    assert second == Snapshot("binlog.000002:900", 9, 10, ("orders",), after="a:1-5"), "after those, nobody wrote down what happened"
+    third = following(replace(after(second), gtid="a:1-5,b:9"), 10, rows(at=950), NOBODY, None)
+    assert third is not None and third.after == "a:1-5", "the second was never whole: the hole is as long as both"
     assert unconfirmed({"orders": ORDERS}, second) == ["orders"]
     assert unconfirmed({"orders": replace(ORDERS, snapshot="binlog.000002:900")}, second) == []
