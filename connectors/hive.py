@@ -2,7 +2,7 @@
 
 import contextlib
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -47,17 +47,30 @@ class HiveTable:
 
 
 def query(hive: settings.Hive, sql: str, parameters: Mapping[str, str] | None = None, database: str = "default") -> Rows:
-    """What HiveServer2 answers to one statement; `parameters` are Hive settings of the session, `database` is where names without one are.
+    """What HiveServer2 answers to one statement; see `session`, which raises the same."""
+    with session(hive, parameters, database) as ask:
+        return ask(sql)
 
-    Raises Refused with Hive's own words for a wrong statement, Unavailable if HiveServer2 does not answer.
+
+@contextmanager
+def session(hive: settings.Hive, parameters: Mapping[str, str] | None = None, database: str = "default") -> Iterator[Callable[[str], Rows]]:
+    """What asks HiveServer2 one statement after the other: to open a session takes as long as a small question.
+
+    `parameters` are Hive settings of the session, `database` is where names without one are. Raises Refused with Hive's own words for a wrong
+    statement, Unavailable if HiveServer2 does not answer.
     """
     address = {"host": hive.host, "port": hive.port, "username": hive.user, "database": database}
-    with _hiveserver2(hive), pyhive.connect(**address, configuration=parameters) as connection, connection.cursor() as cursor:
-        cursor.execute(sql.strip().rstrip(";"))
-        if cursor.description is None:
-            return Rows((), [])
-        names = tuple(column[0].rpartition(".")[2] for column in cursor.description)
-        return Rows(names, cursor.fetchall())
+    with _hiveserver2(hive), pyhive.connect(**address, configuration=parameters) as connection:
+
+        def ask(sql: str) -> Rows:
+            with connection.cursor() as cursor:
+                cursor.execute(sql.strip().rstrip(";"))
+                if cursor.description is None:
+                    return Rows((), [])
+                names = tuple(column[0].rpartition(".")[2] for column in cursor.description)
+                return Rows(names, cursor.fetchall())
+
+        yield ask
 
 
 @contextmanager

@@ -47,6 +47,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--proof-runs", type=int, default=3, help="how many proofs are made under load; 200 for a long run")
     parser.addoption("--load-seconds", type=float, default=20, help="how long versions are read under load; 600 for a long run")
     parser.addoption("--versions", type=int, default=8, help="how many versions are compared while processes are killed; 1000 for a long run")
+    parser.addoption("--calm", type=float, default=5, help="how many seconds pass between two kills while versions are compared; 12 for a long run")
+    parser.addoption("--readers", type=int, default=2, help="how many readers ask Hive while versions are compared; 5 for a long run")
 
 
 def free_port_base(first: int = 22000, last: int = 32000, step: int = 100) -> int:

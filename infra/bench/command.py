@@ -1,6 +1,7 @@
 """`kappa bench`: the measurements of docs/benchmarks.md, each with its peers or its limit in the same run."""
 
 import json
+import signal
 import sys
 from collections.abc import Sequence
 
@@ -21,6 +22,7 @@ keep = click.option("--keep", is_flag=True, help="Leave the topics and tables of
 @click.group(no_args_is_help=True)
 def bench() -> None:
     """Measure the running stack: each measurement with its peers or its limit in the same run."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # as Ctrl-C: its processes end, its topics and tables go
 
 
 @bench.command()

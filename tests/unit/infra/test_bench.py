@@ -11,6 +11,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 import fastavro
+import psutil
 import pytest
 from click.testing import CliRunner
 
@@ -362,3 +363,32 @@ def test_the_report_of_the_warehouse_s_freshness_has_all_rates_and_says_what_was
     assert "its load average was 14 on 2 cores" in freshness_report.markdown(replace(report, load=14.3))
     ElementTree.fromstring(freshness_report.picture(report))
     pages.filled((ROOT / "docs" / pages.PAGE).read_text(), freshness_report.NAME, text)
+
+
+TERMINATED = r"""
+import subprocess, sys, time
+from pathlib import Path
+from infra.bench.command import bench
+from infra.bench.processes import started
+
+@bench.command()
+def measurement() -> None:
+    here = Path(sys.argv[2])
+    tells_its_pid = "import os, time; print(f'{{\"pid\": {os.getpid()}}}', flush=True); time.sleep(300)"
+    with started("a worker", [sys.executable, "-c", tells_its_pid], {}, here, here / "log") as worker:
+        worker.heard.wait()
+        print(worker.facts["pid"], flush=True)
+        time.sleep(300)
+
+bench(["measurement"], obj=None)
+"""
+
+
+def test_a_measurement_that_is_terminated_ends_what_it_started(tmp_path: Path) -> None:
+    measuring = subprocess.Popen([sys.executable, "-c", TERMINATED, "x", str(tmp_path)], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    assert measuring.stdout is not None
+    worker = int(measuring.stdout.readline())
+    assert psutil.pid_exists(worker)
+    measuring.terminate()
+    assert measuring.wait(30) == 143
+    assert not psutil.pid_exists(worker)
