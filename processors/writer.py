@@ -26,8 +26,9 @@ ROLLUP_SPREAD_SECONDS = 1.2
 # Far behind, a click is late anyway: then fewer writes are worth more.
 CATCHING_UP_PAUSE_SECONDS = 1.0
 FIRST_RETRY_SECONDS, LAST_RETRY_SECONDS = 0.1, 2.0
-# Rows of windows that may wait before counting waits too, and clicks that may wait to be rolled up (40 bytes each).
-MOST_UNWRITTEN, MOST_GATHERED = 100_000, 1_000_000
+# Rows of windows that may wait before counting waits too, and clicks that may wait to be rolled up (40 bytes each). Where every click is on
+# another product, each such row becomes four more, one of them a sketch of 2 KB: this, not the number of products, makes a worker's memory.
+MOST_UNWRITTEN, MOST_GATHERED = 25_000, 1_000_000
 
 log = logging.getLogger(__name__)
 
