@@ -1,10 +1,5 @@
-"""A batch from the log into its topic's tally: counted in memory, and on its way to Cassandra.
+"""A batch from the log into its topic's tally: counted in memory, and on its way to Cassandra."""
 
-Until a batch is counted, nothing after it is. Trouble with Cassandra is waited out with the same batch; a batch that got lost on
-the way here is noticed by its number and read again.
-"""
-
-import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -13,18 +8,15 @@ from dataclasses import dataclass
 from confluent_kafka import Message
 
 from connectors.kafka_group import DecodedBatch, GroupReader
-from infra.errors import KappaError
 from processors.clicks import Decoded, Unreadable, joined_clicks
+from processors.in_order import InOrder
 from processors.progress import Counted, Progress
 from processors.tables import Position
 from processors.tally import Tally
 from processors.writer import Writer
 
-FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.1, 2.0
 PATIENCE_SECONDS = 1.0
 CLOSING_SECONDS = 5.0
-
-log = logging.getLogger(__name__)
 
 ClickBatch = DecodedBatch[Decoded[Message]]
 
@@ -46,51 +38,23 @@ class BatchCounter:
         self._topic, self._around = topic, around
         self._open_books = open_books
         self._books: tuple[Tally, Writer] | None = None
-        self._epoch = self._number = -1
+        self._in_order = InOrder("counts", around.reader, around.progress, around.stopping)
+        self._epoch = -1
 
     def count(self, batch: ClickBatch) -> None:
         """Returns when the batch is counted in memory, or need not be: its epoch is over, or we stop."""
-        if not self._is_next(batch):
-            return
-        pause = FIRST_PAUSE_SECONDS
-        while not self._is_void(batch):
-            try:
-                self._settle(batch)
-                self._number += 1
-                return
-            except KappaError as error:
-                self._around.progress.trouble(self._topic, error)
-            except Exception as error:  # a fault of ours: losing the batch would miscount, so it stays and the state says so
-                log.exception("batch %s cannot be counted", batch)
-                self._around.progress.trouble(self._topic, KappaError(f"{type(error).__name__}: {error}", "see ./kappa logs counts"))
-            self._around.stopping.wait(pause)
-            pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+        self._in_order.take(batch, self._settle)
 
     def close(self) -> None:
         """Writes what is counted, and has it committed."""
         if self._books is not None:
             self._books[1].close(CLOSING_SECONDS)
 
-    def _is_void(self, batch: ClickBatch) -> bool:
-        return self._around.stopping.is_set() or batch.epoch != self._around.reader.epoch
-
-    def _is_next(self, batch: ClickBatch) -> bool:
-        """Whether a batch follows the last one counted. One that does not shows that another got lost: then reading begins again."""
-        if self._is_void(batch):
-            return False
-        if batch.epoch != self._epoch and batch.number == 0:
-            return True
-        if batch.epoch != self._epoch or batch.number != self._number:
-            log.warning("%s: batch %d came where %d was due; reading again from the committed offsets", batch, batch.number, self._number)
-            self._around.reader.rewind()
-            return False
-        return True
-
     def _settle(self, batch: ClickBatch) -> None:
         tally, writer = self._books or self._opened()
         if batch.epoch != self._epoch:
             tally.begin(batch.epoch, self._counted_before())  # others may have counted on meanwhile
-            self._epoch, self._number = batch.epoch, 0
+            self._epoch = batch.epoch
         letters = [letter for part in batch.parts for letter in part.unreadable]
         following = {partition: offset for part in batch.parts for partition, offset in part.following.items()}
         begin = time.monotonic()
@@ -100,7 +64,7 @@ class BatchCounter:
         self._around.reader.counted_within(time.monotonic() - begin)
         records, late = sum(part.records for part in batch.parts), sum(letter.late for letter in letters)
         self._around.progress.counted(Counted(self._topic, records, repeated, len(letters), late, following))
-        while not (writer.tell(PATIENCE_SECONDS, catching_up=batch.more) or self._is_void(batch)):
+        while not (writer.tell(PATIENCE_SECONDS, catching_up=batch.more) or self._in_order.is_void(batch)):
             pass
 
     def _opened(self) -> tuple[Tally, Writer]:

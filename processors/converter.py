@@ -5,7 +5,6 @@ reach far enough, the look in the log and the order in Cassandra. That the offse
 last: of any pair below the committed offsets, the second was handled, and its row acknowledged, before the commit.
 """
 
-import logging
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,21 +14,19 @@ import numpy as np
 
 from connectors.kafka_log import LogBatch, Start
 from connectors.kafka_past import Stretch
-from infra.errors import KappaError, Unavailable
+from infra.errors import Unavailable
 from processors.conversion_records import Placed
 from processors.conversion_state import ConversionState
+from processors.in_order import InOrder
 from processors.join import ANY_TIME, BEFORE_MS, NO_TIME, Flags, Looks, OpenOrders, Orders, RecentViews, Views, those, together
 from schemas import views
 
-FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.1, 2.0
 # Change capture may be that far behind the orders, and a view that late, without a look into the log or into Cassandra.
 SLACK_MS = 30 * views.MINUTE_MS
 MOST_VIEWS = 8_000_000  # 24 bytes each
 MOST_ORDERS = 1_000_000  # 40 bytes each
 
 Place = tuple[str, int]
-
-log = logging.getLogger(__name__)
 
 
 class Reader(Protocol):
@@ -82,48 +79,20 @@ class Converter:
         self._around = around
         self._rows: Rows | None = None
         self._views, self._orders = RecentViews(around.most_views), OpenOrders(around.most_orders)
-        self._epoch = self._number = -1
-        self._filled = False
+        self._in_order = InOrder("conversion", around.reader, around.state, around.stopping)
+        self._filled = -1  # the epoch of what is remembered
         self._handled: dict[Place, int] = {}
         self._orders_ahead_ms = ANY_TIME
 
     def handle(self, batch: LogBatch) -> None:
         """Returns when the batch is in Cassandra and its offsets are on their way, or when it need not be: its epoch is over, or we stop."""
-        if not self._is_next(batch):
-            return
-        pause = FIRST_PAUSE_SECONDS
-        while not self._is_void(batch):
-            try:
-                self._settle(batch)
-                self._number += 1
-                return
-            except KappaError as error:
-                self._around.state.trouble(batch.topic, error)
-            except Exception as error:  # a fault of ours: losing the batch would lose orders, so it stays and the state says so
-                log.exception("batch %s cannot be handled", batch)
-                self._around.state.trouble(batch.topic, KappaError(f"{type(error).__name__}: {error}", "see ./kappa logs conversion"))
-            self._around.stopping.wait(pause)
-            pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
-
-    def _is_void(self, batch: LogBatch) -> bool:
-        return self._around.stopping.is_set() or batch.epoch != self._around.reader.epoch
-
-    def _is_next(self, batch: LogBatch) -> bool:
-        """Whether a batch follows the last one handled. One that does not shows that another got lost: then reading begins again."""
-        if self._is_void(batch):
-            return False
-        if batch.epoch != self._epoch:
-            self._epoch, self._number, self._filled = batch.epoch, 0, False
-        if batch.number != self._number:
-            log.warning("%s: batch %d came where %d was due; reading again from the committed offsets", batch, batch.number, self._number)
-            self._around.reader.rewind()
-            return False
-        return True
+        self._in_order.take(batch, self._settle)
 
     def _settle(self, batch: LogBatch) -> None:
         """Everything that can fail comes first, and what is remembered last: so a batch can be tried again from its beginning."""
-        if not self._filled:
+        if self._filled != batch.epoch:
             self._fill(batch.start, min(message.timestamp()[1] for message in batch.messages))
+            self._filled = batch.epoch
         following = {message.partition() or 0: (message.offset() or 0) + 1 for message in batch.messages}
         if batch.topic == self._around.order_topic:
             self._take_orders(batch.messages)
@@ -193,7 +162,6 @@ class Converter:
             looks = Looks.of(around.views_of(messages))
             self._orders.close(looks)
             self._views.add(looks)
-        self._filled = True
 
     def _unless_stopping(self, parts: Iterable[Sequence[Any]]) -> Iterable[Sequence[Any]]:
         for part in parts:

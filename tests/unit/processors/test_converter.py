@@ -10,7 +10,7 @@ import pytest
 from connectors.kafka_log import LogBatch
 from infra.errors import KappaError, Unavailable
 from infra.state import read_state
-from processors import converter
+from processors import in_order
 from processors.conversion_records import Placed
 from tests.unit.processors.shop_log import HOUR_MS, MINUTE_MS, NOON_MS, ORDERED, VIEWED, Log, Process, Record, Table, placed_by
 
@@ -21,8 +21,8 @@ SOMEBODY_ELSE = 99
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """No pauses before another try."""
-    monkeypatch.setattr(converter, "FIRST_PAUSE_SECONDS", 0)
-    monkeypatch.setattr(converter, "LONGEST_PAUSE_SECONDS", 0)
+    monkeypatch.setattr(in_order, "FIRST_PAUSE_SECONDS", 0)
+    monkeypatch.setattr(in_order, "LONGEST_PAUSE_SECONDS", 0)
 
 
 class Shop:

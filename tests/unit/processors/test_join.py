@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from processors import converter, join
+from processors import in_order, join
 from processors.join import Looks, OpenOrders, Orders, RecentViews, Views
 from tests.unit.processors.shop_log import HOUR_MS, MINUTE_MS, NOON_MS, ORDERED, VIEWED, Killed, Log, Place, Process, Record, Table
 
@@ -17,8 +17,8 @@ SECOND_MS = 1000
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """No pauses before another try."""
-    monkeypatch.setattr(converter, "FIRST_PAUSE_SECONDS", 0)
-    monkeypatch.setattr(converter, "LONGEST_PAUSE_SECONDS", 0)
+    monkeypatch.setattr(in_order, "FIRST_PAUSE_SECONDS", 0)
+    monkeypatch.setattr(in_order, "LONGEST_PAUSE_SECONDS", 0)
 
 
 def shop(chance: random.Random) -> dict[Place, list[Record]]:
