@@ -144,14 +144,15 @@ class GroupReader(Generic[Part]):
         self._together = min(2 * self._together, MOST_TOGETHER) if seconds < SOON_SECONDS else max(self._together // 2, FEW_TOGETHER)
 
     def rewind(self) -> None:
-        """Begins a new epoch at the committed offsets: the cure when a batch got lost within the process."""
+        """Begins a new epoch at the committed offsets: the cure when a batch or what was written of it got lost. Nothing more of this epoch is
+        committed from now on, though the next read may be a while."""
         self._rewind = True
 
     def commit(self, topic: str, epoch: int, following: Mapping[int, tuple[int, str]]) -> None:
         """Has a topic's next offsets by partition, with a note each, committed soon, by the reading thread: librdkafka would make any other
         wait for its poll. Offsets of an epoch that is over are dropped: whoever has the partitions now may have committed later ones."""
         with self._lock:
-            if epoch == self.epoch:
+            if epoch == self.epoch and not self._rewind:
                 self._due |= {(topic, partition): found for partition, found in following.items()}
 
     def ends(self) -> dict[Place, int]:
@@ -248,13 +249,12 @@ class GroupReader(Generic[Part]):
         self._unchecked = True
 
     def _begin_again(self) -> None:
+        if self._assigned:  # else the next assignment begins at the committed offsets anyway
+            again = [TopicPartition(p.topic, p.partition, OFFSET_INVALID) for p in self._assigned]
+            with errors("beginning again at the committed offsets"):
+                self._consumer.unassign()
+                self._on_assign(self._consumer, again)
         self._rewind = False
-        if not self._assigned:
-            return  # the next assignment begins at the committed offsets anyway
-        again = [TopicPartition(p.topic, p.partition, OFFSET_INVALID) for p in self._assigned]
-        with errors("beginning again at the committed offsets"):
-            self._consumer.unassign()
-            self._on_assign(self._consumer, again)
 
     def _check_that_the_log_continues(self) -> None:
         """Lets the new partitions flow, unless one's log begins after or ends before its committed offset: then counts would be wrong."""

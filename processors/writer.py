@@ -53,6 +53,7 @@ class Writer:
         self._news, self._hurry, self._full, self._closing = threading.Event(), threading.Event(), threading.Event(), threading.Event()
         self._changed = threading.Condition()
         self._begun = self._done = 0
+        self._lacking = False
         self._written: PackedRow | None = None
         self._catching_up = False
 
@@ -105,7 +106,6 @@ class Writer:
                 self._hurry.wait(CATCHING_UP_PAUSE_SECONDS)
             else:
                 self._closing.wait(max(SHORTEST_PAUSE_SECONDS, (time.monotonic() - begin) / 8))
-        self._write_the_windows_of_now()
 
     def _write_the_windows_of_now(self) -> None:
         with self._changed:
@@ -127,7 +127,8 @@ class Writer:
         counted: list[Taken] = []
         if self._until_done(lambda: counted.append(self._tally.take_rollups())):
             (taken,) = counted
-            if self._until_written(taken, self._leisure()) and taken.positions and self._windows_are_written() and self._is_durable():
+            written = self._until_written(taken, self._leisure())
+            if written and taken.positions and self._windows_are_written() and not self._lacking and self._is_durable():
                 self._tally.settled()
                 self._log.commit(taken.epoch, taken.positions)
         with self._changed:
@@ -144,14 +145,17 @@ class Writer:
             self._news.set()
             self._hurry.set()
             self._changed.wait_for(lambda: self._done >= wanted or self._closing.is_set())
-        if self._closing.is_set():
-            self._windows.join()
-            return self._done == self._begun
-        return True
+        if not self._closing.is_set():
+            return True
+        # The other thread has ended, or is about to, but counting may have gone on meanwhile.
+        self._windows.join()
+        self._write_the_windows_of_now()
+        return self._done == self._begun
 
     def _until_written(self, taken: Taken, over_seconds: float = 0.0) -> bool:
         begin = time.monotonic()
         if not self._until_done(lambda: self._write(taken, over_seconds)):
+            self._lacking = True  # at the end of the process: these rows are in no table now, so nothing behind them may be committed
             return False
         if len(taken):
             self._written = next(iter(taken.packed()))

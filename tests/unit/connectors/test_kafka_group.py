@@ -203,6 +203,16 @@ def test_offsets_of_an_epoch_that_is_over_are_not_committed(reader: Reader, cons
     assert consumer.commits == [(5, "17")]
 
 
+def test_nothing_more_of_an_epoch_is_committed_once_it_is_to_be_read_again(reader: Reader, consumer: Consumer) -> None:
+    reader.commit("productview", reader.epoch, {0: (5, "17")})
+    reader.rewind()
+    reader.commit("productview", reader.epoch, {0: (6, "18")})
+    reader.read(10, 0)
+    reader.commit("productview", reader.epoch, {0: (7, "19")})
+    reader.read(10, 0)
+    assert consumer.commits == [(5, "17"), (7, "19")]
+
+
 def test_an_epoch_begins_with_the_note_that_was_committed(reader: Reader, consumer: Consumer) -> None:
     assert reader.notes == {("productview", 0): kafka_group.NEVER}
     for offset, note, expected in ((40, "1700", "1700"), (40, "", "")):

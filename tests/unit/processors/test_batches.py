@@ -319,6 +319,35 @@ def test_what_is_counted_when_a_worker_stops_is_written_and_committed(counting: 
     assert (counting.views(), counting.log.committed) == ((2, 1), {0: (2, str(NOON_MS))})
 
 
+def test_what_is_counted_while_a_worker_stops_is_written_before_it_is_committed(counting: Counting, monkeypatch: pytest.MonkeyPatch) -> None:
+    counting.count(0, View(0))
+    counting.settled(1)
+    tally, writer = counting.counter._books or pytest.fail("counting has begun")
+    take, late = tally.take_rollups, DECODER.decode([View(1)])
+
+    def count_and_take() -> Any:
+        if not writer._windows.is_alive():  # all that is written on the way out, as it seems
+            tally.count(late.clicks, [], late.following)
+        return take()
+
+    monkeypatch.setattr(tally, "take_rollups", count_and_take)
+    counting.counter.close()
+    assert (counting.views(), counting.log.committed) == ((2, 1), {0: (2, str(NOON_MS))})
+
+
+@pytest.mark.parametrize("view", [views.PRODUCT_VIEWS, views.PRODUCT_VIEWS_TOTAL])
+def test_what_a_stopping_worker_could_not_write_is_not_committed(view: views.View, counting: Counting) -> None:
+    counting.store.refused = view.name
+    counting.count(0, View(0))
+    eventually(lambda: counting.progress._troubles, within=5, because="it cannot be written")
+    counting.count(1, View(1, product=8))
+    time.sleep(0.8)  # longer than everything waits for its turn
+    counting.store.refused = ""  # Cassandra is back, just when the rows have been given up
+    counting.counter.close()
+    kept = [counting.store.rows(found) for found in (views.PRODUCT_VIEWS, views.PRODUCT_VIEWS_TOTAL)]
+    assert counting.log.committed == {} or [(7, NOON_MS, 0) in kept[0], (7, 0) in kept[1]] == [True, True]
+
+
 def test_the_state_and_the_metrics_say_how_far_counting_is(counting: Counting, tmp_path: Path) -> None:
     counting.count(0, View(0), View(1, product=None))
     counting.settled(2)
