@@ -37,7 +37,8 @@ class Fault:
         return time.monotonic() - self.begun
 
     def in_time(self, world: "World", seconds: float, because: str) -> None:
-        """Raises AssertionError if it has lasted too long."""
+        """Raises AssertionError if it has lasted too long: twice as long is not, if a server was away meanwhile, by this or another world's doing."""
+        seconds *= 1 + world.servers.was_away_since(self.begun)
         assert self.lasts() < seconds, f"{self.kind}: not within {seconds} s: {because}; {world.condition()}"
 
 

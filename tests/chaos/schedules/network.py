@@ -13,7 +13,7 @@ from tests.chaos.schedules.worker import Worker
 if TYPE_CHECKING:
     from tests.chaos.schedules.world import World
 
-TRAFFIC_SECONDS = 90
+TRAFFIC_SECONDS, LOST_SECONDS = 90, 10
 
 
 @dataclass
@@ -92,7 +92,7 @@ class LateWrite(OnWorker):
     of_members: ClassVar[bool] = True
     proxy: Proxy | None = field(default=None, init=False)
     before: tuple[int, int] = field(default=(0, 0), init=False)
-    released: bool = field(default=False, init=False)
+    released_at: float = field(default=0.0, init=False)
 
     def choose(self, world: "World") -> Worker | None:
         if any(isinstance(other, LateWrite) for other in world.ongoing):
@@ -109,16 +109,18 @@ class LateWrite(OnWorker):
     def mend(self, world: "World", worker: Worker) -> bool:
         assert self.proxy is not None
         self.in_time(world, TRAFFIC_SECONDS, f"a write of {worker.name} is held in the network, and arrives when others have its partitions")
-        if not self.released:
-            self.released = self.proxy.held > self.before[0] and self.may_arrive(world, worker)
-            if self.released:
+        if not self.released_at:
+            if self.proxy.held > self.before[0] and self.may_arrive(world, worker):
+                self.released_at = time.monotonic()
                 self.proxy.release_writes()
             return False
-        late = self.proxy.late - self.before[1]
-        if late:
+        if late := self.proxy.late - self.before[1]:
             self.evidence = f"{late} writes of {worker.name} arrived late"
+        elif time.monotonic() - self.released_at > LOST_SECONDS and world.servers.was_away_since(self.begun):
+            self.evidence = f"writes of {worker.name} were held, and lost when Cassandra died"
+        if self.evidence:
             self.afterwards(worker)
-        return late > 0
+        return bool(self.evidence)
 
     def may_arrive(self, world: "World", worker: Worker) -> bool:
         """Brings it about that others have the partitions; whether they have."""

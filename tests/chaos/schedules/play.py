@@ -12,7 +12,7 @@ from tests.chaos.schedules.faults import Fault
 from tests.chaos.schedules.schedule import Schedule
 from tests.chaos.schedules.world import ROOM, World
 
-INJECT_SECONDS = 120
+INJECT_SECONDS = 210
 TRICKLE_SECONDS, TRICKLE = 0.3, 20
 MOST_LINES = 10
 
