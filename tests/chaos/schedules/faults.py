@@ -160,8 +160,8 @@ class Join(Fault):
 
     def inject(self, world: "World") -> bool:
         self.guest = next((guest for guest in world.guests if not guest.busy), None)
-        if self.guest is None:
-            return False
+        if self.guest is None or any(other.kind == "rewind" for other in world.ongoing):
+            return False  # a rewind waits until nobody reads
         self.guest.busy, self.begun = True, time.monotonic()
         if self.guest.runs:
             self.guest.ask_to_leave()
@@ -171,12 +171,10 @@ class Join(Fault):
         guest = self.guest
         assert guest is not None
         self.in_time(world, GIVEN_AWAY_SECONDS, f"{guest.name} joins")
-        if not self.evidence:
-            if not guest.runs:
-                guest.start()
-                self.evidence = f"{guest.name} ({guest.pid}) joins"
-            return False
-        if world.kafka_is_away or guest.name not in world.members()[1]:
+        if not guest.runs:  # Faust gives up if Kafka goes while it starts: then again
+            guest.start()
+            self.evidence = f"{guest.name} ({guest.pid}) joins"
+        if not self.evidence or world.kafka_is_away or guest.name not in world.members()[1]:
             return False
         guest.busy = False
         return True
