@@ -94,9 +94,9 @@ Rules never change under a generation: after a change of `counts.window_seconds`
 
 `counts.workers` processes share the partitions; each has its figures at `http://127.0.0.1:<port>/metrics` (Prometheus; the first
 one's port is `KAPPA_PORT_BASE` + {PORTS.index("counts")}) and in `./kappa status`. A worker keeps at most `counts.rows_kept` rows in memory
-beside those that change, and counts no further while 25,000 windows wait to be written. So its memory is bounded, whatever the number of products: 344 MB
-at most with a thousand, 782 MB with a million, all of them new (`./kappa bench memory`, docs/benchmarks.md). Then a click costs five rows in Cassandra,
-which one node takes about 6,000 times a second.
+beside those that change, and counts no further while 25,000 windows wait to be written. So its memory is bounded, whatever the number of
+products: 344 MB at most with a thousand, 782 MB with a million, all of them new (`./kappa bench memory`, docs/benchmarks.md). Then a click
+costs five rows in Cassandra, which one node takes about 6,000 times a second.
 """
 
 
