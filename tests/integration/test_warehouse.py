@@ -12,7 +12,7 @@ import pytest
 
 from connectors import hive
 from connectors.hdfs import Hdfs
-from connectors.mysql import Connection, connect
+from connectors.mysql import Connection
 from infra.errors import Refused
 from infra.state import read_state
 from schemas.topics import CLICK_TOPICS
@@ -21,13 +21,6 @@ from spark.manifest import Versions
 from tests.compare import assert_hive_agrees_with_mysql, rows_in_hive
 from tests.conftest import Stack
 from tests.eventually import eventually
-
-
-@pytest.fixture
-def mysql(stack: Stack) -> Iterator[Connection]:
-    settings = stack.settings
-    with connect(settings.mysql, settings.login("mysql.admin"), settings.mysql.database) as connection:
-        yield connection
 
 
 @pytest.fixture
