@@ -29,6 +29,8 @@ JAVA_NEEDED = 17
 PYTHON_NEEDED = (3, 11)
 JAVA_PACKAGE = "openjdk-17-jre-headless"
 JVM_FOLDER = Path("/usr/lib/jvm")
+# A second stack on the ports of a first one finds all of them taken: a few say it.
+PORT, PORTS_SHOWN = "port ", 3
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,10 @@ def lacking_error(bad: list[Check]) -> MachineError:
     packages = sorted({package for check in bad for package in check.packages})
     fixes = [f"sudo apt-get install -y {' '.join(packages)}"] if packages else []
     fixes += dict.fromkeys(check.fix for check in bad if check.fix and not check.packages)
-    return MachineError("; ".join(f"{check.name}: {check.found}, needs {check.needed}" for check in bad), "; ".join(fixes))
+    taken = [check for check in bad if check.name.startswith(PORT)]
+    shown = [check for check in bad if check not in taken[PORTS_SHOWN:]]
+    more = [f"and {len(taken) - PORTS_SHOWN} more ports, which ./kappa doctor lists"] if len(taken) > PORTS_SHOWN else []
+    return MachineError("; ".join([f"{check.name}: {check.found}, needs {check.needed}" for check in shown] + more), "; ".join(fixes))
 
 
 def processor(machine: str) -> Check:
@@ -139,7 +144,7 @@ def ports(settings: Settings, own: Collection[str]) -> list[Check]:
 def port(name: str, number: int, taken_by: str | None) -> Check:
     """A port that must be free."""
     found = f"taken by {taken_by}" if taken_by else "free"
-    return Check(f"port {number} ({name})", taken_by is None, found, "free", "end that process, or set KAPPA_PORT_BASE to use other ports")
+    return Check(f"{PORT}{number} ({name})", taken_by is None, found, "free", "end that process, or set KAPPA_PORT_BASE to use other ports")
 
 
 def holder(number: int) -> str | None:

@@ -130,6 +130,15 @@ class Spark(Group):
 
 
 @dataclass(frozen=True)
+class Verify(Group):
+    """The proofs that go on by themselves."""
+
+    every_seconds: float = setting(
+        300.0, "pause between the starts of two proofs that the warehouse is MySQL (./kappa verify warehouse); after a long one longer; 0: none"
+    )
+
+
+@dataclass(frozen=True)
 class Counts(Group):
     """The live counts' workers."""
 
@@ -184,6 +193,7 @@ class Settings:
     hdfs: Hdfs
     hive: Hive
     spark: Spark
+    verify: Verify
     counts: Counts
     site: Site
 
@@ -206,7 +216,7 @@ class Settings:
 
 GROUPS: dict[str, type[Group]] = {
     "mysql": Mysql, "kafka": Kafka, "registry": Registry, "connect": Connect, "cassandra": Cassandra,
-    "hdfs": Hdfs, "hive": Hive, "spark": Spark, "counts": Counts, "site": Site,
+    "hdfs": Hdfs, "hive": Hive, "spark": Spark, "verify": Verify, "counts": Counts, "site": Site,
 }  # fmt: skip
 
 

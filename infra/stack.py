@@ -110,7 +110,7 @@ def remembered(options: Options, settings: Settings, running: bool) -> Options:
 
 def start(host: Host, supervisor: Supervisor, options: Options, steps: Steps) -> None:
     """Start every service that is to run, in order of readiness."""
-    services = [service for service in all_services(host.settings.counts.workers) if options.traffic or not service.traffic]
+    services = [service for service in all_services(host.settings) if options.traffic or not service.traffic]
     run = BringUp(host, supervisor, services, {"mysql": lambda host: seed.load_seed(host.settings, lambda made: steps.say(f"    seeded {made}"))})
     with steps.waiting(lambda: f"waiting for {some_of(run.waiting_for())}"):
         run.run(lambda ready: steps.say(told(ready, host.settings)) if not ready.was_running else None)

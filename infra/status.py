@@ -31,7 +31,7 @@ def gather(settings: Settings) -> dict[str, Any]:
     """The whole status as plain data; `ok` is true if every process that should run is ready."""
     supervised = Supervisor(settings).processes()
     host = host_for_probes(settings)
-    services = [service for service in all_services(settings.counts.workers) if not (is_external(service, settings) and service.only_ours)]
+    services = [service for service in all_services(settings) if not (is_external(service, settings) and service.only_ours)]
     with ThreadPoolExecutor(len(services) + 2) as pool:
         probed = {service.name: pool.submit(_probe, service, host) for service in services}
         dead, counts = pool.submit(_quietly, lambda: _dead(settings), {}), pool.submit(_counts, settings)

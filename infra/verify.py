@@ -19,7 +19,7 @@ as_json = click.option("--json", "json_", is_flag=True, help="Print JSON.")
 for_ever = click.option("--continuous", is_flag=True, help="Prove the warehouse again and again until interrupted; status shows the last proof.")
 every = click.option("--every", "every_seconds", type=click.FloatRange(min=1), default=60, show_default=True, help="Seconds between such proofs.")
 in_time = click.option(
-    "--timeout", "timeout_seconds", type=click.FloatRange(min=1), default=120, show_default=True,
+    "--timeout", "timeout_seconds", type=click.FloatRange(min=1), default=verify_warehouse.POINT_SECONDS, show_default=True,
     help="Seconds at most until a version stands where the snapshot does.",
 )  # fmt: skip
 
@@ -98,11 +98,12 @@ def _for_ever(settings: Settings, every_seconds: float, timeout_seconds: float, 
     """Prove until interrupted; each proof is a line."""
 
     def tell(report: verify_warehouse.Report) -> None:
-        click.echo(json.dumps(report.data()) if json_ else f"{report.at} {_verdict(report)}")
+        click.echo(json.dumps(report.data()) if json_ else f"{report.at} {report.verdict()}")
         for difference in [] if json_ else report.differences()[:SHOWN]:
             click.echo(difference.text())
 
-    verify_warehouse.verify_for_ever(settings, every_seconds, timeout_seconds, Steps(), tell)
+    steps = Steps()
+    verify_warehouse.verify_for_ever(settings, every_seconds, timeout_seconds, steps, tell, lambda error: steps.say(f"not proven this time: {error}"))
 
 
 def _show_warehouse(report: verify_warehouse.Report) -> None:
@@ -113,7 +114,7 @@ def _show_warehouse(report: verify_warehouse.Report) -> None:
     ]
     show(Answer(("table", "MySQL rows", "warehouse rows", "differing", "verdict"), figures), "table")
     if report.equal:
-        click.echo(_verdict(report))
+        click.echo(report.verdict())
         return
     shown = [difference.text() for difference in report.differences()[:SHOWN]]
     click.echo("\n".join(["", *shown]))
@@ -121,17 +122,8 @@ def _show_warehouse(report: verify_warehouse.Report) -> None:
         click.echo("and more; --json has up to a thousand of each table", err=True)
     if unread := sum(outcome.unread for outcome in report.outcomes):
         click.echo(f"{unread} more groups of about a thousand rows differ, and were not read row by row", err=True)
-    click.echo(f"error: {_verdict(report)}", err=True)
+    click.echo(f"error: {report.verdict()}", err=True)
     click.echo("  next: ./kappa status says what is not carried, and why; docs/warehouse.md says how the warehouse is built anew", err=True)
-
-
-def _verdict(report: verify_warehouse.Report) -> str:
-    if report.equal:
-        return f"equal: version {report.version} is MySQL at {report.gtid}, {report.rows:,} rows value by value in {report.seconds:.1f} s"
-    differing = sum(outcome.differing for outcome in report.outcomes)
-    unproven = [outcome.table for outcome in report.outcomes if outcome.unproven]
-    apart = [f"{differing:,} rows differ"] if differing or not unproven else []
-    return f"version {report.version} and MySQL at {report.gtid}: {', '.join(apart + [f'not proven: {name}' for name in unproven])}"
 
 
 def _show(report: Report) -> None:

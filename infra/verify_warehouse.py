@@ -11,7 +11,7 @@ from typing import Any
 
 from connectors.hdfs import Hdfs
 from connectors.mysql import SqlRefused, connect
-from infra.errors import ContractError, Unavailable, UsageError
+from infra.errors import ContractError, KappaError, UsageError
 from infra.proof_point import Point, PointMissed, point
 from infra.row_differences import RowDifference, TableOutcome
 from infra.settings import Settings
@@ -28,7 +28,9 @@ READERS = 2
 # Statements that change tables end a snapshot's view of them (1412), or take away what is read (1146 table, 1054 column): then it begins anew.
 CHANGED_UNDERWAY = (1412, 1146, 1054)
 TRIES = 5
-
+# How long a version may take to stand where the snapshot does; and how much of the time proofs that follow each other may take.
+POINT_SECONDS = 120
+BUSY = 0.25
 
 STATE = "proof"
 
@@ -54,6 +56,15 @@ class Report:
     def rows(self) -> int:
         """The rows of MySQL that were compared."""
         return sum(outcome.mysql_rows for outcome in self.outcomes)
+
+    def verdict(self) -> str:
+        """The outcome in one line."""
+        if self.equal:
+            return f"equal: version {self.version} is MySQL at {self.gtid}, {self.rows:,} rows value by value in {self.seconds:.1f} s"
+        differing = sum(outcome.differing for outcome in self.outcomes)
+        unproven = [outcome.table for outcome in self.outcomes if outcome.unproven]
+        apart = [f"{differing:,} rows differ"] if differing or not unproven else []
+        return f"version {self.version} and MySQL at {self.gtid}: {', '.join(apart + [f'not proven: {name}' for name in unproven])}"
 
     def differences(self) -> list[RowDifference]:
         """The differences kept: the first of each table."""
@@ -209,13 +220,25 @@ def last_proof(settings: Settings) -> dict[str, Any]:
     return read_state(settings.home, STATE) or {}
 
 
-def verify_for_ever(settings: Settings, every_seconds: float, timeout_seconds: float, steps: Steps, tell: Callable[[Report], None]) -> None:
-    """Prove again and again; what is away now is waited for. Ends with an interrupt."""
+def verify_for_ever(
+    settings: Settings,
+    every_seconds: float,
+    timeout_seconds: float,
+    steps: Steps,
+    tell: Callable[[Report], None],
+    missed: Callable[[KappaError], None],
+) -> None:
+    """Prove again and again; `missed` is told why there was no proof, as when something is away now. Ends with an interrupt."""
     with suppress(KeyboardInterrupt):
         while True:
             begin = time.monotonic()
             try:
                 tell(verify(settings, (), timeout_seconds, steps))
-            except (Unavailable, SqlRefused) as error:
-                steps.say(f"not proven this time: {error}")
-            time.sleep(max(0.0, every_seconds - (time.monotonic() - begin)))
+            except KappaError as error:
+                missed(error)
+            time.sleep(pause(every_seconds, time.monotonic() - begin))
+
+
+def pause(every_seconds: float, took: float) -> float:
+    """Seconds until the next of the proofs that begin so often: after a long one longer, so that proofs take `BUSY` of the time at most."""
+    return max(every_seconds - took, took * (1 / BUSY - 1))

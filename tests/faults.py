@@ -54,7 +54,7 @@ def same_process(pid: int, created: float) -> bool:
 
 def answers(settings: Settings, name: str) -> bool:
     """Whether the service's own probe is content."""
-    service = next(service for service in all_services() if service.name == name)
+    service = next(service for service in all_services(settings) if service.name == name)
     service.probe(host_for_probes(settings))
     return True
 

@@ -24,7 +24,7 @@ from schemas.views import keyspace_of
 # Topics and groups of the peers carry this in their names, so that those of a run that was killed can be told.
 PEER_MARK = "kappa-bench"
 # The names of our measured processes; the stack's own workers have others.
-WORKERS = ("bench", "bench-2")
+WORKERS = ("bench", "bench-2", "bench-3", "bench-4")
 
 
 @dataclass(frozen=True)

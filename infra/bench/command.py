@@ -98,6 +98,28 @@ def memory(settings: Settings, products: int, json_: bool, write: bool) -> None:
 
 
 @bench.command()
+@click.option("--events", default=8_000_000, show_default=True, type=click.IntRange(min=100_000), help="Size of the load.")
+@click.option("--share", default=0.1, show_default=True, type=click.FloatRange(0.05, 1.0), help="How much of a core each worker may take.")
+@as_json
+@write
+@click.pass_obj
+def scale(settings: Settings, events: int, share: float, json_: bool, write: bool) -> None:
+    """Count the same clicks with one, two and four workers that share the partitions, each held to the same share of a core.
+
+    So a small machine shows what more workers do where there are more cores. Exit code 1 if the counts are not exact.
+    """
+    from infra.bench import scale_report
+    from infra.bench.bed import alone, require_running
+    from infra.bench.scale import measure
+
+    require_running(settings)
+    with alone(settings):
+        report = measure(settings, events, share, Steps())
+    deliver(report, scale_report, json_, write)
+    sys.exit(0 if all(group.exact for group in report.groups) else 1)
+
+
+@bench.command()
 @click.option("--rows", default=USUAL_ROWS, show_default=True, type=click.IntRange(min=100_000), help="Orders in the table, 100,000 a day.")
 @click.option("--changes", default=20_000, show_default=True, type=click.IntRange(min=1000), help="Changes of each batch.")
 @click.option("--rounds", default=2, show_default=True, type=click.IntRange(min=1), help="How often each merges each batch, in turn.")

@@ -28,11 +28,11 @@ def run(bed: Bed, contestant: str, number: int, events: int, report: Report) -> 
     names = WORKERS[: int(contestant[-1])]
     bed.empty()
     with workers(bed, names) as running:
-        _wait_for_the_last(bed, running, events, report)
-        states = _last_words(bed.settings, running)
+        wait_for_the_last(bed, running, events, report)
+        states = last_words(bed.settings, running)
         begin, end = span(states)
         cpu_seconds = sum(process.cpu.at(end) - process.cpu.at(states[process.name]["first_event_at"] or end) for process in running)
-    return Run(contestant, number, events, end - begin, cpu_seconds, result=_counted(bed, events))
+    return Run(contestant, number, events, end - begin, cpu_seconds, result=counted(bed, events))
 
 
 def span(states: States) -> tuple[float, float]:
@@ -41,8 +41,8 @@ def span(states: States) -> tuple[float, float]:
     return min(begins), max(state["last_write_at"] for state in states.values())
 
 
-def _wait_for_the_last(bed: Bed, running: Sequence[Measured], events: int, report: Report) -> None:
-    """Comes back when all offsets are committed, which follows the last write."""
+def wait_for_the_last(bed: Bed, running: Sequence[Measured], events: int, report: Report) -> None:
+    """Comes back when all offsets are committed, which follows the last write; reports at every look. Raises StackError if they come to a stop."""
     before, moved_at = 0, time.monotonic()
     while (done := sum(kafka.committed(bed.settings.kafka, bed.group, [bed.topic]).values())) < events:
         if done != before:
@@ -56,8 +56,8 @@ def _wait_for_the_last(bed: Bed, running: Sequence[Measured], events: int, repor
         time.sleep(LOOK_SECONDS)
 
 
-def _last_words(settings: Settings, running: Sequence[Measured]) -> States:
-    """What each worker said of itself after everything was committed; it does so every second."""
+def last_words(settings: Settings, running: Sequence[Measured]) -> States:
+    """What each worker said of itself after everything was committed; it does so every second. Raises StackError if one does not."""
     done_at, states = time.time(), States()
     while len(states) < len(running):
         for process in running:
@@ -71,7 +71,7 @@ def _last_words(settings: Settings, running: Sequence[Measured]) -> States:
     return states
 
 
-def _counted(bed: Bed, events: int) -> int:
+def counted(bed: Bed, events: int) -> int:
     """The sum of the rows; if the views of product views do not agree, that of one that is wrong."""
     sums = [sum_of_rows(bed, f"{bed.keyspace}.{view.name}") for view in views.COUNTS if view.topic == PRODUCT_VIEW]
     return next((total for total in sums if total != events), events)

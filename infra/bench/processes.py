@@ -97,10 +97,15 @@ class Measured:
             self._reader.join(1)
             raise StackError(f"{self.name} ended with exit code {code}: {last_words(self.log)}", f"all that it said is in {self.log}")
 
+    @property
+    def pid(self) -> int:
+        """Its number."""
+        return self._popen.pid
+
     def peak_mb(self) -> float:
         """The most resident memory that it ever had, in MB of 2^20 bytes, as the kernel says; 0 once it has ended."""
         try:
-            lines = Path(f"/proc/{self._popen.pid}/status").read_text().splitlines()
+            lines = Path(f"/proc/{self.pid}/status").read_text().splitlines()
         except OSError:
             return 0.0
         return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM")), 0.0)

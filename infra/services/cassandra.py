@@ -112,6 +112,7 @@ def command(host: Host) -> list[str]:
         "-Djdk.attach.allowAttachSelf=true",
         "-Dio.netty.tryReflectionSetAccessible=true",
         "-Xss512k",
+        "-Xms256m",  # room for the young space from the start: else the heap grows by full collections while the first clicks come
         "-XX:+UseSerialGC",
         "-Xmn144m",  # what a request leaves behind dies young: else the old space fills up, and clearing it stops everything for 0.3 s
         "-XX:MaxDirectMemorySize=128m",

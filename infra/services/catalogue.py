@@ -5,10 +5,10 @@ from infra.services.service import Service
 from infra.settings import Settings
 
 
-def all_services(workers: int = 1) -> list[Service]:
-    """Every service that a stack on one machine has, with so many workers of the counts."""
+def all_services(settings: Settings) -> list[Service]:
+    """Every service that a stack on one machine has by its settings."""
     servers = [module.service() for module in (mysql, kafka, registry, connect, cassandra, namenode, datanode, postgres, metastore, hiveserver2)]
-    return servers + programs.services(workers)
+    return servers + programs.services(settings.counts.workers, proving=settings.verify.every_seconds > 0)
 
 
 def is_external(service: Service, settings: Settings) -> bool:
@@ -18,4 +18,4 @@ def is_external(service: Service, settings: Settings) -> bool:
 
 def own_services(settings: Settings) -> list[Service]:
     """The services that this stack starts itself."""
-    return [service for service in all_services(settings.counts.workers) if not is_external(service, settings)]
+    return [service for service in all_services(settings) if not is_external(service, settings)]

@@ -28,6 +28,7 @@ def java(host: Host, heap: str, classpath: list[Path | str], main: str, *argumen
         str(host.java_home / "bin" / "java"),
         f"-Xmx{heap}",
         "-Xms32m",
+        "-XX:MetaspaceSize=128m",  # else every start is held up by full collections, each time a few more classes have been loaded
         "-Duser.timezone=UTC",
         "-Dfile.encoding=UTF-8",
         "-Djava.net.preferIPv4Stack=true",

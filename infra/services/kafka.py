@@ -78,7 +78,7 @@ def service() -> Service:
         name="kafka",
         zone="log",
         group="kafka",
-        command=lambda host: kafka_java(host, "448m", "kafka.Kafka", str(host.conf("kafka.properties")), options=("-XX:+UseSerialGC",)),
+        command=lambda host: kafka_java(host, "448m", "kafka.Kafka", str(host.conf("kafka.properties")), options=("-XX:+UseSerialGC", "-Xms160m")),
         prepare=prepare,
         probe=probe,
         initialise=initialise,

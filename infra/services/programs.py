@@ -62,8 +62,8 @@ def worker_name(number: int) -> str:
     return "counts" if number == 1 else f"counts-{number}"
 
 
-def services(workers: int) -> list[Service]:
-    """All of them, in the order in which data flows."""
+def services(workers: int, proving: bool) -> list[Service]:
+    """All of them, in the order in which data flows; the prover if asked for."""
     shop = Service(
         name="shop",
         zone="site",
@@ -79,6 +79,7 @@ def services(workers: int) -> list[Service]:
         *(program("serving", "processors.counts", ("kafka", "registry", "cassandra"), name=worker_name(n)) for n in range(1, workers + 1)),
         program("serving", "processors.conversion", ("kafka", "registry", "cassandra")),
         program("warehouse", "spark.compactor", ("kafka", "registry", "datanode", "metastore")),
+        *([program("warehouse", "infra.prover", ("compactor", "mysql", "connect"))] if proving else []),
         shop,
         program("site", "producers.customers", ("shop",), traffic=True),
         program("site", "producers.clicks", ("shop", "kafka", "registry"), traffic=True),

@@ -48,14 +48,16 @@ def pids(stack: Stack) -> dict[str, int]:
 def test_status_names_every_process_as_ready(stack: Stack) -> None:
     done = stack.kappa("status", "--json", check=True)
     report = json.loads(done.stdout)
-    assert {process["name"] for process in report["processes"] if process["ready"]} == {service.program for service in all_services()}
+    assert {process["name"] for process in report["processes"] if process["ready"]} == {service.program for service in all_services(stack.settings)}
     assert report["warehouse"]["version"] >= 1
     assert report["counts"]["lag"] is not None
 
 
 def test_status_for_people_fits_each_process_on_a_line(stack: Stack) -> None:
     lines = stack.kappa("status", check=True).stdout.splitlines()
-    assert [line.split()[:2] for line in lines[1 : len(all_services()) + 1]] == [[service.program, "ready"] for service in all_services()]
+    assert [line.split()[:2] for line in lines[1 : len(all_services(stack.settings)) + 1]] == [
+        [service.program, "ready"] for service in all_services(stack.settings)
+    ]
 
 
 def test_env_tells_other_clients_how_to_connect(stack: Stack) -> None:

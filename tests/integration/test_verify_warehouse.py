@@ -1,24 +1,29 @@
 """`kappa verify warehouse` on a running stack: equal under load, never a false alarm, and what differs is named."""
 
 import json
+import os
 import random
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
 from connectors.mysql import Connection, SqlRefused, connect
 from infra import verify_warehouse
+from infra.bench.bed import own_environment
 from infra.state import read_state
 from infra.steps import Steps
 from infra.verify_warehouse import Report
 from schemas.mysql_types import LINES
 from spark.ceiling import CutFiles, Request
-from tests.conftest import LAUNCHER, Stack
+from tests.conftest import LAUNCHER, ROOT, Stack
 from tests.eventually import eventually
 
 TABLES = ("proof_parts", "proof_notes")
@@ -167,6 +172,58 @@ def test_the_proof_goes_on_by_itself_until_it_is_interrupted(stack: Stack) -> No
         ended = proving.wait(30)
         reader.join()
     assert ended == 0
+
+
+@contextmanager
+def a_prover(stack: Stack, every_seconds: float) -> Iterator["subprocess.Popen[bytes]"]:
+    """The process that the supervisor starts, with another setting, beside its own one."""
+    environment = {**own_environment(stack.settings, os.environ), "KAPPA_VERIFY_EVERY_SECONDS": str(every_seconds)}
+    process = subprocess.Popen([sys.executable, "-m", "infra.prover"], env=environment, cwd=ROOT, stdout=subprocess.DEVNULL)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def proof(stack: Stack) -> dict[str, Any]:
+    """What `status` has of the newest proof, and of the newest that found both sides equal."""
+    found: dict[str, Any] = json.loads(stack.kappa("status", "--json").stdout)["proof"]
+    return found
+
+
+def proven_since(stack: Stack, begin: datetime) -> bool:
+    return bool((proven := proof(stack).get("proven")) and datetime.fromisoformat(proven["at"]) > begin)
+
+
+def test_the_stack_proves_by_itself_in_the_background_and_goes_on_after_it_was_killed(stack: Stack, parts: Connection) -> None:
+    with a_prover(stack, 1) as prover:
+        begun = datetime.now(UTC)
+        eventually(lambda: proven_since(stack, begun), within=60, because="the first proof is made at once")
+        begun = datetime.now(UTC)
+        eventually(lambda: proven_since(stack, begun), within=60, because="another follows")
+        prover.kill()
+    with a_prover(stack, 1) as prover:
+        begun = datetime.now(UTC)
+        eventually(lambda: proven_since(stack, begun), within=60, because="proofs go on, whatever the killed one was at")
+        assert "proven equal to MySQL" in stack.kappa("status").stdout
+        prover.terminate()
+        assert prover.wait(20) == 0
+    assert not CutFiles(stack.settings.home).asked()
+
+
+def test_the_prover_says_which_table_differs(stack: Stack, parts: Connection) -> None:
+    eventually(lambda: prove(stack, *TABLES).equal, within=120, because="the new tables are carried")
+    parts.execute("SET sql_log_bin = 0")
+    parts.execute("UPDATE proof_parts SET amount = amount + 0.01 WHERE id = 77")
+    try:
+        with a_prover(stack, 1):
+            eventually(lambda: (proof(stack).get("last") or {}).get("differing") == ["proof_parts"], within=60, because="the changed row was found")
+            assert "proof_parts differs" in stack.kappa("status").stdout
+    finally:
+        parts.execute("UPDATE proof_parts SET amount = amount - 0.01 WHERE id = 77")
+        parts.execute("SET sql_log_bin = 1")
+    assert prove(stack).equal, "the row is as it was, and status no longer names it"
 
 
 def test_a_table_that_nobody_has_is_a_wrong_word(stack: Stack) -> None:

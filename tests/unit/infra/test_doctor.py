@@ -117,6 +117,14 @@ def test_all_that_is_lacking_is_one_error_with_the_one_command_that_installs_it(
         assert name in str(error)
 
 
+def test_many_taken_ports_are_a_few_words_and_not_a_page():
+    error = str(doctor.lacking_error([doctor.port(f"server{n}", 21000 + n, f"java (process {n})") for n in range(20)]))
+    assert "port 21000 (server0): taken by java (process 0), needs free; port 21001" in error
+    assert error.endswith("port 21002 (server2): taken by java (process 2), needs free; and 17 more ports, which ./kappa doctor lists")
+    few = str(doctor.lacking_error([doctor.port(f"server{n}", 21000 + n, "java") for n in range(3)]))
+    assert "more ports" not in few
+
+
 def test_this_machine_can_be_examined(tmp_path):
     ours = settings.load({"KAPPA_HOME": str(tmp_path), "KAPPA_CACHE": str(tmp_path), "KAPPA_PORT_BASE": "41000"}, tmp_path / "none.toml")
     names = {check.name for check in doctor.examine(ours, {"kafka"}, os.environ)}

@@ -31,12 +31,18 @@ def settings_of(home: Path, **more: str) -> Settings:
     ],
 )
 def test_a_group_with_an_external_address_starts_nothing(tmp_path: Path, address: dict[str, str], not_started: set[str]) -> None:
-    own = {service.name for service in own_services(settings_of(tmp_path, **address))}
-    assert {service.name for service in all_services()} - own == not_started
+    settings = settings_of(tmp_path, **address)
+    own = {service.name for service in own_services(settings)}
+    assert {service.name for service in all_services(settings)} - own == not_started
 
 
-def test_every_service_waits_only_for_services_there_are_and_for_no_circle() -> None:
-    services, ready = {service.name: service for service in all_services()}, set[str]()
+def test_nothing_proves_by_itself_where_the_settings_ask_for_no_proofs(tmp_path: Path) -> None:
+    names = {service.name for service in all_services(settings_of(tmp_path))}
+    assert names - {service.name for service in all_services(settings_of(tmp_path, KAPPA_VERIFY_EVERY_SECONDS="0"))} == {"prover"}
+
+
+def test_every_service_waits_only_for_services_there_are_and_for_no_circle(tmp_path: Path) -> None:
+    services, ready = {service.name: service for service in all_services(settings_of(tmp_path))}, set[str]()
     while len(ready) < len(services):
         able = {name for name, service in services.items() if name not in ready and set(service.after) <= ready}
         assert able, f"none of {set(services) - ready} can ever start"
@@ -47,7 +53,7 @@ def test_supervisor_reads_commands_back_from_a_home_with_a_space_and_a_percent_s
     settings = settings_of(tmp_path / "my shop 100%")
     make_secrets(settings.home)
     host = host_for_probes(settings)
-    services = [service for service in all_services() if service.name in ("shop", "counts", "namenode")]
+    services = [service for service in all_services(settings) if service.name in ("shop", "counts", "namenode")]
     parser = configparser.RawConfigParser(inline_comment_prefixes=(";", "#"))
     parser.read_string(configuration(host, services, {"shop": {"KAPPA_X": "50%"}}))
     for service in services:
