@@ -231,14 +231,19 @@ def verify_for_ever(
     """Prove again and again; `missed` is told why there was no proof, as when something is away now. Ends with an interrupt."""
     with suppress(KeyboardInterrupt):
         while True:
-            begin = time.monotonic()
+            begin, worked = time.monotonic(), 0.0
             try:
-                tell(verify(settings, (), timeout_seconds, steps))
+                report = verify(settings, (), timeout_seconds, steps)
+                worked = report.seconds
+                tell(report)
             except KappaError as error:
                 missed(error)
-            time.sleep(pause(every_seconds, time.monotonic() - begin))
+            time.sleep(pause(every_seconds, time.monotonic() - begin, worked))
 
 
-def pause(every_seconds: float, took: float) -> float:
-    """Seconds until the next of the proofs that begin so often: after a long one longer, so that proofs take `BUSY` of the time at most."""
-    return max(every_seconds - took, took * (1 / BUSY - 1))
+def pause(every_seconds: float, took: float, worked: float) -> float:
+    """Seconds until the next of the proofs that begin so often; after one that was long at work longer, so that they are `BUSY` of the time at most.
+
+    One that came to nothing has only waited (`worked` is 0).
+    """
+    return max(0.0, every_seconds - took, worked * (1 / BUSY - 1))
