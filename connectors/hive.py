@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from thrift.Thrift import TException
 from thrift.transport import TSocket, TTransport
 
 from connectors.hdfs import Hdfs
+from connectors.patience import AT_ONCE, Patience
 from infra import settings
 from infra.errors import Refused, Unavailable
 
@@ -24,6 +26,15 @@ EVERY_PARTITION = -1
 PARQUET = "org.apache.hadoop.hive.ql.io.parquet"
 # The metastore would otherwise list a table's files, and move them, on every switch.
 QUIETLY = {"DO_NOT_UPDATE_STATS": "true"}
+READING = ("SELECT", "WITH", "SHOW", "DESCRIBE", "DESC", "EXPLAIN")
+QUOTED_OR_COMMENT = re.compile(r"--[^\n]*|/\*.*?\*/|'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"|`[^`]*`", re.DOTALL)
+# The words of a failed statement that tell of a server behind HiveServer2 that is away, not of the statement: HiveServer2 gives both the same
+# SQL states. Up to the end of the line, but not of Tez' whole account of it.
+AWAY = re.compile(
+    r"(?:Failed to open new session|ConnectException|SocketException|SocketTimeoutException|ClosedChannelException|TTransportException"
+    r"|Failed on local exception|SafeModeException|RetriableException|StandbyException|BlockMissingException|Could not obtain block"
+    r"|could only be written to 0)[^\n]{0,160}"
+)
 
 
 @dataclass(frozen=True)
@@ -46,31 +57,75 @@ class HiveTable:
     properties: Mapping[str, str] = field(default_factory=dict)
 
 
-def query(hive: settings.Hive, sql: str, parameters: Mapping[str, str] | None = None, database: str = "default") -> Rows:
+def query(
+    hive: settings.Hive, sql: str, parameters: Mapping[str, str] | None = None, database: str = "default", patience: Patience = AT_ONCE
+) -> Rows:  # fmt: skip
     """What HiveServer2 answers to one statement; see `session`, which raises the same."""
-    with session(hive, parameters, database) as ask:
+    with session(hive, parameters, database, patience) as ask:
         return ask(sql)
 
 
 @contextmanager
-def session(hive: settings.Hive, parameters: Mapping[str, str] | None = None, database: str = "default") -> Iterator[Callable[[str], Rows]]:
+def session(
+    hive: settings.Hive, parameters: Mapping[str, str] | None = None, database: str = "default", patience: Patience = AT_ONCE
+) -> Iterator[Callable[[str], Rows]]:  # fmt: skip
     """What asks HiveServer2 one statement after the other: to open a session takes as long as a small question.
 
-    `parameters` are Hive settings of the session, `database` is where names without one are. Raises Refused with Hive's own words for a wrong
-    statement, Unavailable if HiveServer2 does not answer.
+    `parameters` are Hive settings of the session, `database` is where names without one are. With `patience`, a statement that only reads is
+    asked again, in a new session, while HiveServer2 or a server behind it is away; not so once the session has seen one that may change
+    something, such as `USE`. Raises Refused with Hive's own words for a wrong statement, Unavailable if a server is away.
     """
-    address = {"host": hive.host, "port": hive.port, "username": hive.user, "database": database}
-    with _hiveserver2(hive), pyhive.connect(**address, configuration=parameters) as connection:
+    made = _Session(hive, parameters, database, patience)
+    with contextlib.closing(made):
+        yield made.ask
 
-        def ask(sql: str) -> Rows:
-            with connection.cursor() as cursor:
-                cursor.execute(sql.strip().rstrip(";"))
-                if cursor.description is None:
-                    return Rows((), [])
-                names = tuple(column[0].rpartition(".")[2] for column in cursor.description)
-                return Rows(names, cursor.fetchall())
 
-        yield ask
+class _Session:
+    """A connection to HiveServer2, opened by its first statement, and again after a server was away."""
+
+    def __init__(self, hive: settings.Hive, parameters: Mapping[str, str] | None, database: str, patience: Patience) -> None:
+        self._hive, self._parameters, self._database, self._patience = hive, parameters, database, patience
+        self._connection: Any = None
+        self._repeatable = True
+
+    def ask(self, sql: str) -> Rows:
+        """One statement's answer."""
+        self._repeatable = self._repeatable and reads(sql)
+        return self._patience.ask(lambda: self._once(sql)) if self._repeatable else self._once(sql)
+
+    def close(self) -> None:
+        """End the session, if it still is one."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with contextlib.suppress(pyhive_errors.Error, TTransport.TTransportException, OSError):
+                connection.close()
+
+    def _once(self, sql: str) -> Rows:
+        try:
+            with _hiveserver2(self._hive):
+                return self._answer(sql)
+        except Unavailable:
+            if self._repeatable:
+                self.close()
+            raise
+
+    def _answer(self, sql: str) -> Rows:
+        if self._connection is None:
+            address = {"host": self._hive.host, "port": self._hive.port, "username": self._hive.user, "database": self._database}
+            self._connection = pyhive.connect(**address, configuration=self._parameters)
+        with self._connection.cursor() as cursor:
+            cursor.execute(sql.strip().rstrip(";"))
+            if cursor.description is None:
+                return Rows((), [])
+            names = tuple(column[0].rpartition(".")[2] for column in cursor.description)
+            return Rows(names, cursor.fetchall())
+
+
+def reads(sql: str) -> bool:
+    """Whether a statement certainly changes nothing, not even its session, so that to ask it twice is to ask it once."""
+    words = QUOTED_OR_COMMENT.sub(" ", sql).split()
+    first = words[0].strip("(").upper() if words else ""
+    return first in READING and not any(word.upper() == "INSERT" for word in words)
 
 
 @contextmanager
@@ -82,6 +137,8 @@ def _hiveserver2(hive: settings.Hive) -> Iterator[None]:
     except pyhive_errors.Error as error:
         status = getattr(error.args[0], "status", None) if error.args else None
         message = getattr(status, "errorMessage", None) or str(error)
+        if away := AWAY.search(message):
+            raise Unavailable(f"Hive cannot reach a server that it needs: {away[0].rstrip('. ')}", "see ./kappa status") from error
         raise Refused(f"Hive: {message.splitlines()[0]}", "`show tables in ecommerce` lists what there is") from error
 
 

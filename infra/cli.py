@@ -1,6 +1,5 @@
 """The command line. Commands that need heavy libraries live in modules of their own, imported when they are called."""
 
-import difflib
 import importlib
 import json
 import logging
@@ -17,6 +16,7 @@ from infra import settings as settings_module
 from infra.errors import KappaError
 from infra.settings import ROOT, Settings
 from infra.steps import Steps
+from infra.suggesting import Suggesting
 
 # Commands by name: the module and the click command in it.
 ELSEWHERE = {
@@ -32,8 +32,8 @@ ELSEWHERE = {
 }
 
 
-class Kappa(click.Group):
-    """A group that imports some of its commands late, suggests the command that was meant, and turns errors into one line with a next step."""
+class Kappa(Suggesting):
+    """A group that imports some of its commands late, and turns errors into one line with a next step."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """All commands, in the order of a day's work."""
@@ -46,15 +46,6 @@ class Kappa(click.Group):
         module, attribute = ELSEWHERE[name].split(":")
         command: click.Command = getattr(importlib.import_module(module), attribute)
         return command
-
-    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
-        """The command named by the first word; a misspelt one is answered with what it may have meant."""
-        try:
-            return super().resolve_command(ctx, args)
-        except click.UsageError as error:
-            if near := difflib.get_close_matches(args[0], self.list_commands(ctx), n=2):
-                error.message += f" Did you mean {' or '.join(near)}?"
-            raise
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run, with Kappa's own errors shown as `error: …` and their hint, and their exit code."""

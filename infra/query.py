@@ -14,10 +14,13 @@ import click
 
 from connectors import cassandra as cassandra_door
 from connectors import generations
+from connectors.patience import Patience
 from infra import statements
 from infra.answers import Answer, Shape, show
 from infra.errors import KappaError, Refused, UsageError
 from infra.settings import Settings
+from infra.suggesting import Suggesting
+from infra.supervision import Supervisor
 from schemas import views
 
 ROWS_SHOWN = 1000
@@ -32,7 +35,7 @@ class How:
     most: int | None
 
 
-@click.group()
+@click.group(cls=Suggesting)
 def query() -> None:
     """Ask Hive or Cassandra: prints a table, CSV or JSON; with no statement, opens a shell."""
 
@@ -67,20 +70,28 @@ def hive(
     from connectors import hive as hive_door
     from spark.pinned import pin
 
+    patience = _patience(settings)
     if as_of is not None:
         if version is not None:
             raise UsageError("--version and --as-of exclude each other", "give one of them")
-        version = _as_of(settings, as_of)
-    pinned = None if version is None else pin(settings, version)
+        version = patience.ask(lambda: _as_of(settings, str(as_of)))
+    pinned = None if version is None else patience.ask(lambda: pin(settings, int(version)))
 
     def ask(sql: str, most: int | None) -> Answer:
         if pinned is None:
-            found = hive_door.query(settings.hive, sql)
+            found = hive_door.query(settings.hive, sql, patience=patience)
         else:
-            found = hive_door.query(settings.hive, statements.renamed(sql, settings.hive.warehouse_database, pinned), database=pinned)
+            renamed = statements.renamed(sql, settings.hive.warehouse_database, pinned)
+            found = hive_door.query(settings.hive, renamed, database=pinned, patience=patience)
         return Answer(list(found.columns), found.rows[:most], cut=most is not None and len(found.rows) > most)
 
     _answer(settings, "hive", ask, statement, _how(csv_, json_, max_rows))
+
+
+def _patience(settings: Settings) -> Patience:
+    """As long as the settings say while a killed server may come back; none if nothing here would bring it back."""
+    comes_back = settings.hive.external or Supervisor(settings).alive()
+    return Patience(settings.hive.patience_seconds if comes_back else 0.0, lambda message: click.echo(message, err=True))
 
 
 def _as_of(settings: Settings, text: str) -> int:

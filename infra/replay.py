@@ -22,6 +22,7 @@ from infra.services.programs import worker_name
 from infra.settings import Settings
 from infra.state import read_state
 from infra.steps import Steps
+from infra.suggesting import Suggesting
 from infra.supervision import MARK, Supervisor, log_file
 from infra.watch_start import since
 from schemas.tables import ORDERS
@@ -63,7 +64,7 @@ def parts(settings: Settings) -> tuple[Part, Part]:
     return counts, Part("replay-conversion", "processors.conversion", (PRODUCT_VIEW, orders), ("conversion",), CONVERSION_NICENESS)
 
 
-@click.group()
+@click.group(cls=Suggesting)
 def replay() -> None:
     """Compute a view of the log anew, beside the live one, and switch to it."""
 

@@ -117,6 +117,9 @@ class Hive(Group):
     metastore_uris: str = setting("", "thrift:// address of the metastore")
     warehouse_database: str = setting("ecommerce", "database of the current rows")
     lake_database: str = setting("ecommerce_lake", "database of the archived log")
+    patience_seconds: float = setting(
+        60.0, "how long ./kappa query hive asks a question that only reads again while HiveServer2, the metastore or HDFS is away; 0: not at all"
+    )
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from infra.answers import Answer, show
 from infra.errors import UsageError
 from infra.settings import Settings
 from infra.steps import Steps
+from infra.suggesting import Suggesting
 from infra.verify_counts import Report
 from infra.verify_counts import verify as verify_counts
 
@@ -24,7 +25,7 @@ in_time = click.option(
 )  # fmt: skip
 
 
-@click.group(invoke_without_command=True)
+@click.group(cls=Suggesting, invoke_without_command=True)
 @for_ever
 @every
 @in_time

@@ -15,13 +15,14 @@ from infra.bench.compact_results import USUAL_ROWS
 from infra.bench.results import NAMES
 from infra.settings import ROOT, Settings
 from infra.steps import Steps
+from infra.suggesting import Suggesting
 
 as_json = click.option("--json", "json_", is_flag=True, help="Print JSON.")
 write = click.option("--write", is_flag=True, help="Write the report into docs/benchmarks.md.")
 keep = click.option("--keep", is_flag=True, help="Leave the topics and tables of the measurement behind.")
 
 
-@click.group(no_args_is_help=True)
+@click.group(cls=Suggesting, no_args_is_help=True)
 def bench() -> None:
     """Measure the running stack: each measurement with its peers or its limit in the same run."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # as Ctrl-C: its processes end, its topics and tables go

@@ -89,7 +89,7 @@ def hiveserver2_site(host: Host) -> dict[str, object]:
         # own path will not do: where it has a space, Tez encodes it twice and makes another folder beside it.
         "hive.exec.scratchdir": "/proc/self/cwd/data/tmp/hive",
         "hive.exec.local.scratchdir": host.data("tmp", "hive-scratch"),
-        "hive.downloaded.resources.dir": host.data("tmp", "hive-resources"),
+        "hive.downloaded.resources.dir": host.data("tmp", "hive-resources", "${hive.session.id}"),
         "hive.querylog.location": host.data("tmp", "hive-querylog"),
         "hive.user.install.directory": "/user/hive-install",
         "hive.repl.rootdir": "/user/hive/repl",

@@ -6,9 +6,11 @@ import pytest
 from click.testing import CliRunner, Result
 
 from connectors import hive as hive_door
+from connectors.patience import Patience
 from infra.errors import Refused, UsageError
 from infra.query import query
 from infra.settings import load
+from infra.supervision import Supervisor
 
 
 @pytest.fixture
@@ -16,8 +18,10 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The statements that reach a Hive which answers 1500 orders to everything but nonsense."""
     statements: list[str] = []
 
-    def answer(_hive: Any, sql: str) -> hive_door.Rows:
+    def answer(_hive: Any, sql: str, patience: Patience) -> hive_door.Rows:
         statements.append(sql)
+        if "away" in sql:
+            return hive_door.Rows(("seconds",), [(patience.seconds,)])
         if "nonsense" in sql:
             raise Refused("Hive: Table not found 'nonsense'", "`show tables` lists what there is")
         return hive_door.Rows(("order_id",), [(number,) for number in range(1500)])
@@ -62,3 +66,11 @@ def test_an_empty_statement_is_a_wrong_use(tmp_path: Path, asked: list[str]) -> 
 
 def test_csv_and_json_exclude_each_other(tmp_path: Path, asked: list[str]) -> None:
     assert isinstance(run(tmp_path, "hive", "--csv", "--json", "SELECT 1").exception, UsageError)
+
+
+@pytest.mark.parametrize(("running", "seconds"), [(True, 60.0), (False, 0.0)])
+def test_a_server_is_waited_for_if_the_stack_will_bring_it_back(
+    tmp_path: Path, asked: list[str], monkeypatch: pytest.MonkeyPatch, running: bool, seconds: float
+) -> None:
+    monkeypatch.setattr(Supervisor, "alive", lambda _: running)
+    assert json.loads(run(tmp_path, "hive", "--json", "SELECT away").stdout) == [{"seconds": seconds}]
