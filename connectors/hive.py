@@ -32,8 +32,8 @@ QUOTED_OR_COMMENT = re.compile(r"--[^\n]*|/\*.*?\*/|'(?:[^'\\]|\\.)*'|\"(?:[^\"\
 # SQL states. Up to the end of the line, but not of Tez' whole account of it.
 AWAY = re.compile(
     r"(?:Failed to open new session|ConnectException|SocketException|SocketTimeoutException|ClosedChannelException|TTransportException"
-    r"|Failed on local exception|SafeModeException|RetriableException|StandbyException|BlockMissingException|Could not obtain block"
-    r"|could only be written to 0)[^\n]{0,160}"
+    r"|End of File Exception between|Failed on local exception|No Route to Host from|SafeModeException|RetriableException|StandbyException"
+    r"|BlockMissingException|Could not obtain block|could only be written to 0|Failed to launch container)[^\n]{0,160}"
 )
 
 

@@ -112,11 +112,14 @@ def test_a_session_with_a_state_of_its_own_is_not_opened_again(serve: Any) -> No
     [
         "Failed to open new session: java.net.ConnectException: Call From vm/127.0.0.1 to localhost:8020 failed on connection exception",
         "Failed to open new session: org.apache.hadoop.hdfs.server.namenode.SafeModeException: Cannot create directory /tmp.",
+        "Error while compiling statement: FAILED: SemanticException java.io.EOFException: End of File Exception between local host is: vm",
         "Error while compiling statement: FAILED: SemanticException java.net.ConnectException: Call From vm/127.0.0.1 to localhost:8020 failed",
         "Error while compiling statement: FAILED: Execution Error, return code 2 from TezTask. Vertex failed, vertexName=Map 1, diagnostics=["
         "Vertex killed/failed due to:ROOT_INPUT_INIT_FAILURE, Vertex Input failed\n, java.net.ConnectException: Connection refused",
         "Error while compiling statement: FAILED: Execution Error, return code 1 from TezTask. org.apache.hadoop.ipc.RemoteException(java.io."
         "IOException): File /tmp/x could only be written to 0 of the 1 minReplication nodes. There are 0 datanode(s) running",
+        "Error while compiling statement: FAILED: Execution Error, return code 2 from TezTask. Vertex failed, vertexName=Reducer 2, diagnostics=["
+        "TaskAttempt 0 failed, info=[Failed to launch container for container Id: container_1795769026760_0001_00_000002]",
     ],
 )
 def test_a_server_behind_hiveserver2_that_is_away_is_waited_for(serve: Any, message: str) -> None:
