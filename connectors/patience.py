@@ -28,7 +28,7 @@ class Patience:
             except Unavailable as error:
                 if deadline is None:
                     deadline = time.monotonic() + self.seconds
-                    if self.seconds:
+                    if self.seconds > 0:
                         self.say(f"{error}; asking again for up to {self.seconds:g} s")
                 if time.monotonic() >= deadline:
                     raise
