@@ -27,7 +27,9 @@ PARQUET = "org.apache.hadoop.hive.ql.io.parquet"
 # The metastore would otherwise list a table's files, and move them, on every switch.
 QUIETLY = {"DO_NOT_UPDATE_STATS": "true"}
 READING = ("SELECT", "WITH", "SHOW", "DESCRIBE", "DESC", "EXPLAIN")
+# A backslash keeps a quote from ending a string, in Hive as here: else what follows, an INSERT, would be taken for a part of it.
 QUOTED_OR_COMMENT = re.compile(r"--[^\n]*|/\*.*?\*/|'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"|`[^`]*`", re.DOTALL)
+WORD = re.compile(r"\w+")
 # The words of a failed statement that tell of a server behind HiveServer2 that is away, not of the statement: HiveServer2 gives both the same
 # SQL states. Up to the end of the line, but not of Tez' whole account of it.
 AWAY = re.compile(
@@ -123,9 +125,8 @@ class _Session:
 
 def reads(sql: str) -> bool:
     """Whether a statement certainly changes nothing, not even its session, so that to ask it twice is to ask it once."""
-    words = QUOTED_OR_COMMENT.sub(" ", sql).split()
-    first = words[0].strip("(").upper() if words else ""
-    return first in READING and not any(word.upper() == "INSERT" for word in words)
+    words = WORD.findall(QUOTED_OR_COMMENT.sub(" ", sql).upper())
+    return bool(words) and words[0] in READING and "INSERT" not in words
 
 
 @contextmanager
