@@ -134,7 +134,7 @@ class Supervisor:
             "PYTHONWARNINGS": "ignore",
             "MALLOC_ARENA_MAX": "2",  # glibc's default of 16 arenas on two cores is memory that nobody uses
         }
-        command = [sys.executable, "-m", "supervisor.supervisord", "-c", str(config)]
+        command = [sys.executable, "-m", "infra.supervisord", "-c", str(config)]
         done = subprocess.run(command, env=environment, capture_output=True, text=True, stdin=subprocess.DEVNULL)
         deadline = time.monotonic() + 15
         while not self.alive():

@@ -34,6 +34,8 @@ from schemas import views
 SUFFIX = "latency"
 RATES = (1_000.0, 10_000.0)
 SHARE = 0.8  # of the worker's most, for the third rate
+# Java compiles what is used often, which takes a stack that has just started most of this time.
+RUN_IN_RATE, RUN_IN_SECONDS = 10_000.0, 60.0
 WARM_UP_SECONDS, MEASURED_SECONDS, SPARE_SECONDS = 5.0, 20.0, 5.0
 JOIN_SECONDS, CATCH_UP_SECONDS = 90.0, 60.0
 LOOK_SECONDS = 0.1
@@ -77,19 +79,20 @@ class Replay:
 
 @dataclass(frozen=True)
 class LatencyReport:
-    """A whole measurement; `most` is the worker's events per second that the third rate is a share of."""
+    """A whole measurement; `most` is the worker's events per second that the third rate is a share of; `run_in` is what came before the others."""
 
     at: str
     machine: dict[str, str]
     versions: dict[str, str]
     most: float
     rates: list[Freshness] = field(default_factory=list)
+    run_in: Freshness | None = None
     replay: Replay | None = None
 
     @property
     def measured(self) -> list[Freshness]:
         """All of it."""
-        return [*self.rates, *([self.replay.live] if self.replay else [])]
+        return [*([self.run_in] if self.run_in else []), *self.rates, *([self.replay.live] if self.replay else [])]
 
     def facts(self) -> dict[str, Any]:
         """The report as JSON has it."""
@@ -117,6 +120,7 @@ def measure(settings: Settings, steps: Steps, keep: bool = False) -> LatencyRepo
         with workers(bed, [WORKERS[0]]) as (worker,), _look(bed) as look:
             steps.say(f"the worker reads after {_joined(bed, worker):.1f} s")
             prober = Prober(settings.kafka, bed.topic, load.encoder(settings).encode, look)
+            report = replace(report, run_in=_run_in(bed, worker, prober, steps))
             for rate in (*RATES, SHARE * most):
                 report.rates.append(_at_rate(bed, worker, prober, rate, steps))
             report = replace(report, replay=_beside_a_replay(bed, worker, prober, steps))
@@ -221,15 +225,29 @@ class _Counted:
         return self._events
 
 
+def _run_in(bed: Bed, worker: Measured, prober: Prober, steps: Steps) -> Freshness:
+    """What is found from the first click on, while a young stack's servers still compile."""
+    with _background(bed, RUN_IN_RATE, RUN_IN_SECONDS + SPARE_SECONDS) as background, steps.download() as line:
+        _wait_for_clicks(bed, background)
+        found = _probed(bed, worker, prober, background, line, RUN_IN_RATE, RUN_IN_SECONDS)
+    steps.say(f"running in, {RUN_IN_RATE:,.0f} clicks/s for {RUN_IN_SECONDS:.0f} s: {in_words(found)}")
+    _catch_up(bed, worker)
+    return found
+
+
 def _at_rate(bed: Bed, worker: Measured, prober: Prober, rate: float, steps: Steps) -> Freshness:
     with _background(bed, rate, WARM_UP_SECONDS + MEASURED_SECONDS + SPARE_SECONDS) as background, steps.download() as line:
         _warm_up(bed, background, line, rate)
-        before = _Moment.now(bed, worker, background)
-        probes = prober.run(MEASURED_SECONDS, lambda found: line(f"{rate:,.0f}/s:", None, f"{len(found.latencies)} probes"))
-        found = _found(rate, probes, before, _Moment.now(bed, worker, background))
+        found = _probed(bed, worker, prober, background, line, rate, MEASURED_SECONDS)
     steps.say(f"{rate:,.0f} clicks/s: {in_words(found)}")
     _catch_up(bed, worker)
     return found
+
+
+def _probed(bed: Bed, worker: Measured, prober: Prober, background: Measured, line: Line, rate: float, seconds: float) -> Freshness:
+    before = _Moment.now(bed, worker, background)
+    probes = prober.run(seconds, lambda found: line(f"{rate:,.0f}/s:", None, f"{len(found.latencies)} probes"))
+    return _found(rate, probes, before, _Moment.now(bed, worker, background))
 
 
 def _background(bed: Bed, rate: float, seconds: float) -> AbstractContextManager[Measured]:
@@ -238,12 +256,16 @@ def _background(bed: Bed, rate: float, seconds: float) -> AbstractContextManager
     return started("the background", command, environment, bed.settings.home, log)
 
 
-def _warm_up(bed: Bed, background: Measured, line: Line, rate: float) -> None:
-    """Lets the background run for a while, from its first record on."""
+def _wait_for_clicks(bed: Bed, background: Measured) -> None:
     first, deadline = load.held(bed.settings.kafka, bed.topic), time.monotonic() + JOIN_SECONDS
     while load.held(bed.settings.kafka, bed.topic) <= first and time.monotonic() < deadline:
         background.check()
         time.sleep(LOOK_SECONDS)
+
+
+def _warm_up(bed: Bed, background: Measured, line: Line, rate: float) -> None:
+    """Lets the background run for a while, from its first record on."""
+    _wait_for_clicks(bed, background)
     end = time.monotonic() + WARM_UP_SECONDS
     while time.monotonic() < end:
         background.check()

@@ -6,12 +6,12 @@ from rich.console import Console
 from rich.table import Table
 
 from infra.bench import pages
-from infra.bench.latency import SHARE, Freshness, LatencyReport
+from infra.bench.latency import RUN_IN_SECONDS, SHARE, Freshness, LatencyReport
 
 NAME = "latency"
 COLUMNS = ["clicks/s asked", "reached", "probes", "p50", "p95", "p99", "longest", "cores: worker · producer · prober"]
 BEHIND_SECONDS = 6.0  # of clicks that may be uncommitted: offsets follow the other rows, which begin every two seconds and take over one
-WHAT = "Milliseconds from handing a click to the Kafka client until Cassandra answers with its row; 20 s at each rate, one worker process."
+WHAT = "Milliseconds from handing a click to the Kafka client until Cassandra answers with its row; one worker process, run in; 20 s at each rate."
 
 
 def cells(found: Freshness) -> list[str]:
@@ -22,12 +22,14 @@ def cells(found: Freshness) -> list[str]:
     return [f"{found.rate:,.0f}", f"{found.reached:,.0f}", probes, *times, cores]
 
 
-def replayed(report: LatencyReport) -> list[str]:
-    """The row of the replay."""
-    if report.replay is None:
-        return []
-    live = cells(report.replay.live)
-    return [f"{live[0]}, and {report.replay.events:,} clicks replayed", *live[1:]]
+def rows(report: LatencyReport) -> list[list[str]]:
+    """The table's rows: the running in, the rates, and beside a replay."""
+    found = [cells(one) for one in report.measured]
+    if report.run_in is not None:
+        found[0][0] += f", the first {RUN_IN_SECONDS:.0f} s"
+    if report.replay is not None:
+        found[-1][0] += f", and {report.replay.events:,} clicks replayed"
+    return found
 
 
 def remarks(report: LatencyReport) -> list[str]:
@@ -54,7 +56,7 @@ def show(report: LatencyReport, console: Console) -> None:
     table = Table(title=WHAT, title_justify="left")
     for name in COLUMNS:
         table.add_column(name, justify="right", overflow="fold")
-    for row in [*map(cells, report.rates), *filter(None, [replayed(report)])]:
+    for row in rows(report):
         table.add_row(*row)
     console.print(table)
     for remark in remarks(report):
@@ -63,8 +65,9 @@ def show(report: LatencyReport, console: Console) -> None:
 
 def markdown(report: LatencyReport) -> str:
     """The report's part of the page."""
-    rows = [*map(cells, report.rates), *filter(None, [replayed(report)])]
-    return "\n\n".join([pages.circumstances(report.machine, report.versions, report.at), WHAT, pages.table(COLUMNS, rows), " ".join(remarks(report))])
+    return "\n\n".join(
+        [pages.circumstances(report.machine, report.versions, report.at), WHAT, pages.table(COLUMNS, rows(report)), " ".join(remarks(report))]
+    )
 
 
 def write(report: LatencyReport, folder: Path) -> None:

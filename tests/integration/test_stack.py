@@ -53,6 +53,10 @@ def test_status_names_every_process_as_ready(stack: Stack) -> None:
     assert report["counts"]["lag"] is not None
 
 
+def test_each_process_has_a_session_of_its_own_so_that_none_waits_behind_the_threads_of_another(stack: Stack) -> None:
+    assert {name: os.getsid(pid) for name, pid in pids(stack).items()} == pids(stack)
+
+
 def test_status_for_people_fits_each_process_on_a_line(stack: Stack) -> None:
     lines = stack.kappa("status", check=True).stdout.splitlines()
     assert [line.split()[:2] for line in lines[1 : len(all_services(stack.settings)) + 1]] == [

@@ -222,6 +222,13 @@ def test_latency_says_how_fast_a_replay_was_beside_it() -> None:
     assert [found.lost for found in replaying.measured] == [0, 1]
 
 
+def test_latency_says_how_it_was_while_the_stack_was_run_in() -> None:
+    running_in = replace(LATENCY, run_in=replace(FRESH, rate=10_000, lost=2))
+    first, second = latency_report.rows(running_in)
+    assert (first[0], second[0]) == ("10,000, the first 60 s", "1,000")
+    assert [found.lost for found in running_in.measured] == [2, 0]
+
+
 def test_memory_is_measured_with_clicks_that_are_all_on_different_products() -> None:
     made = list(memory.clicks(1000, 1000, 1_800_000_000_000, 1))
     assert len({click["product_id"] for click in made}) == 1000
