@@ -63,7 +63,8 @@ def counts(settings: Settings, events: int, rounds: int, only: Sequence[str], js
 def latency(settings: Settings, json_: bool, write: bool, keep: bool) -> None:
     """Time clicks from their sending until Cassandra answers with them, at 1,000/s, 10,000/s and 80 % of the most that a worker can do.
 
-    The most is as ./kappa bench counts last found it; if it has not been run, it is measured first. Exit code 1 if a click never came.
+    Before that the worker and the servers are run in by a minute at 10,000/s, which the report has in a row of its own. The most is as
+    ./kappa bench counts last found it; if it has not been run, it is measured first. Exit code 1 if a click never came.
     """
     from infra.bench import latency_report
     from infra.bench.bed import alone, require_running
