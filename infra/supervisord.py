@@ -11,14 +11,11 @@ from supervisor import supervisord
 from supervisor.options import ServerOptions
 
 
-class Sessions(ServerOptions):  # type: ignore[misc]
-    """Supervisor's options, of which the way a child leaves its parent's process group is one."""
-
-    def setpgrp(self) -> None:
-        """A session's first process leads a process group too, which is what supervisor wants."""
-        os.setsid()
+def begin_session(_: ServerOptions) -> None:
+    """In a child, instead of leaving its parent's process group only: a session's first process leads a process group too."""
+    os.setsid()
 
 
 if __name__ == "__main__":
-    supervisord.ServerOptions = Sessions
+    ServerOptions.setpgrp = begin_session
     supervisord.main()
