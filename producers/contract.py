@@ -1,22 +1,30 @@
-"""What the shop's REST API takes and gives. Text is as long as its column in `schemas/tables.py` allows."""
+"""The requests and answers of the shop's REST API.
+
+Text has at most the length of its column in `schemas/shop_tables.py`.
+"""
 
 from datetime import datetime
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from schemas.tables import PRODUCTS, USER
+from schemas.shop_tables import PRODUCTS, USER
 
-LARGEST_ID = 2**63 - 1
+MAX_ID = 2**63 - 1
 NO_CONTROL_CHARACTERS = r"^[^\x00-\x1f\x7f]*$"
 
 
-def text(longest: int) -> StringConstraints:
-    """A line of text that is not empty."""
-    return StringConstraints(strip_whitespace=True, min_length=1, max_length=longest, pattern=NO_CONTROL_CHARACTERS)
+def text(max_length: int) -> StringConstraints:
+    """Return the constraints of one line of text that is not empty."""
+    return StringConstraints(
+        strip_whitespace=True,
+        min_length=1,
+        max_length=max_length,
+        pattern=NO_CONTROL_CHARACTERS,
+    )
 
 
-Id = Annotated[int, Field(strict=True, ge=1, le=LARGEST_ID)]
+Id = Annotated[int, Field(strict=True, ge=1, le=MAX_ID)]
 UserName = Annotated[str, text(USER.length("name"))]
 Address = Annotated[str, text(USER.length("address"))]
 Category = Annotated[str, text(PRODUCTS.length("category"))]
@@ -24,33 +32,33 @@ ProductName = Annotated[str, text(PRODUCTS.length("name"))]
 
 
 class Body(BaseModel):
-    """A request's body: a field that we do not know is a mistake to tell, not to ignore."""
+    """A request's body. An unknown field is reported as a mistake, not ignored."""
 
     model_config = ConfigDict(extra="forbid")
 
 
 class NewUser(Body):
-    """A user to be."""
+    """A user to create."""
 
     name: UserName
     address: Address
 
 
 class NewAddress(Body):
-    """Where a user lives from now on."""
+    """The new address of a user."""
 
     address: Address
 
 
 class NewProduct(Body):
-    """A product to be."""
+    """A product to create."""
 
     category: Category
     name: ProductName
 
 
 class NewOrder(Body):
-    """An order to be placed now."""
+    """An order to place."""
 
     user_id: Id
     product_id: Id
@@ -91,20 +99,20 @@ class CompletedOrder(BaseModel):
 
 
 class Health(BaseModel):
-    """The shop and its database answer."""
+    """The answer while the shop and its database work."""
 
     status: str
 
 
 class Mistake(BaseModel):
-    """One thing wrong in a request."""
+    """A mistake in one field of a request."""
 
     field: str
     reason: str
 
 
 class Problem(BaseModel):
-    """Why a request was not carried out: one line for people, and the fields at fault, if any."""
+    """Why a request failed: a line for people, and the mistakes in its fields, if any."""
 
     detail: str
     errors: list[Mistake] = []

@@ -1,4 +1,7 @@
-"""site:customers — people who order, receive, move house and change their minds, through the shop's API."""
+"""The process `site:customers`: people who use the shop through its API.
+
+They order, receive and cancel orders, move house, and register users and products.
+"""
 
 import threading
 import time
@@ -9,28 +12,41 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
 
-from connectors.shop import Declined, ShopApi
-from infra.errors import Unavailable
-from infra.process import begin
-from infra.settings import Settings
-from infra.state import ProcessState
+from connectors.runtime.process import begin
+from connectors.runtime.process_state import ProcessState
+from connectors.runtime.settings import Settings
+from connectors.shop_client import Declined, ShopApi
 from producers import seed
 from producers.pace import Meter, Pace
+from schemas.errors import Unavailable
 
 PROCESS = "customers"
-# Orders that others placed are left to them for this long: whoever tries the API by hand should find the order as it was.
-HANDS_OFF = timedelta(minutes=10)
+# Orders of others are left alone for this long, so that people who try the API by hand find
+# their order as it was.
+LEFT_ALONE = timedelta(minutes=10)
 REFRESH_SECONDS = 60.0
-MOST_KNOWN = 5000
-FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.2, 5.0
+# After a declined action the customers' knowledge of the shop is refreshed this soon.
+REFRESH_AFTER_DECLINE_SECONDS = 1.0
+# Rows of each list of the shop that the customers know.
+MAX_ROWS = 5000
+FIRST_PAUSE_SECONDS = 0.2
+MAX_PAUSE_SECONDS = 5.0
 
-# How often each thing happens, in a thousand. As many orders are completed or cancelled as are placed, so that open ones do not pile up.
-HABITS = {"order": 470, "complete": 420, "cancel": 50, "move": 40, "join": 15, "offer": 5}
+# How often each action happens, in a thousand. As many orders are completed or cancelled as are
+# placed, so that the number of open orders stays small.
+ACTION_WEIGHTS = {
+    "order": 470,
+    "complete": 420,
+    "cancel": 50,
+    "move": 40,
+    "join": 15,
+    "offer": 5,
+}
 
 
 @dataclass
-class Known:
-    """What the customers know of the shop: ids only."""
+class ShopIds:
+    """The ids of the users, products and open orders that the customers know."""
 
     users: list[int] = field(default_factory=list)
     products: list[int] = field(default_factory=list)
@@ -41,84 +57,105 @@ class Known:
 class Action:
     """One request to the shop; `order_id` is the order that it ends, if any."""
 
-    habit: str
+    kind: str
     method: str
     path: str
     body: dict[str, Any] | None = None
     order_id: int | None = None
 
 
-def next_action(random: Random, known: Known) -> Action:
-    """What somebody does next; the same for the same random numbers and knowledge."""
-    habit = random.choices(tuple(HABITS), tuple(HABITS.values()))[0]
-    if not known.users:
-        habit = "join"
-    elif not known.products:
-        habit = "offer"
-    elif habit in ("complete", "cancel") and not known.open_orders:
-        habit = "order"
-    return _action(habit, random, known)
+def next_action(random: Random, ids: ShopIds) -> Action:
+    """Return the next action, the same for the same random numbers and ids."""
+    kind = random.choices(tuple(ACTION_WEIGHTS), tuple(ACTION_WEIGHTS.values()))[0]
+    if not ids.users:
+        kind = "join"
+    elif not ids.products:
+        kind = "offer"
+    elif kind in ("complete", "cancel") and not ids.open_orders:
+        kind = "order"
+    return _action(kind, random, ids)
 
 
-def _action(habit: str, random: Random, known: Known) -> Action:
-    match habit:
+def _action(kind: str, random: Random, ids: ShopIds) -> Action:
+    match kind:
         case "order":
-            return Action(habit, "POST", "/orders", {"user_id": random.choice(known.users), "product_id": random.choice(known.products)})
+            user_id = random.choice(ids.users)
+            product_id = random.choice(ids.products)
+            body = {"user_id": user_id, "product_id": product_id}
+            return Action(kind, "POST", "/orders", body)
         case "complete":
-            order_id = random.choice(known.open_orders)
-            return Action(habit, "POST", f"/orders/{order_id}/complete", None, order_id)
+            order_id = random.choice(ids.open_orders)
+            path = f"/orders/{order_id}/complete"
+            return Action(kind, "POST", path, order_id=order_id)
         case "cancel":
-            order_id = random.choice(known.open_orders)
-            return Action(habit, "DELETE", f"/orders/{order_id}", None, order_id)
+            order_id = random.choice(ids.open_orders)
+            return Action(kind, "DELETE", f"/orders/{order_id}", order_id=order_id)
         case "move":
-            return Action(habit, "PUT", f"/users/{random.choice(known.users)}/address", {"address": seed.address(random)})
+            path = f"/users/{random.choice(ids.users)}/address"
+            return Action(kind, "PUT", path, {"address": seed.address(random)})
         case "join":
-            return Action(habit, "POST", "/users", dict(seed.user(random)))
+            return Action(kind, "POST", "/users", dict(seed.user(random)))
         case _:
             return Action("offer", "POST", "/products", dict(seed.product(random)))
 
 
-def learn(known: Known, action: Action, answer: Any) -> None:
-    """Take in what the shop answered; None for an action that the shop declined or that has no answer."""
+def learn(ids: ShopIds, action: Action, answer: Any) -> None:
+    """Update the ids by the shop's answer.
+
+    The answer is None if the shop declined the action or the action has no answer.
+    """
     if action.order_id is not None:
-        known.open_orders.remove(action.order_id)
+        ids.open_orders.remove(action.order_id)
     elif answer is None:
         return
-    elif action.habit == "order":
-        known.open_orders.append(answer["order_id"])
-    elif action.habit == "join":
-        known.users.append(answer["id"])
-    elif action.habit == "offer":
-        known.products.append(answer["product_id"])
+    elif action.kind == "order":
+        ids.open_orders.append(answer["order_id"])
+    elif action.kind == "join":
+        ids.users.append(answer["id"])
+    elif action.kind == "offer":
+        ids.products.append(answer["product_id"])
 
 
-def left_alone(orders: Iterable[dict[str, Any]], now: datetime) -> list[int]:
-    """Those open orders that nobody has touched for so long that the customers may take them up."""
-    return [order["order_id"] for order in orders if now - datetime.fromisoformat(order["orderedAt"]) >= HANDS_OFF]
+def orders_to_adopt(orders: Iterable[dict[str, Any]], now: datetime) -> list[int]:
+    """Return the ids of open orders that are old enough for the customers to end them."""
+    return [
+        order["order_id"]
+        for order in orders
+        if now - datetime.fromisoformat(order["orderedAt"]) >= LEFT_ALONE
+    ]
 
 
-def refresh(shop: ShopApi, known: Known) -> None:
-    """Look around in the shop, keeping the customers' own young orders in mind."""
-    found = left_alone(shop.listed("/orders", MOST_KNOWN, delivered="false"), datetime.now(UTC))
-    known.users = [user["id"] for user in shop.listed("/users", MOST_KNOWN)]
-    known.products = [product["product_id"] for product in shop.listed("/products", MOST_KNOWN)]
-    known.open_orders = sorted({*known.open_orders, *found})
+def refresh(shop: ShopApi, ids: ShopIds) -> None:
+    """Read the ids from the shop, and keep the customers' own recent orders.
+
+    Raises Unavailable, Declined.
+    """
+    orders = shop.list_rows("/orders", MAX_ROWS, delivered="false")
+    users = shop.list_rows("/users", MAX_ROWS)
+    products = shop.list_rows("/products", MAX_ROWS)
+    adopted_orders = orders_to_adopt(orders, datetime.now(UTC))
+    ids.users = [user["id"] for user in users]
+    ids.products = [product["product_id"] for product in products]
+    ids.open_orders = sorted({*ids.open_orders, *adopted_orders})
 
 
 class Customers:
-    """The customers at work: one request at a time, at the rate of the settings."""
+    """Sends actions to the shop, one at a time, at the rate of the settings."""
 
     def __init__(self, settings: Settings, shop: ShopApi, stop: threading.Event) -> None:
-        self._shop, self._stop = shop, stop
-        self._random, self._known = Random(settings.site.seed), Known()
+        self._shop = shop
+        self._stop = stop
+        self._random = Random(settings.site.seed)
+        self._ids = ShopIds()
         self._state = ProcessState(settings.home, PROCESS)
         now = time.monotonic()
-        self._pace, self._meter = Pace(settings.site.customer_rate, now), Meter(now)
-        self._done: Counter[str] = Counter()
+        self._pace = Pace(settings.site.customer_rate, now)
+        self._meter = Meter(now)
+        self._action_counts: Counter[str] = Counter()
         self._refresh_at = now
 
     def run(self) -> None:
-        """Act until told to stop; while the shop is away, ask again and again."""
+        """Act until `stop` is set; retry with back-off while the shop is unreachable."""
         pause = FIRST_PAUSE_SECONDS
         while not self._stop.is_set():
             try:
@@ -127,11 +164,11 @@ class Customers:
             except Unavailable as error:
                 self._state.report("waiting", str(error))
                 self._stop.wait(pause)
-                pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+                pause = min(2 * pause, MAX_PAUSE_SECONDS)
 
     def _act_when_due(self) -> None:
         if time.monotonic() >= self._refresh_at:
-            refresh(self._shop, self._known)
+            refresh(self._shop, self._ids)
             self._refresh_at = time.monotonic() + REFRESH_SECONDS
         for _ in range(self._pace.due(time.monotonic())):
             if self._stop.is_set():
@@ -141,23 +178,31 @@ class Customers:
         self._stop.wait(self._pace.wait_seconds(time.monotonic()))
 
     def _act(self) -> None:
-        action = next_action(self._random, self._known)
+        action = next_action(self._random, self._ids)
         try:
             answer = self._shop.send(action.method, action.path, action.body)
         except Declined:
-            # Somebody else was quicker: completed or cancelled the order, or removed the row.
-            self._done["declined"] += 1
-            learn(self._known, action, None)
-            self._refresh_at = min(self._refresh_at, time.monotonic() + 1)
+            # Somebody else has completed or cancelled the order, or deleted the row.
+            self._action_counts["declined"] += 1
+            learn(self._ids, action, None)
+            soon = time.monotonic() + REFRESH_AFTER_DECLINE_SECONDS
+            self._refresh_at = min(self._refresh_at, soon)
             return
-        self._done[action.habit] += 1
-        learn(self._known, action, answer)
+        self._action_counts[action.kind] += 1
+        learn(self._ids, action, answer)
 
     def _report(self) -> None:
-        total = sum(self._done.values())
+        total = sum(self._action_counts.values())
         rate = self._meter.per_second(total, time.monotonic())
-        counts = ", ".join(f"{habit} {count:,}" for habit, count in self._done.most_common())
-        self._state.report("running", f"{rate:.1f} actions/s ({counts})", actions_per_second=round(rate, 2), actions=dict(self._done))
+        counts = ", ".join(
+            f"{kind} {count:,}" for kind, count in self._action_counts.most_common()
+        )
+        self._state.report(
+            "running",
+            f"{rate:.1f} actions/s ({counts})",
+            actions_per_second=round(rate, 2),
+            actions=dict(self._action_counts),
+        )
 
 
 def main() -> None:

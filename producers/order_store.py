@@ -1,19 +1,33 @@
-"""The shop's orders, users and products in MySQL: each function is one transaction."""
+"""The shop's users, products and orders in MySQL. Each method is one transaction."""
 
 from collections.abc import Sequence
 from typing import Any
 
-from connectors.mysql import NO_SUCH_PARENT, Connection, Pool, SqlRefused
-from infra.errors import Refused
-from schemas.tables import COMPLETED_ORDERS, DELIVERED, OPEN, ORDERS, PRODUCTS, USER, Table, quoted
+from connectors.mysql.client import NO_SUCH_PARENT, Connection, Pool, SqlRefused
+from schemas.errors import Refused
+from schemas.shop_tables import (
+    COMPLETED_ORDERS,
+    DELIVERED,
+    OPEN,
+    ORDERS,
+    PRODUCTS,
+    USER,
+    Table,
+    quoted,
+)
 
 Row = dict[str, Any]
 
-# What one row of a table is called.
-ONE = {USER.name: "user", PRODUCTS.name: "product", ORDERS.name: "order", COMPLETED_ORDERS.name: "completed order"}
+# The name of a row of each table, for messages.
+ROW_NAMES = {
+    USER.name: "user",
+    PRODUCTS.name: "product",
+    ORDERS.name: "order",
+    COMPLETED_ORDERS.name: "completed order",
+}
 
 
-class Unknown(Refused):
+class UnknownKey(Refused):
     """There is no row with this key."""
 
 
@@ -30,61 +44,78 @@ class AlreadyCompleted(Refused):
 
 
 class Store:
-    """What the shop does with its tables. Raises Unknown for a key without a row, and Unavailable while MySQL does not answer."""
+    """Reads and writes the shop's tables.
+
+    Every method raises Unavailable while MySQL does not answer. Those with a key raise
+    UnknownKey if it has no row.
+    """
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
 
     def check(self) -> None:
-        """Returns if the database can be read."""
+        """Return if the database can be read."""
         with self._pool.connection() as connection:
             connection.query(_select(USER, "LIMIT 1"))
 
     def users(self, limit: int, offset: int) -> list[Row]:
-        """Users by id."""
+        """Return users by ascending id."""
         return self._page(USER, limit, offset)
 
     def user(self, user_id: int) -> Row:
-        """One user."""
+        """Return one user."""
         with self._pool.connection() as connection:
             return _row(connection, USER, user_id)
 
     def create_user(self, name: str, address: str) -> Row:
-        """A new user."""
+        """Create a user, and return it."""
         return self._create(USER, {"name": name, "address": address})
 
     def change_address(self, user_id: int, address: str) -> Row:
-        """The user, living somewhere else from now on."""
+        """Change a user's address, and return the user."""
         with self._pool.connection() as connection, connection.transaction():
-            connection.execute(f"UPDATE {quoted(USER.name)} SET address = %s WHERE id = %s", (address, user_id))
+            connection.execute(
+                f"UPDATE {quoted(USER.name)} SET address = %s WHERE id = %s",
+                (address, user_id),
+            )
             return _row(connection, USER, user_id)
 
     def products(self, limit: int, offset: int) -> list[Row]:
-        """Products by id."""
+        """Return products by ascending id."""
         return self._page(PRODUCTS, limit, offset)
 
     def product(self, product_id: int) -> Row:
-        """One product."""
+        """Return one product."""
         with self._pool.connection() as connection:
             return _row(connection, PRODUCTS, product_id)
 
     def create_product(self, category: str, name: str) -> Row:
-        """A new product."""
+        """Create a product, and return it."""
         return self._create(PRODUCTS, {"category": category, "name": name})
 
     def orders(self, limit: int, offset: int, delivered: bool | None) -> list[Row]:
-        """Orders, the newest first; only those delivered or not yet delivered if asked."""
+        """Return orders by descending id, with `delivered` only those that are or are not."""
         if delivered is None:
-            return self._page(ORDERS, limit, offset, order="DESC")
-        return self._page(ORDERS, limit, offset, "WHERE status = %s", (DELIVERED if delivered else OPEN,), "DESC")
+            return self._page(ORDERS, limit, offset, direction="DESC")
+        return self._page(
+            ORDERS,
+            limit,
+            offset,
+            where="WHERE status = %s",
+            parameters=(DELIVERED if delivered else OPEN,),
+            direction="DESC",
+        )
 
     def order(self, order_id: int) -> Row:
-        """One order."""
+        """Return one order."""
         with self._pool.connection() as connection:
             return _row(connection, ORDERS, order_id)
 
     def create_order(self, user_id: int, product_id: int) -> Row:
-        """A new order, not yet delivered. Raises BadReference if there is no such user or product."""
+        """Place an order, and return it.
+
+        Raises BadReference if there is no such user or product.
+        """
         try:
             return self._create(ORDERS, {"user_id": user_id, "product_id": product_id})
         except SqlRefused as error:
@@ -95,54 +126,75 @@ class Store:
     def _missing_parent(self, user_id: int, product_id: int) -> BadReference:
         try:
             self.user(user_id)
-        except Unknown as error:
+        except UnknownKey as error:
             return BadReference("user_id", str(error))
         return BadReference("product_id", f"there is no product {product_id}")
 
     def complete(self, order_id: int) -> Row:
-        """The completion of an order: its status and the row in completed_orders change together or not at all.
+        """Complete an order, and return the row of `completed_orders`.
 
-        Raises AlreadyCompleted.
+        The order's status and that row change together. Raises AlreadyCompleted.
         """
         with self._pool.connection() as connection, connection.transaction():
-            moved = connection.execute(
-                f"UPDATE {quoted(ORDERS.name)} SET status = %s WHERE order_id = %s AND status <> %s", (DELIVERED, order_id, DELIVERED)
+            update = connection.execute(
+                f"UPDATE {quoted(ORDERS.name)} SET status = %s "
+                "WHERE order_id = %s AND status <> %s",
+                (DELIVERED, order_id, DELIVERED),
             )
-            if not moved.rows:
+            if not update.rows:
                 _row(connection, ORDERS, order_id)
                 raise AlreadyCompleted(f"order {order_id} is completed already")
-            connection.insert(COMPLETED_ORDERS.name, [{"order_id": order_id, "status": DELIVERED}])
+            completion = {"order_id": order_id, "status": DELIVERED}
+            connection.insert(COMPLETED_ORDERS.name, [completion])
             return _row(connection, COMPLETED_ORDERS, order_id)
 
     def cancel(self, order_id: int) -> None:
-        """The order is gone, as if never placed. A completed one stays: the goods and the money have changed hands.
-
-        Raises AlreadyCompleted.
-        """
+        """Delete an order. Raises AlreadyCompleted, since a delivered order stays."""
         with self._pool.connection() as connection, connection.transaction():
-            gone = connection.execute(f"DELETE FROM {quoted(ORDERS.name)} WHERE order_id = %s AND status <> %s", (order_id, DELIVERED))
-            if not gone.rows:
+            deletion = connection.execute(
+                f"DELETE FROM {quoted(ORDERS.name)} WHERE order_id = %s AND status <> %s",
+                (order_id, DELIVERED),
+            )
+            if not deletion.rows:
                 _row(connection, ORDERS, order_id)
-                raise AlreadyCompleted(f"order {order_id} is completed: what has been delivered cannot be cancelled")
+                raise AlreadyCompleted(
+                    f"order {order_id} is completed: what has been delivered cannot be cancelled"
+                )
 
     def _create(self, table: Table, values: Row) -> Row:
-        names, marks = ", ".join(map(quoted, values)), ", ".join(["%s"] * len(values))
+        names = ", ".join(map(quoted, values))
+        marks = ", ".join(["%s"] * len(values))
         with self._pool.connection() as connection, connection.transaction():
-            done = connection.execute(f"INSERT INTO {quoted(table.name)} ({names}) VALUES ({marks})", tuple(values.values()))
-            return _row(connection, table, done.inserted_id)
+            insertion = connection.execute(
+                f"INSERT INTO {quoted(table.name)} ({names}) VALUES ({marks})",
+                tuple(values.values()),
+            )
+            return _row(connection, table, insertion.inserted_id)
 
-    def _page(self, table: Table, limit: int, offset: int, where: str = "", parameters: Sequence[Any] = (), order: str = "ASC") -> list[Row]:
-        rest = f"{where} ORDER BY {quoted(table.primary_key)} {order} LIMIT %s OFFSET %s"
+    def _page(
+        self,
+        table: Table,
+        limit: int,
+        offset: int,
+        *,
+        where: str = "",
+        parameters: Sequence[Any] = (),
+        direction: str = "ASC",
+    ) -> list[Row]:
+        key = quoted(table.primary_key)
+        rest = f"{where} ORDER BY {key} {direction} LIMIT %s OFFSET %s"
         with self._pool.connection() as connection:
             return connection.query(_select(table, rest), (*parameters, limit, offset))
 
 
 def _select(table: Table, rest: str) -> str:
-    return f"SELECT {', '.join(map(quoted, table.column_names))} FROM {quoted(table.name)} {rest}"
+    columns = ", ".join(map(quoted, table.column_names))
+    return f"SELECT {columns} FROM {quoted(table.name)} {rest}"
 
 
 def _row(connection: Connection, table: Table, key: int) -> Row:
-    rows = connection.query(_select(table, f"WHERE {quoted(table.primary_key)} = %s"), (key,))
+    statement = _select(table, f"WHERE {quoted(table.primary_key)} = %s")
+    rows = connection.query(statement, (key,))
     if not rows:
-        raise Unknown(f"there is no {ONE[table.name]} {key}")
+        raise UnknownKey(f"there is no {ROW_NAMES[table.name]} {key}")
     return rows[0]

@@ -1,43 +1,61 @@
-"""How often the site's visitors act: so many times a second, evenly, and with no rush after a pause."""
+"""Evenly paced actions: so many per second, without a burst after a pause."""
 
 import math
 
+MIN_WAIT_SECONDS = 0.01  # so that fast rates come in batches
+MAX_WAIT_SECONDS = 1.0
+# A time that is due up to rounding is due.
+ROUNDING = 1e-9
+# A meter keeps this many totals per window.
+MARKS_PER_WINDOW = 10
+
 
 class Pace:
-    """Counts what is due at a rate per second. Times are seconds of any clock that only moves forward."""
+    """Counts the actions that are due at a rate per second.
 
-    def __init__(self, rate: float, now: float, most_arrears_seconds: float = 1.0) -> None:
+    Times are seconds of any clock that only moves forward.
+    """
+
+    def __init__(self, rate: float, now: float, max_arrears_seconds: float = 1.0) -> None:
+        """After a pause, at most the actions of `max_arrears_seconds` are due."""
         self.rate = rate
-        self._most_arrears_seconds = most_arrears_seconds
-        self._paid_until = now
+        self._max_arrears_seconds = max_arrears_seconds
+        self._counted_until = now
 
     def due(self, now: float) -> int:
-        """How many actions are due since they were last asked for; what a long pause left undone stays undone."""
+        """Return how many actions are due since the last call."""
         if self.rate <= 0:
             return 0
-        self._paid_until = max(self._paid_until, now - max(self._most_arrears_seconds, 1 / self.rate))
-        count = math.floor((now - self._paid_until) * self.rate + 1e-9)
-        self._paid_until += count / self.rate
+        arrears_seconds = max(self._max_arrears_seconds, 1 / self.rate)
+        self._counted_until = max(self._counted_until, now - arrears_seconds)
+        count = math.floor((now - self._counted_until) * self.rate + ROUNDING)
+        self._counted_until += count / self.rate
         return count
 
     def wait_seconds(self, now: float) -> float:
-        """How long until the next action is due, between 10 ms (so that fast rates come in batches) and a second."""
+        """Return how long until the next action is due, from 10 ms to a second."""
         if self.rate <= 0:
-            return 1.0
-        return min(1.0, max(0.01, self._paid_until + 1 / self.rate - now))
+            return MAX_WAIT_SECONDS
+        seconds = self._counted_until + 1 / self.rate - now
+        return min(MAX_WAIT_SECONDS, max(MIN_WAIT_SECONDS, seconds))
 
 
 class Meter:
-    """Events per second over about the last ten seconds."""
+    """Measures events per second over about the last ten seconds."""
 
     def __init__(self, now: float, window_seconds: float = 10.0) -> None:
         self._window_seconds = window_seconds
         self._marks = [(now, 0)]
 
     def per_second(self, total: int, now: float) -> float:
-        """The rate, given the total so far."""
-        self._marks = [mark for mark in self._marks if now - mark[0] <= self._window_seconds] or self._marks[-1:]
-        since, before = self._marks[0]
-        if now - self._marks[-1][0] >= self._window_seconds / 10:
+        """Return the rate, given the total number of events until now."""
+        window_start = now - self._window_seconds
+        recent_marks = [mark for mark in self._marks if mark[0] >= window_start]
+        self._marks = recent_marks or self._marks[-1:]
+        first_at, first_total = self._marks[0]
+        last_at, _ = self._marks[-1]
+        if now - last_at >= self._window_seconds / MARKS_PER_WINDOW:
             self._marks.append((now, total))
-        return (total - before) / (now - since) if now > since else 0.0
+        if now <= first_at:
+            return 0.0
+        return (total - first_total) / (now - first_at)

@@ -1,6 +1,8 @@
-"""Debezium's envelope: which columns a row has, what identifies it, and where in MySQL's commit order a change stands.
+"""Debezium's envelope: the columns of a row, its key, and a change's position in MySQL's commit
+order.
 
-Source of the shapes: Debezium's MySQL connector documentation, "Data change events" and "Transaction metadata".
+Source of the shapes: Debezium's MySQL connector documentation, "Data change events" and
+"Transaction metadata".
 """
 
 from collections.abc import Mapping, Sequence
@@ -8,12 +10,19 @@ from typing import Any
 
 import pyarrow as pa
 
-from infra.errors import ContractError
-from schemas.logical import AvroType, Column, columns_of, names_in, resolve, without_null
+from schemas.avro_schema import AvroType, named_types, resolve, without_null
+from schemas.errors import ContractError
+from schemas.logical_types import Column, columns_of
 
-CREATE, READ, UPDATE, DELETE, TRUNCATE = "c", "r", "u", "d", "t"
-# How the rows of a snapshot are marked: the very last one, and those that are read again in chunks while changes go on.
-LAST, INCREMENTAL = "last", "incremental"
+CREATE = "c"
+READ = "r"
+UPDATE = "u"
+DELETE = "d"
+TRUNCATE = "t"
+# The marks of a snapshot's rows: the last one, and those of an incremental snapshot, which reads a
+# table in chunks beside the changes.
+LAST = "last"
+INCREMENTAL = "incremental"
 
 # The position of a change, as columns of the archive: name -> (Arrow type, path in the envelope).
 POSITION: dict[str, tuple[pa.DataType, tuple[str, ...]]] = {
@@ -33,54 +42,81 @@ def is_change(schema: AvroType) -> bool:
     """Whether a value schema is a change envelope."""
     if not isinstance(schema, dict) or schema.get("type") != "record":
         return False
-    return {"before", "after", "source", "op"} <= {field["name"] for field in schema["fields"]}
+    return {"before", "after", "source", "op"} <= {
+        field["name"] for field in schema["fields"]
+    }
 
 
 def row_columns(value_schema: AvroType, where: str) -> tuple[Column, ...]:
-    """The columns of the row inside a change envelope, in the table's order.
+    """Return the columns of the row inside a change envelope, in the table's order.
 
-    Raises ContractError naming `where` (the table) and the column that cannot be carried.
+    Raises ContractError naming `where` (the table) and the column that cannot be replicated.
     """
-    return columns_of(row_avro(value_schema, where), where, names_in(value_schema))
+    return columns_of(row_avro(value_schema, where), where, named_types(value_schema))
 
 
 def row_avro(value_schema: AvroType, where: str) -> dict[str, Any]:
-    """The Avro record of the row inside a change envelope. Raises ContractError naming `where` if it is none."""
+    """Return the Avro record of the row inside a change envelope.
+
+    Raises ContractError naming `where` for another schema.
+    """
     if not is_change(value_schema):
         raise ContractError(f"{where}: schema {_name(value_schema)} is no change envelope")
-    named = names_in(value_schema)
-    after = next(field["type"] for field in value_schema["fields"] if field["name"] == "after")
-    return without_null(resolve(after, named), named)
+    types = named_types(value_schema)
+    after = next(
+        field["type"] for field in value_schema["fields"] if field["name"] == "after"
+    )
+    return without_null(resolve(after, types), types)
 
 
 def key_columns(key_schema: AvroType, where: str) -> tuple[str, ...]:
-    """The names of the columns that identify a row, in key order. Raises ContractError if the key is no record of columns."""
+    """Return the names of the key's columns in Avro, in key order: see columns_of_fields.
+
+    Raises ContractError if the key is no record of columns.
+    """
     if not isinstance(key_schema, dict) or key_schema.get("type") != "record":
         raise ContractError(f"{where}: the key schema is no record of key columns")
     return tuple(field["name"] for field in key_schema["fields"])
 
 
 def position_arrays(envelopes: Sequence[Mapping[str, Any] | None]) -> dict[str, pa.Array]:
-    """The positions of some changes as Arrow columns, in the order of `POSITION`; nulls for what has none."""
-    return {name: pa.array([_at(envelope, path) for envelope in envelopes], kind) for name, (kind, path) in POSITION.items()}
+    """Return the positions of changes as Arrow columns, in the order of `POSITION`.
+
+    A position that an envelope does not have is null.
+    """
+    arrays = {}
+    for name, (kind, path) in POSITION.items():
+        values = [_value_at(envelope, path) for envelope in envelopes]
+        arrays[name] = pa.array(values, kind)
+    return arrays
 
 
 def is_snapshot_row(change: Mapping[str, Any]) -> bool:
-    """Whether a change is a row of a full snapshot, which stands for the whole table at one point of MySQL's history."""
+    """Whether a change is a row of a full snapshot, which has every table at one point of MySQL's
+    history.
+    """
     return bool(change["op"] == READ and change["source"].get("snapshot") != INCREMENTAL)
 
 
+def is_of_table(change: Mapping[str, Any], table: str) -> bool:
+    """Whether a change is one of a table of MySQL, and not of another in the same Kafka topic."""
+    name = change["source"].get("table")
+    return name is None or name == table
+
+
 def snapshot_id(source: Mapping[str, Any]) -> str:
-    """Which full snapshot a row belongs to: all its rows state the place in the binary log at which it was taken."""
+    """Return the id of a row's full snapshot: the position in the binary log at which it was taken,
+    which all its rows state.
+    """
     return f"{source.get('file')}:{source.get('pos')}"
 
 
 def binlog_number(file: str | None) -> int:
-    """The number of a binlog file, so that files order as numbers (TRAPS 1); -1 for none."""
+    """Return the number of a binlog file, -1 for none: files sort by number (TRAPS 1)."""
     return int(file.rpartition(".")[2]) if file else -1
 
 
-def _at(record: Mapping[str, Any] | None, path: tuple[str, ...]) -> Any:
+def _value_at(record: Mapping[str, Any] | None, path: tuple[str, ...]) -> Any:
     for step in path:
         if record is None:
             return None
@@ -89,4 +125,6 @@ def _at(record: Mapping[str, Any] | None, path: tuple[str, ...]) -> Any:
 
 
 def _name(schema: AvroType) -> str:
-    return str(schema.get("name", schema.get("type"))) if isinstance(schema, dict) else str(schema)
+    if not isinstance(schema, dict):
+        return str(schema)
+    return str(schema.get("name", schema.get("type")))

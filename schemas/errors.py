@@ -1,19 +1,21 @@
-"""Every error that Kappa raises on purpose, and the exit code each gives the command line.
+"""Every error that Kappa raises on purpose, and the exit code that the command line ends with.
 
-KappaError                 1  something failed: message says what and where, `hint` what to do next
-├── UsageError             2  the words of a command are wrong
-├── SettingsError          2  a setting is missing, unknown or malformed
-├── MachineError           1  this machine lacks something (memory, a port, Java); `kappa doctor` lists it
-├── StackError             1  a process did not start, or is not what it should be
-├── Unavailable            1  an outside system does not answer now: trying again can help
-├── Refused                1  an outside system answered no: trying again will not help
-├── ContractError          1  bytes, a record or a schema are not what `schemas/` says
-└── WarehouseError         1  publishing stopped so as not to be wrong
+KappaError            1  something failed: the message says what and where, `hint` the next step
+├── UsageError        2  the words of a command are wrong
+├── SettingsError     2  a setting is missing, unknown or malformed
+├── MachineError      1  this machine lacks something (memory, a port, Java); see `kappa doctor`
+├── StackError        1  a process did not start, or is not what it should be
+├── Unavailable       1  an outside system does not answer now: a retry can help
+├── Refused           1  an outside system refused: a retry does not help
+├── ContractError     1  bytes, a record or a schema are not what `schemas/` says
+└── WarehouseError    1  publishing stopped so as not to be wrong
 """
 
 
 class KappaError(Exception):
-    """A failure with its cure: `str(error)` is one line of what and where, `hint` is what to do next (may be empty)."""
+    """A failure and its remedy: `str(error)` is one line of what and where, `hint` the next step
+    (may be empty).
+    """
 
     exit_code = 1
 
@@ -43,11 +45,11 @@ class StackError(KappaError):
 
 
 class Unavailable(KappaError):
-    """An outside system does not answer now; trying again can help."""
+    """An outside system does not answer now; a retry can help."""
 
 
 class Refused(KappaError):
-    """An outside system answered no; trying again will not help."""
+    """An outside system refused; a retry does not help."""
 
 
 class ContractError(KappaError):

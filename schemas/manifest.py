@@ -1,32 +1,64 @@
-"""Versions of the warehouse. A manifest says what one version consists of; creating its file is the commit.
+"""Versions of the warehouse. A manifest says what one version consists of.
 
-Manifests are files `_versions/<number>.json` that are created whole and only once: of two compactors that build the same version,
-one commits and the other is told so (TRAPS 32). What no manifest names does not exist for anybody.
+Creating the manifest's file is the commit. Manifests are files `_versions/<number>.json` that are
+created whole and only once: of two compactors that build the same version, one commits and the
+other is refused (TRAPS 32). Files that no manifest names are not part of the warehouse.
 """
 
 import dataclasses
 import json
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
-from connectors.hdfs import Hdfs, read_json
-from infra.errors import WarehouseError
-from schemas.warehouse import versions_folder
-from spark.lineage import Start
-from spark.ranges import KeyRange
+from schemas.errors import WarehouseError
 
-# The way on when what the manifests name cannot be used.
-FROM_THE_LOG = "remove the folder that the setting hdfs.root names from HDFS: the compactor then builds the warehouse anew from the log"
+# The next step when what the manifests name cannot be used.
+REBUILD_FROM_LOG = (
+    "remove the folder that the setting hdfs.root names from HDFS: the compactor then "
+    "rebuilds the warehouse from the log"
+)
+
+# The schema id of tables that were read from MySQL: no schema of the registry has their columns.
+NO_SCHEMA = 0
+
+T = TypeVar("T")
 
 HiveColumns = tuple[tuple[str, str], ...]
+"""Names and Hive types, in the table's order."""
 
 
 @dataclass(frozen=True)
-class HivePartition:
-    """The files of one hive partition: their folder, what they hold, and the lowest and highest of the first key column (if a number).
+class DdlPosition:
+    """The offset in the schema change topic from which on a published table has to follow
+    statements, and the table's name at that point.
+    """
 
-    Facts are only ever added, so the folder of theirs takes further files from version to version; rows are in one file, or, where they are many,
-    in one for each of the `ranges` of that key, ascending.
+    offset: int
+    name: str
+
+
+NO_DDL_POSITION = DdlPosition(0, "")
+
+
+@dataclass(frozen=True)
+class PartitionFile:
+    """One file of a hive partition. `size` is in bytes."""
+
+    file: str
+    rows: int
+    size: int
+    lowest_key: int
+    highest_key: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class HivePartition:
+    """The files of one hive partition, all in the folder `location`. `size` is in bytes.
+
+    The keys are those of the first key column, None unless it is a number. Facts are only ever
+    added, so their folder gets more files from version to version. Rows are in one file or, if they
+    are many, in one for each of the `ranges` of that key, ascending.
     """
 
     location: str
@@ -35,14 +67,15 @@ class HivePartition:
     lowest_key: int | None = None
     highest_key: int | None = None
     files: int = 1
-    ranges: tuple[KeyRange, ...] = ()
+    ranges: tuple[PartitionFile, ...] = ()
 
 
-@dataclass(frozen=True)
-class Table:
-    """A warehouse table. `version` is the last that changed it, and `gtid` what that held; `kind` is its source's.
+@dataclass(frozen=True, kw_only=True)
+class PublishedTable:
+    """A table of the warehouse.
 
-    `snapshot` is the full snapshot whose rows it began with.
+    `kind` is that of its source. `version` is the last that changed the table, `gtid` the GTID set
+    of that version. `snapshot` is the id of the Debezium snapshot whose rows the table began with.
     """
 
     topic: str
@@ -57,6 +90,35 @@ class Table:
     snapshot: str = ""
 
 
+@dataclass(frozen=True, kw_only=True)
+class TableBase:
+    """A table of MySQL as it was read at the GTID set `gtids`, which ends at `position` in the
+    binlog (number of the file, offset) or a moment later.
+
+    A replay begins with these rows instead of the changes before. `columns` are empty if MySQL had
+    no such table.
+    """
+
+    topic: str
+    gtids: str
+    position: tuple[int, int]
+    read_at: str
+    columns: HiveColumns = ()
+    key: tuple[str, ...] = ()
+    partition_column: str | None = None
+    partitions: dict[str, HivePartition] = field(default_factory=dict)
+
+    @property
+    def exists(self) -> bool:
+        """Whether MySQL had the table."""
+        return bool(self.columns)
+
+    @property
+    def rows(self) -> int:
+        """The number of rows."""
+        return sum(partition.rows for partition in self.partitions.values())
+
+
 @dataclass(frozen=True)
 class LakeDay:
     """One day of a topic's archive: its folder and the number of files in it."""
@@ -66,8 +128,8 @@ class LakeDay:
 
 
 @dataclass(frozen=True)
-class Archive:
-    """A lake table."""
+class LakeTable:
+    """The archive of a topic, by day."""
 
     topic: str
     columns: HiveColumns
@@ -75,166 +137,264 @@ class Archive:
 
 
 @dataclass(frozen=True)
-class Left:
-    """Where a topic that cannot be carried was left: the offset in the topic of transactions, and the transactions merged until then."""
+class LaggingTopic:
+    """Where a topic that cannot be replicated was left: the offset in the topic of transactions,
+    and the GTID set that was merged until then.
+    """
 
     offset: int
     transactions: str
 
 
-@dataclass(frozen=True)
-class Snapshot:
-    """A full snapshot that is being merged or was merged last; its id is its place in the binary log.
+@dataclass(frozen=True, kw_only=True)
+class DebeziumSnapshot:
+    """The newest full snapshot by Debezium; its id is its position in the binary log.
 
-    It was met first in `version`, when `ends_then` was the end of the topic of transactions and the tables `standing` were there.
-    It has `ended` when its last row was seen or something `followed`; it is `whole` when all of it is merged. What MySQL did between the
-    transactions `after` and it is in no log, row by row (empty for the first snapshot: nothing was before it).
+    It was first seen in `version`, when `transactions_end` was the end of the topic of transactions
+    and `tables` were published. It `has_ended` when its last row was seen or a later change
+    supersedes it, and is `whole` when all of it is merged; of `tables` then those remain that are
+    still to be read from MySQL, since it has no row of them. No log has the row changes of MySQL
+    between the GTID set `previous_transactions` and the snapshot (empty for the first one, since
+    nothing was before it).
     """
 
     id: str
     version: int
-    ends_then: int
-    standing: tuple[str, ...]
-    ended: bool = False
-    followed: bool = False
+    transactions_end: int
+    tables: tuple[str, ...]
+    has_ended: bool = False
+    is_superseded: bool = False
     whole: bool = False
-    after: str = ""
+    previous_transactions: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Manifest:
-    """One version of everything. Nothing in it grows with the number of versions.
+    """One version of everything. Its size does not grow with the number of versions.
 
-    The version equals MySQL at `gtid`. `transactions` are those that it was seen to hold: a set with holes where MySQL gave numbers to what
-    changes no row; `base` are those that the newest snapshot stands for, as Connect says. Tables of topics that are `left` behind, by topic,
-    stand at an earlier point. `offsets` are the next ones to read, by topic and partition. `arrivals` are this version's files of the archive
-    and of facts (where they wait, where they belong); they are moved after the commit. `replaced` are the folders that this version no longer
-    needs. `unreadable` counts, by topic, the records that were archived but could not be read. `statements` say, for each table, from which
-    statement on it has still to follow the schema change topic (None in the manifests of older releases: from now on); `dropped` are the
-    tables that this version no longer has; `rebuilt` are those that a replay put in the place of the live ones.
+    Published state and its point: the version equals MySQL at `gtid`. `transactions` is the
+    GTID set that was seen in the log, with holes where MySQL numbered transactions that change no
+    row; `snapshot_transactions` is the GTID set of the newest snapshot, as Connect reports it.
+    `tables` and `archives` are by table name.
+
+    `bases` are the tables that were read from MySQL again, as they were then, by table name.
+
+    How far the log is read: `offsets` are the next ones to read, by topic and partition. Tables of
+    `lagging_topics`, by topic, have an earlier point. `ddl_positions` are by table name (None in
+    manifests of older releases: follow from the present on). `unreadable_records` counts records
+    that are archived but could not be decoded, by topic.
+
+    Changes of the commit: `arrivals` are new files of the archive and of facts, as pairs of
+    staging path and final path; they are moved after the commit. `replaced_folders` and
+    `dropped_tables` are those of the previous version that this one no longer has. A replay put
+    `rebuilt_tables` in the place of the live ones.
     """
 
     version: int
     previous: int | None
     created_at: str
     owner: str
-    gtid: str
     changes: int
-    offsets: dict[str, dict[int, int]]
-    tables: dict[str, Table]
-    archives: dict[str, Archive]
-    arrivals: tuple[tuple[str, str], ...] = ()
-    replaced: tuple[str, ...] = ()
-    unreadable: dict[str, int] = field(default_factory=dict)
+
+    gtid: str
     transactions: str = ""
-    left: dict[str, Left] = field(default_factory=dict)
-    snapshot: Snapshot | None = None
-    base: str = ""
-    statements: dict[str, Start] | None = None
-    dropped: tuple[str, ...] = ()
-    rebuilt: tuple[str, ...] = ()
+    snapshot_transactions: str = ""
+    snapshot: DebeziumSnapshot | None = None
+    tables: dict[str, PublishedTable]
+    archives: dict[str, LakeTable]
+    bases: dict[str, TableBase] = field(default_factory=dict)
+
+    offsets: dict[str, dict[int, int]]
+    lagging_topics: dict[str, LaggingTopic] = field(default_factory=dict)
+    ddl_positions: dict[str, DdlPosition] | None = None
+    unreadable_records: dict[str, int] = field(default_factory=dict)
+
+    arrivals: tuple[tuple[str, str], ...] = ()
+    replaced_folders: tuple[str, ...] = ()
+    dropped_tables: tuple[str, ...] = ()
+    rebuilt_tables: tuple[str, ...] = ()
 
     @property
     def whole(self) -> bool:
-        """Whether the version stands for a point of MySQL's history: it holds all of a snapshot or nothing of it."""
+        """Whether the version has all of a snapshot or nothing of it, and so equals MySQL at one
+        point.
+        """
         return self.snapshot is None or self.snapshot.whole
 
-    def touched(self) -> list[str]:
-        """The names of the tables that this version changed."""
-        return [name for name, table in self.tables.items() if table.version == self.version]
+    def archive(self, topic: str) -> LakeTable | None:
+        """Return the archive of a topic."""
+        archives = self.archives.values()
+        return next((archive for archive in archives if archive.topic == topic), None)
+
+    def archive_names(self) -> dict[str, str]:
+        """Return the names of the archives' tables by topic.
+
+        A topic without an archive has its table's name, unless another topic's archive has it.
+        """
+        names = {archive.topic: name for name, archive in self.archives.items()}
+        for name, table in self.tables.items():
+            if name not in self.archives:
+                names.setdefault(table.topic, name)
+        return names
+
+    def changed_tables(self) -> list[str]:
+        """Return the names of the tables that this version changed."""
+        return [
+            name for name, table in self.tables.items() if table.version == self.version
+        ]
 
     def locations(self) -> set[str]:
-        """Every folder that this version needs."""
-        partitions = {partition.location for table in self.tables.values() for partition in table.partitions.values()}
-        return partitions | {day.location for archive in self.archives.values() for day in archive.days.values()}
+        """Return every folder that this version needs."""
+        locations = set[str]()
+        for table in self.tables.values():
+            locations.update(part.location for part in table.partitions.values())
+        for base in self.bases.values():
+            locations.update(part.location for part in base.partitions.values())
+        for archive in self.archives.values():
+            locations.update(day.location for day in archive.days.values())
+        return locations
 
 
-NOTHING = Manifest(-1, None, "", "", "", 0, {}, {}, {}, statements={})
+EMPTY_MANIFEST = Manifest(
+    version=-1,
+    previous=None,
+    created_at="",
+    owner="",
+    changes=0,
+    gtid="",
+    tables={},
+    archives={},
+    offsets={},
+    ddl_positions={},
+)
+
+# Keys of the stored form that differ from the names above: running warehouses have them.
+MANIFEST_KEYS = {
+    "snapshot_transactions": "base",
+    "lagging_topics": "left",
+    "ddl_positions": "statements",
+    "unreadable_records": "unreadable",
+    "replaced_folders": "replaced",
+    "dropped_tables": "dropped",
+    "rebuilt_tables": "rebuilt",
+}
+SNAPSHOT_KEYS = {
+    "transactions_end": "ends_then",
+    "tables": "standing",
+    "has_ended": "ended",
+    "is_superseded": "followed",
+    "previous_transactions": "after",
+}
 
 
 def to_json(manifest: Manifest) -> bytes:
-    """A manifest as it is stored."""
-    return json.dumps(dataclasses.asdict(manifest), indent=1).encode()
+    """Return the stored form of a manifest."""
+    content = dataclasses.asdict(manifest)
+    if content["snapshot"] is not None:
+        content["snapshot"] = _with_keys(content["snapshot"], SNAPSHOT_KEYS)
+    return json.dumps(_with_keys(content, MANIFEST_KEYS), indent=1).encode()
 
 
-def from_json(stored: dict[str, Any]) -> Manifest:
-    """A manifest from its stored form. Raises WarehouseError for one from before versions were cut at transactions."""
-    if "transactions" not in stored:
+def from_json(content: dict[str, Any]) -> Manifest:
+    """Return the manifest of its stored form.
+
+    Raises WarehouseError for a manifest from before versions were cut at transactions.
+    """
+    if "transactions" not in content:
         raise WarehouseError(
-            f"version {stored['version']} does not say which transactions it holds: an older Kappa made it",
-            FROM_THE_LOG,
+            f"version {content['version']} does not say which transactions it holds: an older "
+            "Kappa made it",
+            REBUILD_FROM_LOG,
         )
-    return Manifest(
-        **{
-            **stored,
-            "offsets": {topic: {int(p): offset for p, offset in found.items()} for topic, found in stored["offsets"].items()},
-            "tables": {name: _table(found) for name, found in stored["tables"].items()},
-            "archives": {name: _archive(found) for name, found in stored["archives"].items()},
-            "left": {topic: Left(**found) for topic, found in stored["left"].items()},
-            "snapshot": Snapshot(**{**snapshot, "standing": tuple(snapshot["standing"])}) if (snapshot := stored.get("snapshot")) else None,
-            "arrivals": tuple((staged, final) for staged, final in stored["arrivals"]),
-            "replaced": tuple(stored["replaced"]),
-            "statements": _statements(stored.get("statements")),
-            "dropped": tuple(stored.get("dropped", ())),
-            "rebuilt": tuple(stored.get("rebuilt", ())),
-        }
+    fields = _with_keys(content, _inverse(MANIFEST_KEYS))
+    fields["offsets"] = _offsets(content["offsets"])
+    fields["tables"] = _records(_table, content["tables"])
+    fields["archives"] = _records(_lake_table, content["archives"])
+    fields["bases"] = _records(table_base, content.get("bases", {}))
+    fields["lagging_topics"] = _records(_lagging_topic, content["left"])
+    fields["snapshot"] = _snapshot(content.get("snapshot"))
+    fields["arrivals"] = tuple((staging, final) for staging, final in content["arrivals"])
+    fields["replaced_folders"] = tuple(content["replaced"])
+    fields["dropped_tables"] = tuple(content.get("dropped", ()))
+    fields["rebuilt_tables"] = tuple(content.get("rebuilt", ()))
+    ddl_positions = content.get("statements")
+    if ddl_positions is not None:
+        fields["ddl_positions"] = _records(_ddl_position, ddl_positions)
+    return Manifest(**fields)
+
+
+def _with_keys(content: Mapping[str, Any], keys: Mapping[str, str]) -> dict[str, Any]:
+    return {keys.get(name, name): value for name, value in content.items()}
+
+
+def _inverse(keys: Mapping[str, str]) -> dict[str, str]:
+    return {key: name for name, key in keys.items()}
+
+
+def _records(
+    record: Callable[[dict[str, Any]], T], content: Mapping[str, dict[str, Any]]
+) -> dict[str, T]:
+    return {name: record(fields) for name, fields in content.items()}
+
+
+def _offsets(content: Mapping[str, Mapping[str, int]]) -> dict[str, dict[int, int]]:
+    offsets = {}
+    for topic, by_partition in content.items():
+        offsets[topic] = {int(partition): end for partition, end in by_partition.items()}
+    return offsets
+
+
+def _table(content: dict[str, Any]) -> PublishedTable:
+    fields = content | {
+        "columns": _columns(content),
+        "key": tuple(content["key"]),
+        "partitions": _records(_partition, content["partitions"]),
+    }
+    return PublishedTable(**fields)
+
+
+def table_base(content: dict[str, Any]) -> TableBase:
+    """Return the base of its stored form, which `dataclasses.asdict` makes."""
+    file_number, offset = content["position"]
+    fields = content | {
+        "position": (file_number, offset),
+        "columns": _columns(content),
+        "key": tuple(content["key"]),
+        "partitions": _records(_partition, content["partitions"]),
+    }
+    return TableBase(**fields)
+
+
+def _partition(content: dict[str, Any]) -> HivePartition:
+    ranges = tuple(PartitionFile(**file) for file in content.get("ranges", ()))
+    return HivePartition(**content | {"ranges": ranges})
+
+
+def _lake_table(content: dict[str, Any]) -> LakeTable:
+    return LakeTable(
+        content["topic"], _columns(content), _records(_lake_day, content["days"])
     )
 
 
-class Versions:
-    """The manifests in HDFS."""
-
-    def __init__(self, hdfs: Hdfs, root: str) -> None:
-        self._hdfs = hdfs
-        self._folder = versions_folder(root)
-
-    def numbers(self) -> list[int]:
-        """The versions that are kept, oldest first."""
-        return sorted(int(entry.name.removesuffix(".json")) for entry in self._hdfs.list(self._folder) if not entry.name.startswith("."))
-
-    def read(self, number: int) -> Manifest:
-        """One version."""
-        return from_json(read_json(self._hdfs, self._path(number)))
-
-    def newest(self) -> Manifest:
-        """The newest version; `NOTHING` if there is none yet."""
-        numbers = self.numbers()
-        return self.read(numbers[-1]) if numbers else NOTHING
-
-    def commit(self, manifest: Manifest) -> None:
-        """Make a version the newest. Raises WarehouseError if another compactor has committed that number."""
-        path = self._path(manifest.version)
-        # An answer that was lost on the way looks like a refusal, so the file itself tells who committed.
-        if not self._hdfs.create(path, to_json(manifest)) and (found := self.read(manifest.version)).owner != manifest.owner:
-            raise WarehouseError(
-                f"version {manifest.version} was committed by another compactor ({found.owner}) at {found.created_at}",
-                "only one compactor may run per warehouse: stop the other one",
-            )
-
-    def forget(self, number: int) -> None:
-        """Remove a manifest."""
-        self._hdfs.delete(self._path(number))
-
-    def _path(self, number: int) -> str:
-        return f"{self._folder}/{number:020d}.json"
+def _lake_day(content: dict[str, Any]) -> LakeDay:
+    return LakeDay(**content)
 
 
-def _table(stored: dict[str, Any]) -> Table:
-    partitions = {value: _partition(found) for value, found in stored["partitions"].items()}
-    return Table(**{**stored, "columns": _columns(stored), "key": tuple(stored["key"]), "partitions": partitions})
+def _lagging_topic(content: dict[str, Any]) -> LaggingTopic:
+    return LaggingTopic(**content)
 
 
-def _partition(stored: dict[str, Any]) -> HivePartition:
-    return HivePartition(**{**stored, "ranges": tuple(KeyRange(**found) for found in stored.get("ranges", ()))})
+def _ddl_position(content: dict[str, Any]) -> DdlPosition:
+    return DdlPosition(**content)
 
 
-def _statements(stored: dict[str, Any] | None) -> dict[str, Start] | None:
-    return None if stored is None else {name: Start(**found) for name, found in stored.items()}
+def _snapshot(content: dict[str, Any] | None) -> DebeziumSnapshot | None:
+    if content is None:
+        return None
+    fields = _with_keys(content, _inverse(SNAPSHOT_KEYS))
+    fields["tables"] = tuple(fields["tables"])
+    return DebeziumSnapshot(**fields)
 
 
-def _archive(stored: dict[str, Any]) -> Archive:
-    return Archive(stored["topic"], _columns(stored), {day: LakeDay(**found) for day, found in stored["days"].items()})
-
-
-def _columns(stored: dict[str, Any]) -> HiveColumns:
-    return tuple((name, kind) for name, kind in stored["columns"])
+def _columns(content: dict[str, Any]) -> HiveColumns:
+    return tuple((name, kind) for name, kind in content["columns"])

@@ -1,54 +1,86 @@
-"""MySQL's values in one form, whether a snapshot or the stream brought them. Pure; one function per type that comes in two forms."""
+"""One form for MySQL's values of types that a snapshot and the stream log differently."""
 
 import json
 import re
 from collections.abc import Callable
 from decimal import Decimal
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
 # Above this Java writes a double in full, and above that MySQL's JSON has no integers.
-LONG_DOUBLE, INTEGERS_END = 1e7, 2**64
-# MySQL prints a double positionally if its decimal point stands at most so far from its first digit (my_gcvt in strings/dtoa.cc).
+LONG_DOUBLE = 1e7
+INTEGERS_END = 2**64
+# MySQL prints a double positionally if its decimal point stands at most so far from its first digit
+# (my_gcvt in strings/dtoa.cc).
 POSITIONAL_DIGITS = 15
-TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?|[:,]|\s+', re.DOTALL)
+TOKEN = re.compile(
+    r'"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?|[:,]|\s+', re.DOTALL
+)
 
 
 def clock(microseconds: int) -> str:
-    """A TIME as MySQL prints it: `-838:59:59`, `23:59:59.000001`; the fraction only if there is one."""
+    """Return a TIME as MySQL prints it: `-838:59:59`, `23:59:59.000001`."""
     seconds, fraction = divmod(abs(microseconds), 1_000_000)
-    shown = f"{'-' if microseconds < 0 else ''}{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}"
-    return f"{shown}.{fraction:06d}" if fraction else shown
+    minutes, seconds = divmod(seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    sign = "-" if microseconds < 0 else ""
+    text = f"{sign}{hours:02d}:{minutes:02d}:{seconds:02d}"
+    return f"{text}.{fraction:06d}" if fraction else text
 
 
-def year(value: int) -> int:
-    """A YEAR. Raises ValueError for MySQL's year 0000, which the stream brings as 1900 and a snapshot as 2000."""
-    if value in (0, 1900):
-        raise ValueError("the year 0000, which a snapshot does not tell from 2000")
-    return value
+def year(value: int) -> int | None:
+    """Return a YEAR. MySQL's year 0000, which the stream logs as 1900, is none; a snapshot logs it
+    as 2000.
+    """
+    return None if value in (0, 1900) else value
+
+
+def decimal_text(value: Decimal) -> str:
+    """Return a decimal in digits, without zeros at the end of its fraction: `-0.05`, `1200`.
+
+    So a number has the same text for any number of digits in its column.
+    """
+    text = f"{value:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def without_zeros(texts: pa.StringArray) -> pa.StringArray:
+    """Return the texts of decimals as decimal_text gives them."""
+    return pc.replace_substring_regex(texts, r"(\.[0-9]*[1-9])0+$|\.0*$", r"\1")
 
 
 def six_digits(value: float) -> float:
-    """A FLOAT with the digits that MySQL shows."""
+    """Return a FLOAT with the digits that MySQL prints."""
     return float(f"{value:.6g}")
 
 
 def label_reader(allowed: str) -> Callable[[str], str]:
-    """Reads labels of an ENUM, given its `allowed` ones as Debezium joins them: the stream brings a comma in a label as `\\,`."""
-    escaped = {label: label.replace("\\,", ",") for label in re.split(r"(?<!\\),", allowed) if "\\," in label}
-    return lambda value: escaped.get(value, value)
+    """Return a function that reads labels of an ENUM, whose `allowed` labels Debezium joins with
+    commas: the stream logs a comma in a label as `\\,`.
+    """
+    labels = {}
+    for escaped_label in re.split(r"(?<!\\),", allowed):
+        if "\\," in escaped_label:
+            labels[escaped_label] = escaped_label.replace("\\,", ",")
+    return lambda value: labels.get(value, value)
 
 
 def json_text(value: str) -> str:
-    """A JSON document with MySQL's spacing, and its numbers as MySQL prints them.
+    """Return a JSON document with MySQL's spacing, and its numbers as MySQL prints them.
 
-    One exception, since the stream tells integers from such doubles no longer: doubles from 1e7 to 2^64 without a fraction are printed as integers.
+    With one exception: doubles from 1e7 to 2^64 without a fraction are printed as integers, since
+    the stream does not distinguish the two.
     """
     return TOKEN.sub(_token, value)
 
 
-def _token(found: "re.Match[str]") -> str:
-    text = found[0]
-    if text[0] == '"':
-        return json.dumps(json.loads(text, strict=False), ensure_ascii=False) if "\\" in text else text
+def _token(match: "re.Match[str]") -> str:
+    text = match[0]
+    if text.startswith('"'):
+        if "\\" not in text:
+            return text
+        return json.dumps(json.loads(text, strict=False), ensure_ascii=False)
     if text in (":", ","):
         return text + " "
     return "" if text.isspace() else _number(text)
@@ -56,23 +88,34 @@ def _token(found: "re.Match[str]") -> str:
 
 def _number(text: str) -> str:
     exact = Decimal(text)
-    if "." not in text and "e" not in text.lower() and -(2**63) <= exact < INTEGERS_END:
+    is_positional = "e" not in text.lower()
+    if "." not in text and is_positional and -(2**63) <= exact < INTEGERS_END:
         return text
     double = float(text)
-    if double.is_integer() and LONG_DOUBLE <= abs(double) < INTEGERS_END and exact == Decimal(double):
+    is_large_integer = double.is_integer() and LONG_DOUBLE <= abs(double) < INTEGERS_END
+    if is_large_integer and exact == Decimal(double):
         return str(int(double))
     if exact == Decimal(repr(double)):
-        return text if len(text) <= POSITIONAL_DIGITS + 2 and "e" not in text.lower() else double_text(double)
+        is_short = len(text) <= POSITIONAL_DIGITS + 2
+        return text if is_short and is_positional else double_text(double)
     return double_text(double) if exact == Decimal(double) else text
 
 
 def double_text(value: float) -> str:
-    """A double as MySQL prints it inside JSON: its shortest digits, positional near 1, otherwise `1.5e-17`."""
-    sign, digits, exponent = Decimal(repr(value)).normalize().as_tuple()
-    figures, point = "".join(map(str, digits)), len(digits) + int(exponent)
+    """Return a double as MySQL prints it inside JSON: its shortest digits, positional near 1,
+    otherwise as `1.5e-17`.
+    """
+    sign, digit_values, exponent = Decimal(repr(value)).normalize().as_tuple()
     minus = "-" if sign else ""
-    if not value or -POSITIONAL_DIGITS < point <= POSITIONAL_DIGITS:
-        whole, fraction = (figures[:point].ljust(point, "0"), figures[point:]) if point > 0 else ("0", "0" * -point + figures)
-        return f"{minus}{whole}.{fraction or '0'}" if value else f"{minus}0.0"
-    mantissa = figures[0] + (f".{figures[1:]}" if len(figures) > 1 else "")
+    if not value:
+        return f"{minus}0.0"
+    digits = "".join(map(str, digit_values))
+    point = len(digits) + int(exponent)
+    if 0 < point <= POSITIONAL_DIGITS:
+        whole = digits[:point].ljust(point, "0")
+        return f"{minus}{whole}.{digits[point:] or '0'}"
+    if -POSITIONAL_DIGITS < point <= 0:
+        zeros = "0" * -point
+        return f"{minus}0.{zeros}{digits}"
+    mantissa = f"{digits[0]}.{digits[1:]}" if len(digits) > 1 else digits
     return f"{minus}{mantissa}e{point - 1}"

@@ -1,9 +1,16 @@
-"""The shop's four tables, said once: columns, keys and MySQL types, and the DDL that makes them."""
+"""The shop's four tables: columns, keys and MySQL types, and the DDL that creates them."""
 
 from dataclasses import dataclass
 
 # orders.status and completed_orders.status.
-OPEN, DELIVERED = "0", "1"
+OPEN = "0"
+DELIVERED = "1"
+
+# Columns that are read by name outside of the shop.
+USER_ID = "user_id"
+PRODUCT_ID = "product_id"
+ORDER_ID = "order_id"
+ORDERED_AT = "orderedAt"
 
 
 @dataclass(frozen=True)
@@ -41,7 +48,7 @@ class Table:
         return tuple(column.name for column in self.columns)
 
     def length(self, column: str) -> int:
-        """How many characters a VARCHAR column takes."""
+        """Return how many characters a VARCHAR column takes."""
         kind = next(c.mysql_type for c in self.columns if c.name == column)
         return int(kind.removeprefix("VARCHAR(").removesuffix(")"))
 
@@ -50,39 +57,50 @@ STATUS = f"ENUM('{OPEN}','{DELIVERED}')"
 
 USER = Table(
     "user",
-    (Column("id", "BIGINT", auto_increment=True), Column("name", "VARCHAR(100)"), Column("address", "VARCHAR(255)")),
+    (
+        Column("id", "BIGINT", auto_increment=True),
+        Column("name", "VARCHAR(100)"),
+        Column("address", "VARCHAR(255)"),
+    ),
     primary_key="id",
 )
 
 PRODUCTS = Table(
     "products",
-    (Column("product_id", "BIGINT", auto_increment=True), Column("category", "VARCHAR(100)"), Column("name", "VARCHAR(255)")),
-    primary_key="product_id",
+    (
+        Column(PRODUCT_ID, "BIGINT", auto_increment=True),
+        Column("category", "VARCHAR(100)"),
+        Column("name", "VARCHAR(255)"),
+    ),
+    primary_key=PRODUCT_ID,
 )
 
 ORDERS = Table(
     "orders",
     (
-        Column("order_id", "BIGINT", auto_increment=True),
-        Column("user_id", "BIGINT"),
-        Column("product_id", "BIGINT"),
-        Column("orderedAt", "TIMESTAMP", default="CURRENT_TIMESTAMP"),
+        Column(ORDER_ID, "BIGINT", auto_increment=True),
+        Column(USER_ID, "BIGINT"),
+        Column(PRODUCT_ID, "BIGINT"),
+        Column(ORDERED_AT, "TIMESTAMP", default="CURRENT_TIMESTAMP"),
         Column("status", STATUS, default=f"'{OPEN}'"),
     ),
-    primary_key="order_id",
-    foreign_keys=(ForeignKey("user_id", "user", "id"), ForeignKey("product_id", "products", "product_id")),
+    primary_key=ORDER_ID,
+    foreign_keys=(
+        ForeignKey(USER_ID, "user", "id"),
+        ForeignKey(PRODUCT_ID, "products", PRODUCT_ID),
+    ),
     indexes=(("status",),),
 )
 
 COMPLETED_ORDERS = Table(
     "completed_orders",
     (
-        Column("order_id", "BIGINT"),
+        Column(ORDER_ID, "BIGINT"),
         Column("completedAt", "TIMESTAMP", default="CURRENT_TIMESTAMP"),
         Column("status", STATUS, default=f"'{DELIVERED}'"),
     ),
-    primary_key="order_id",
-    foreign_keys=(ForeignKey("order_id", "orders", "order_id"),),
+    primary_key=ORDER_ID,
+    foreign_keys=(ForeignKey(ORDER_ID, "orders", ORDER_ID),),
 )
 
 # A table comes after the tables that it refers to.
@@ -90,15 +108,15 @@ TABLES = (USER, PRODUCTS, ORDERS, COMPLETED_ORDERS)
 
 
 def quoted(name: str) -> str:
-    """A MySQL identifier between backticks."""
+    """Return a MySQL identifier between backticks."""
     return "`" + name.replace("`", "``") + "`"
 
 
 def create_table(table: Table) -> str:
-    """The MySQL statement that makes the table unless it exists.
+    """Return the MySQL statement that creates the table unless it exists.
 
-    Foreign keys restrict and never cascade: InnoDB carries out a cascade below the binlog, so that the log would not hear of
-    the child rows that vanished and every view of it would keep their ghosts.
+    Foreign keys restrict and never cascade: InnoDB executes a cascade below the binlog, so that the
+    log would not have the removal of the child rows, and every view of it would keep them.
     """
     lines = [
         *(_column(column) for column in table.columns),
@@ -107,14 +125,23 @@ def create_table(table: Table) -> str:
         *(_foreign_key(table, key) for key in table.foreign_keys),
     ]
     body = ",\n  ".join(lines)
-    return f"CREATE TABLE IF NOT EXISTS {quoted(table.name)} (\n  {body}\n) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4"
+    return (
+        f"CREATE TABLE IF NOT EXISTS {quoted(table.name)} (\n  {body}\n) ENGINE=InnoDB "
+        "DEFAULT CHARSET=utf8mb4"
+    )
 
 
 def _column(column: Column) -> str:
     default = f" DEFAULT {column.default}" if column.default else ""
-    return f"{quoted(column.name)} {column.mysql_type} NOT NULL{default}{' AUTO_INCREMENT' if column.auto_increment else ''}"
+    return (
+        f"{quoted(column.name)} {column.mysql_type} NOT "
+        f"NULL{default}{' AUTO_INCREMENT' if column.auto_increment else ''}"
+    )
 
 
 def _foreign_key(table: Table, key: ForeignKey) -> str:
     name = quoted(f"{table.name}_{key.column}")
-    return f"CONSTRAINT {name} FOREIGN KEY ({quoted(key.column)}) REFERENCES {quoted(key.table)} ({quoted(key.referenced)})"
+    return (
+        f"CONSTRAINT {name} FOREIGN KEY ({quoted(key.column)}) REFERENCES {quoted(key.table)} "
+        f"({quoted(key.referenced)})"
+    )

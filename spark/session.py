@@ -1,75 +1,124 @@
-"""The resident Spark session: it plans and distributes; tasks open their own doors and work on Arrow tables."""
+"""The resident Spark session. It distributes tasks, which connect to outside systems on their own
+and work on Arrow tables.
+"""
 
 import io
-import os
 import sys
 import zipfile
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from py4j.protocol import Py4JError, Py4JJavaError
 from pyspark.sql import SparkSession
 
-from infra.errors import KappaError, WarehouseError
-from infra.settings import LOOPBACK, ROOT, Settings
+from connectors.runtime.settings import LOOPBACK, ROOT, Settings
+from schemas.errors import KappaError, WarehouseError
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 
-# What tasks import of this project, for workers on other machines.
-ROOMS = ("infra", "schemas", "connectors", "spark")
+# The packages of this project that tasks import, also on other machines.
+PACKAGES = ("schemas", "connectors", "spark")
+LOG_HINT = "see ./kappa logs warehouse:compactor"
+LOCAL_CONFIG = {
+    "spark.driver.host": LOOPBACK,
+    "spark.driver.bindAddress": LOOPBACK,
+    "spark.driver.extraJavaOptions": (
+        "-Duser.timezone=UTC -XX:+UseSerialGC -XX:TieredStopAtLevel=1"
+    ),
+}
 
 
-class SparkGone(KappaError):
-    """Spark's JVM has ended: the process cannot go on, and is to be started again."""
+class SparkEnded(KappaError):
+    """Spark's JVM has ended: the process cannot continue, and must be restarted."""
+
+
+class TaskRunner(Protocol):
+    """Runs lists of independent tasks."""
+
+    @property
+    def parallelism(self) -> int:
+        """The number of tasks that run at the same time."""
+
+    def run(self, work: Callable[[Task], Result], tasks: Sequence[Task]) -> list[Result]:
+        """Return the results of all tasks, in their order."""
 
 
 class Session:
     """A Spark session that runs lists of independent tasks."""
 
     def __init__(self, settings: Settings) -> None:
-        self._spark = _start(settings)
-        if not settings.spark.master.startswith("local"):
-            self._spark.sparkContext.addPyFile(str(_packed(settings.home / "run" / "kappa-tasks.zip")))
+        self._context = _start(settings).sparkContext
+        if settings.spark.is_local:
+            # Tasks on this machine run with this Python, not with that of the environment.
+            self._context.pythonExec = sys.executable
+        else:
+            packages = pack_packages(settings.home / "run" / "kappa-tasks.zip")
+            self._context.addPyFile(str(packages))
 
     @property
     def parallelism(self) -> int:
-        """How many tasks run at once."""
-        return max(1, self._spark.sparkContext.defaultParallelism)
+        """The number of tasks that run at the same time."""
+        return max(1, self._context.defaultParallelism)
 
     def run(self, work: Callable[[Task], Result], tasks: Sequence[Task]) -> list[Result]:
-        """The results of all tasks, in one Spark job, in the tasks' order.
+        """Return the results of all tasks in their order, from one Spark job.
 
-        Raises the first Kappa error of a task, WarehouseError if a task failed otherwise, SparkGone if the JVM has ended.
+        Raises the first Kappa error of a task, WarehouseError if a task failed otherwise,
+        SparkEnded if the JVM has ended.
         """
         if not tasks:
             return []
         try:
-            answers = self._spark.sparkContext.parallelize(tasks, len(tasks)).map(_Answering(work)).collect()
+            dataset = self._context.parallelize(tasks, len(tasks))
+            outcomes = dataset.map(_CatchingErrors(work)).collect()
         except Py4JJavaError as error:
-            self.check()
+            self.check_jvm()
             reason = str(error.java_exception).splitlines()[0]
-            raise WarehouseError(f"a Spark task failed: {reason}", "see ./kappa logs warehouse:compactor") from error
+            raise WarehouseError(f"a Spark task failed: {reason}", LOG_HINT) from error
         except (Py4JError, OSError) as error:
-            raise SparkGone("Spark's JVM has ended") from error
-        for _, failure in answers:
+            raise SparkEnded("Spark's JVM has ended") from error
+        for _, failure in outcomes:
             if failure is not None:
                 raise failure
-        return [result for result, _ in answers]
+        return [result for result, _ in outcomes]
 
-    def check(self) -> None:
-        """Raises SparkGone if the JVM has ended."""
-        process = getattr(self._spark.sparkContext._gateway, "proc", None)
+    def check_jvm(self) -> None:
+        """Raise SparkEnded if the JVM has ended."""
+        process = getattr(self._context._gateway, "proc", None)
         if process is not None and process.poll() is not None:
-            raise SparkGone(f"Spark's JVM has ended with {process.returncode}")
+            raise SparkEnded(f"Spark's JVM has ended with {process.returncode}")
+
+    def stop(self) -> None:
+        """Stop the session and its tasks."""
+        self._context.stop()
 
 
-def run_here(work: Callable[[Task], Result], tasks: Sequence[Task], threads: int) -> list[Result]:
-    """The results of tasks that are less work than a Spark job's overhead, by threads of this process, in the tasks' order.
+def run_tasks(
+    runner: TaskRunner,
+    work: Callable[[Task], Result],
+    tasks: Sequence[Task],
+    *,
+    in_threads: bool,
+) -> list[Result]:
+    """Return the results of all tasks, in their order: of threads of this process, or of `runner`.
 
-    Raises the first Kappa error of a task, WarehouseError if a task failed otherwise.
+    Raises what `run_in_threads` and `Session.run` raise.
+    """
+    if in_threads:
+        return run_in_threads(work, tasks, runner.parallelism)
+    return runner.run(work, tasks)
+
+
+def run_in_threads(
+    work: Callable[[Task], Result], tasks: Sequence[Task], threads: int
+) -> list[Result]:
+    """Return the results of all tasks in their order, from threads of this process.
+
+    For tasks that are less work than the overhead of a Spark job. Raises the first Kappa error of a
+    task, WarehouseError if a task failed otherwise.
     """
     if not tasks:
         return []
@@ -79,11 +128,12 @@ def run_here(work: Callable[[Task], Result], tasks: Sequence[Task], threads: int
     except KappaError:
         raise
     except Exception as error:
-        raise WarehouseError(f"a task failed: {type(error).__name__}: {error}", "see ./kappa logs warehouse:compactor") from error
+        message = f"a task failed: {type(error).__name__}: {error}"
+        raise WarehouseError(message, LOG_HINT) from error
 
 
-class _Answering:
-    """A task's work with Kappa's errors as answers, since Spark would pass on their text only."""
+class _CatchingErrors:
+    """Returns Kappa's errors with a task's result, since Spark would pass on their text only."""
 
     def __init__(self, work: Callable[[Any], Any]) -> None:
         self._work = work
@@ -96,22 +146,17 @@ class _Answering:
 
 
 def _start(settings: Settings) -> SparkSession:
-    local = settings.spark.master.startswith("local")
-    if local:
-        os.environ["PYSPARK_PYTHON"] = sys.executable
-        os.environ["SPARK_LOCAL_IP"] = LOOPBACK
-    java = "-Duser.timezone=UTC -XX:+UseSerialGC -XX:TieredStopAtLevel=1" if local else "-Duser.timezone=UTC"
     config = {
         "spark.driver.memory": settings.spark.driver_memory,
-        "spark.driver.extraJavaOptions": java,
+        "spark.driver.extraJavaOptions": "-Duser.timezone=UTC",
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
         "spark.sql.session.timeZone": "UTC",
         "spark.python.worker.reuse": "true",
         "spark.hadoop.fs.defaultFS": settings.hdfs.default_fs,
     }
-    if local:
-        config |= {"spark.driver.host": LOOPBACK, "spark.driver.bindAddress": LOOPBACK}
+    if settings.spark.is_local:
+        config |= LOCAL_CONFIG
     builder = SparkSession.builder.master(settings.spark.master).appName("kappa-compactor")
     for key, value in config.items():
         builder = builder.config(key, value)
@@ -120,13 +165,13 @@ def _start(settings: Settings) -> SparkSession:
     return session
 
 
-def _packed(target: Path) -> Path:
-    """The project's rooms that tasks import, in a zip file."""
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
-        for room in ROOMS:
-            for file in sorted((ROOT / room).glob("*.py")):
-                archive.write(file, f"{room}/{file.name}")
+def pack_packages(target: Path) -> Path:
+    """Write the packages that tasks import, with their sub-packages, to a zip file."""
+    data = io.BytesIO()
+    with zipfile.ZipFile(data, "w", zipfile.ZIP_DEFLATED) as archive:
+        for package in PACKAGES:
+            for file in sorted((ROOT / package).rglob("*.py")):
+                archive.write(file, file.relative_to(ROOT))
     target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_bytes(packed.getvalue())
+    target.write_bytes(data.getvalue())
     return target

@@ -1,4 +1,6 @@
-"""Faults as objects: inject one, see that it really happened, wait until the stack has healed by itself."""
+"""Faults as objects: inject one, see that it really happened, wait until the stack has healed by
+itself.
+"""
 
 import os
 import signal
@@ -9,11 +11,11 @@ from typing import Any
 
 import psutil
 
-from infra.services.catalogue import all_services
-from infra.services.service import host_for_probes
-from infra.settings import Settings
-from infra.state import read_state
-from infra.supervision import Supervisor
+from connectors.runtime.process_state import read_state
+from connectors.runtime.settings import Settings
+from infra.stack.services.catalogue import all_services
+from infra.stack.services.service import host_for_probes
+from infra.stack.supervisor import Supervisor
 from tests.eventually import eventually
 
 
@@ -32,12 +34,26 @@ class Kill:
         self.victim = process.pid
         before = psutil.Process(self.victim).create_time()
         os.kill(self.victim, signal.SIGKILL)
-        eventually(lambda: not same_process(self.victim, before), within=10, because=f"{self.name} ({self.victim}) was killed")
+        eventually(
+            lambda: not same_process(self.victim, before),
+            within=10,
+            because=f"{self.name} ({self.victim}) was killed",
+        )
 
     def healed(self, within: float = 90) -> None:
-        """Supervisor has started another process in its place, and that one does its work; nobody did anything by hand."""
-        eventually(lambda: self.another_runs(), within=within, because=f"supervisor brings {self.name} back")
-        eventually(lambda: answers(self.settings, self.name), within=within, because=f"{self.name} works again")
+        """Supervisor has started another process in its place, and that one does its work; nobody
+        did anything by hand.
+        """
+        eventually(
+            lambda: self.another_runs(),
+            within=within,
+            because=f"supervisor brings {self.name} back",
+        )
+        eventually(
+            lambda: answers(self.settings, self.name),
+            within=within,
+            because=f"{self.name} works again",
+        )
 
     def another_runs(self) -> bool:
         process = Supervisor(self.settings).processes()[self.name]
@@ -75,9 +91,20 @@ class HdfsFault:
         """An administrator's command, run as the NameNode is."""
         namenode = psutil.Process(Supervisor(self.settings).processes()["namenode"].pid)
         command = namenode.cmdline()
-        main = next(number for number, word in enumerate(command) if word.endswith("namenode.NameNode"))
-        done = subprocess.run([*command[:main], "org.apache.hadoop.hdfs.tools.DFSAdmin", *words], capture_output=True, text=True, timeout=60)
-        assert done.returncode == 0, f"dfsadmin {' '.join(words)}: {done.stdout}{done.stderr}"
+        main = next(
+            number
+            for number, word in enumerate(command)
+            if word.endswith("namenode.NameNode")
+        )
+        done = subprocess.run(
+            [*command[:main], "org.apache.hadoop.hdfs.tools.DFSAdmin", *words],
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert done.returncode == 0, (
+            f"dfsadmin {' '.join(words)}: {done.stdout}{done.stderr}"
+        )
 
 
 class SafeMode(HdfsFault):
@@ -105,7 +132,7 @@ class SpaceQuota(HdfsFault):
 class FullDisk(HdfsFault):
     """The datanode's disk has no room: all of it is reserved for others."""
 
-    RESERVED = "<configuration><property><name>dfs.datanode.du.reserved</name><value>1000000000000000</value></property>"
+    RESERVED = "<configuration><property><name>dfs.datanode.du.reserved</name><value>1000000000000000</value></property>"  # noqa: E501
 
     def inject(self) -> None:
         self.says = "HDFS takes no files: its disks are full"
@@ -115,7 +142,9 @@ class FullDisk(HdfsFault):
         self.restart()
 
     def heal(self) -> None:
-        self.site.write_text(self.site.read_text().replace(self.RESERVED, "<configuration>"))
+        self.site.write_text(
+            self.site.read_text().replace(self.RESERVED, "<configuration>")
+        )
         self.restart()
 
     @property

@@ -1,12 +1,16 @@
-"""A request that one version end exactly at a set of transactions: how who proves the warehouse and the compactor agree on the point.
+"""A request that one version end exactly at a set of transactions.
 
-The request is the file `run/cut.request`, the answer `run/cut.answer`. Its steps:
+The prover of the warehouse and the compactor agree on the point through two files: the request
+`run/cut.request` and the response `run/cut.answer`. The steps of a request:
 
-    hold     no set yet: the compactor begins no version, since it might hold more than the set that is about to be taken
-    bound    a set: versions are made of transactions of the set only; what comes after waits
-    arrived  all that the set's transactions wrote is in the log: the version that holds all of it answers the request
+    hold     no set yet: the compactor begins no version, since it might hold more than the set that
+             is about to be named
+    bound    a set: versions are made of transactions of the set only; later ones wait
+    arrived  everything that the set's transactions wrote is in the log: the version with all of it
+             answers the request
 
-A request counts until its time is over, which who asks moves on while alive: a dead one stops the warehouse for a few seconds only.
+A request expires at a time that its author moves forward while alive, so that a dead author stops
+the warehouse for a few seconds only.
 """
 
 import json
@@ -15,14 +19,18 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from connectors.runtime.files import replace_file
 from schemas.gtid import GtidSet, gtid_set
 
-REQUEST, ANSWER = "cut.request", "cut.answer"
+REQUEST = "cut.request"
+RESPONSE = "cut.answer"
 
 
 @dataclass(frozen=True)
-class Request:
-    """Who asks, until when it counts (Unix seconds), the set (None: hold), and whether all of the set is in the log."""
+class CutRequest:
+    """The author's id, when the request expires (Unix seconds), the GTID set (None: hold), and
+    whether all of the set is in the log.
+    """
 
     id: str
     until: float
@@ -30,57 +38,58 @@ class Request:
     arrived: bool = False
 
     @property
-    def holds(self) -> bool:
-        """Whether no version is to be begun."""
+    def is_hold(self) -> bool:
+        """Whether no version may begin."""
         return self.gtids is None
 
     def ceiling(self) -> GtidSet:
-        """The set that no version may go beyond."""
+        """Return the set that no version may go beyond."""
         return gtid_set(self.gtids or "")
 
 
 @dataclass(frozen=True)
-class Answer:
-    """The version that equals the set of a request."""
+class CutResponse:
+    """The version that equals the set of the request `id`."""
 
     id: str
     version: int
 
 
 class CutFiles:
-    """Both files, in `<home>/run`; each is replaced as a whole."""
+    """Both files of a stack."""
 
     def __init__(self, home: Path) -> None:
         self._folder = home / "run"
 
-    def ask(self, request: Request) -> None:
-        """Make this the request, or move it on."""
+    def write_request(self, request: CutRequest) -> None:
+        """Put a request in the place of the present one."""
         self._write(REQUEST, asdict(request))
 
-    def asked(self) -> Request | None:
-        """The request that counts now."""
-        found = self._read(REQUEST)
-        request = Request(**found) if found else None
-        return request if request and time.time() < request.until else None
+    def current_request(self) -> CutRequest | None:
+        """Return the request that has not expired."""
+        content = self._read(REQUEST)
+        if content is None:
+            return None
+        request = CutRequest(**content)
+        return request if time.time() < request.until else None
 
-    def answer(self, answer: Answer) -> None:
-        """Say which version it is."""
-        self._write(ANSWER, asdict(answer))
-
-    def answered(self, request: Request) -> int | None:
-        """The version that answers a request, or None yet."""
-        found = self._read(ANSWER)
-        return int(found["version"]) if found and found["id"] == request.id else None
-
-    def withdraw(self) -> None:
-        """Nothing is asked any more."""
+    def withdraw_request(self) -> None:
+        """Remove the request."""
         (self._folder / REQUEST).unlink(missing_ok=True)
 
+    def write_response(self, response: CutResponse) -> None:
+        """Put a response in the place of the last one."""
+        self._write(RESPONSE, asdict(response))
+
+    def version_for(self, request: CutRequest) -> int | None:
+        """Return the version that answers a request, or None if none does yet."""
+        content = self._read(RESPONSE)
+        if content is None or content["id"] != request.id:
+            return None
+        return int(content["version"])
+
     def _write(self, name: str, content: dict[str, Any]) -> None:
-        self._folder.mkdir(parents=True, exist_ok=True)
-        scratch = self._folder / f"{name}.new"
-        scratch.write_text(json.dumps(content))
-        scratch.replace(self._folder / name)
+        replace_file(self._folder / name, json.dumps(content))
 
     def _read(self, name: str) -> dict[str, Any] | None:
         try:

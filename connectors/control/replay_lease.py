@@ -1,6 +1,8 @@
-"""How a replay and the compactor get along: while a replay runs nothing is tidied away, and for its last step the compactor rests.
+"""The agreement between a replay of the warehouse and the compactor, through files below `run/`.
 
-Files under `run/`. Both let go by themselves: a replay that dies no longer renews its lease, and a rest ends at a time that is stated with it.
+While a replay runs, the compactor deletes nothing (the lease); for the replay's last step the
+compactor pauses. Both end on their own: a replay that dies no longer renews its lease, and a pause
+ends at a time that is stated with it.
 """
 
 import json
@@ -11,110 +13,130 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from infra.errors import Refused, Unavailable
+from connectors.retry import wait_until
+from connectors.runtime.files import lock_file, replace_file
+from schemas.errors import Refused
 
 LEASE = "replay.lease"
-REST = "replay.rest"
-RESTING = "replay.resting"
-# A lease counts for so long after it was last renewed.
+LEASE_LOCK = "replay.lease.lock"
+PAUSE_REQUEST = "replay.rest"
+PAUSE_GRANT = "replay.resting"
+# A lease is valid for so long after its last renewal.
 LEASE_SECONDS = 20.0
 RENEW_SECONDS = 2.0
-REST_SECONDS = 20.0
-# A round of the compactor that has begun is waited for.
+PAUSE_SECONDS = 20.0
+# The compactor first ends the compaction that it has begun.
 GRANT_SECONDS = 180.0
 POLL_SECONDS = 0.05
 
 
 @contextmanager
-def lease(home: Path, token: str) -> Iterator[None]:
-    """Keep everything that the archive and the versions hold now. Raises Refused if another replay does."""
-    path, done = home / "run" / LEASE, threading.Event()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if not leased(home):
-        path.unlink(missing_ok=True)
-    try:
-        with path.open("x") as file:
-            file.write(str(os.getpid()))
-    except FileExistsError as error:
-        raise Refused(f"another replay of the warehouse runs (process {path.read_text()})", "wait until it has ended") from error
+def hold_replay_lease(home: Path, token: str) -> Iterator[None]:
+    """Keep every file that the archive and the versions have now, for the block.
+
+    Raises Refused if another replay runs.
+    """
+    path = home / "run" / LEASE
+    _create_lease(home, path)
+    released = threading.Event()
 
     def renew() -> None:
-        while not done.wait(RENEW_SECONDS):
+        while not released.wait(RENEW_SECONDS):
             path.touch()
 
-    renewing = threading.Thread(target=renew, name=f"lease-{token}", daemon=True)
-    renewing.start()
+    renewal = threading.Thread(target=renew, name=f"lease-{token}", daemon=True)
+    renewal.start()
     try:
         yield
     finally:
-        done.set()
-        renewing.join()
+        released.set()
+        renewal.join()
         path.unlink(missing_ok=True)
 
 
-def leased(home: Path) -> bool:
-    """Whether a replay runs."""
+def _create_lease(home: Path, path: Path) -> None:
+    with lock_file(home / "run" / LEASE_LOCK):
+        if is_replay_running(home):
+            raise Refused(
+                f"another replay of the warehouse runs (process {_content(path)})",
+                "wait until it has ended",
+            )
+        replace_file(path, str(os.getpid()))
+
+
+def is_replay_running(home: Path) -> bool:
+    """Whether a replay holds a valid lease."""
     try:
-        return time.time() - (home / "run" / LEASE).stat().st_mtime < LEASE_SECONDS
+        renewed_at = (home / "run" / LEASE).stat().st_mtime
     except FileNotFoundError:
         return False
+    return time.time() - renewed_at < LEASE_SECONDS
 
 
 @contextmanager
-def rest(home: Path, token: str, running: bool) -> Iterator[float]:
-    """The compactor rests meanwhile, for `REST_SECONDS` at most: the time (of `time.monotonic`) at which it goes on whatever happens.
+def pause_compactor(home: Path, token: str, is_running: bool) -> Iterator[float]:
+    """Pause the compactor for the block, for at most PAUSE_SECONDS.
 
-    Raises Unavailable if it does not come to rest, though it is `running`.
+    Yields the time (of `time.monotonic`) at which the compactor resumes on its own. If it is not
+    `is_running`, nothing is waited for. Raises Unavailable if it does not pause.
     """
-    asked, granted = home / "run" / REST, home / "run" / RESTING
+    request = home / "run" / PAUSE_REQUEST
+    grant = home / "run" / PAUSE_GRANT
+    ends_at = 0.0
+
+    def is_granted() -> bool:
+        nonlocal ends_at
+        ends_at = _request_pause(request, token)
+        return not is_running or _content(grant) == token
+
     try:
-        until = _asked(asked, token)
-        deadline = time.monotonic() + GRANT_SECONDS
-        while running and not _says(granted, token):
-            if time.monotonic() > deadline:
-                raise Unavailable(f"the compactor did not come to rest within {GRANT_SECONDS:.0f} s", "see ./kappa status and ./kappa logs compactor")
-            time.sleep(POLL_SECONDS)
-            until = _asked(asked, token)
-        yield time.monotonic() + (until - time.time())
+        wait_until(
+            is_granted,
+            timeout_seconds=GRANT_SECONDS,
+            poll_seconds=POLL_SECONDS,
+            what="the compactor to pause",
+            hint="see ./kappa status and ./kappa logs compactor",
+        )
+        yield time.monotonic() + (ends_at - time.time())
     finally:
-        asked.unlink(missing_ok=True)
+        request.unlink(missing_ok=True)
 
 
-class Rest:
-    """The compactor's side."""
+class CompactorPause:
+    """The compactor's side of a pause."""
 
     def __init__(self, home: Path) -> None:
-        self._asked, self._granted = home / "run" / REST, home / "run" / RESTING
+        self._request = home / "run" / PAUSE_REQUEST
+        self._grant = home / "run" / PAUSE_GRANT
 
-    def wanted(self) -> str | None:
-        """The token of the replay that asks for a rest now."""
+    def requested_by(self) -> str | None:
+        """Return the token of the replay that requests a pause now."""
         with suppress(FileNotFoundError, ValueError, KeyError):
-            found = json.loads(self._asked.read_text())
-            return str(found["token"]) if time.time() < found["until"] else None
+            request = json.loads(self._request.read_text())
+            if time.time() < request["until"]:
+                return str(request["token"])
         return None
 
-    def taken(self) -> bool:
-        """Rest, if somebody asks for it, until nobody does any more; whether it was so."""
-        token = self.wanted()
+    def pause_if_requested(self) -> bool:
+        """Pause until no replay requests it. Return False if none did."""
+        token = self.requested_by()
         if token is None:
             return False
-        self._granted.write_text(token)
-        while self.wanted() == token:
+        replace_file(self._grant, token)
+        while self.requested_by() == token:
             time.sleep(POLL_SECONDS)
-        self._granted.unlink(missing_ok=True)
+        self._grant.unlink(missing_ok=True)
         return True
 
 
-def _asked(path: Path, token: str) -> float:
-    """Ask for a rest from now on; when it ends (seconds since the epoch)."""
-    until = time.time() + REST_SECONDS
-    scratch = path.with_suffix(".new")
-    scratch.write_text(json.dumps({"token": token, "until": until}))
-    scratch.replace(path)
-    return until
+def _request_pause(path: Path, token: str) -> float:
+    """Return when the requested pause ends, in Unix seconds."""
+    ends_at = time.time() + PAUSE_SECONDS
+    replace_file(path, json.dumps({"token": token, "until": ends_at}))
+    return ends_at
 
 
-def _says(path: Path, token: str) -> bool:
+def _content(path: Path) -> str | None:
     with suppress(FileNotFoundError):
-        return path.read_text() == token
-    return False
+        return path.read_text()
+    return None

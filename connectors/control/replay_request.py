@@ -1,4 +1,4 @@
-"""What a replay of the warehouse is asked to do. Light: the command line imports it."""
+"""The request of the command line to a replay of the warehouse. Cheap to import."""
 
 from dataclasses import dataclass
 
@@ -7,8 +7,12 @@ RESULT = "replayer.result"
 
 
 @dataclass(frozen=True)
-class Wish:
-    """What is asked for: which past point (None: the present), which table (None: all), and what is to be done with what was built."""
+class ReplayRequest:
+    """Which past point to rebuild (None: the present) and which table (None: all).
+
+    `switch` publishes the rebuilt tables, `accept` does so although they differ from the live
+    ones, `rollback` publishes those from before the last replay.
+    """
 
     to: str | None = None
     table: str | None = None

@@ -1,7 +1,19 @@
-"""Debezium's MySQL connector, as this project configures it: every table, whole transactions, each change once."""
+"""The configuration of Debezium's MySQL connector: all tables, whole transactions, exactly once."""
 
-from infra.settings import Kafka, Registry, Settings
-from schemas.topics import CHANGE_PREFIX, KEEP_EVERYTHING, TRANSACTIONS, Topic
+from collections.abc import Iterable
+
+from connectors.debezium.capture_filters import capture_filters
+from connectors.debezium.snapshot_tables import snapshot_part
+from connectors.kafka.java_client import java_security
+from connectors.runtime.settings import Kafka, Registry, Settings
+from schemas.topics import (
+    CHANGE_PREFIX,
+    CHANGES,
+    KEEP_EVERYTHING,
+    MAX_RECORD_BYTES,
+    TRANSACTIONS,
+    Topic,
+)
 
 USER = "debezium"
 SCHEMA_HISTORY = f"_schema_history.{CHANGE_PREFIX}"
@@ -11,66 +23,80 @@ HEARTBEAT_MS = 5_000
 HEARTBEAT_RETENTION_MS = 3_600_000
 SERVER_ID_BASE = 500_000
 CONVERTER_RETRIES = 20
+# Names of columns in Avro: `_` for each character that Avro does not allow, or `_uXXXX` for each
+# that is no letter or digit. The first are the names that other readers of the log expect.
+PLAIN_FIELD_NAMES = "avro"
+UNICODE_FIELD_NAMES = "avro_unicode"
 
-# The file of Connect's FileConfigProvider, relative to the home folder: passwords stay out of Connect's REST answers and topics.
+# The file of Connect's FileConfigProvider, relative to the home folder. It keeps passwords out of
+# Connect's REST answers and topics.
 SECRETS_FILE = "conf/debezium.properties"
 
 
 def started_topics() -> tuple[Topic, ...]:
-    """The topics that must exist, keeping everything, before the connector starts. It would make them itself, but by other rules."""
-    return (Topic(TRANSACTIONS, 1, KEEP_EVERYTHING), Topic(SCHEMA_HISTORY, 1, KEEP_EVERYTHING), Topic(SIGNALS, 1, KEEP_EVERYTHING))
+    """Return the topics that must exist before the connector starts, and keep everything.
+
+    Debezium would create them itself, but with other settings.
+    """
+    return (
+        Topic(TRANSACTIONS, 1, KEEP_EVERYTHING),
+        Topic(SCHEMA_HISTORY, 1, KEEP_EVERYTHING),
+        Topic(SIGNALS, 1, KEEP_EVERYTHING),
+    )
 
 
-def connector_config(settings: Settings, password: str | None = None, kafka_jaas: str | None = None) -> dict[str, str]:
-    """The connector's configuration.
+def connector_config(
+    settings: Settings,
+    password: str | None = None,
+    kafka_jaas: str | None = None,
+    field_names: str = PLAIN_FIELD_NAMES,
+    excluded_tables: Iterable[str] = (),
+    left_out_tables: Iterable[str] = (),
+) -> dict[str, str]:
+    """Return the connector's configuration. `excluded_tables` are taken out for a while.
 
-    Passwords are references into SECRETS_FILE (keys `password` and `kafka_jaas`), which our own Connect reads;
-    for a Connect elsewhere, which does not have the file, give them.
+    The rows of `left_out_tables` are not in its snapshots.
+
+    `field_names` is how columns are called in Avro (readers take the names in MySQL, which the
+    schemas state too): UNICODE_FIELD_NAMES if those of a table become equal otherwise.
+
+    Without `password` and `kafka_jaas` it refers to the keys of these names in SECRETS_FILE, which
+    our own Connect reads. A Connect elsewhere does not have the file, and needs both.
     """
     file = settings.home / SECRETS_FILE
+    password = password or f"${{file:{file}:password}}"
+    kafka_jaas = kafka_jaas or f"${{file:{file}:kafka_jaas}}"
     return {
         "connector.class": "io.debezium.connector.mysql.MySqlConnector",
         "tasks.max": "1",
-        **_database(settings, password or f"${{file:{file}:password}}"),
+        **_database(settings, password),
+        **capture_filters(
+            settings.mysql.database,
+            settings.mysql.capture_rules,
+            excluded_tables,
+            settings.hash_salt(),
+        ),
         **_snapshot_and_stream(),
-        **_types(),
+        **snapshot_part(settings.mysql.database, left_out_tables),
+        **_types(field_names),
+        **_one_tables_trouble(),
         **_exactly_once(),
         **_topic_creation(settings.kafka),
-        **_schema_history(settings.kafka, kafka_jaas or f"${{file:{file}:kafka_jaas}}"),
-        **_signals(settings.kafka, kafka_jaas or f"${{file:{file}:kafka_jaas}}"),
+        **_schema_history(settings.kafka, kafka_jaas),
+        **_signals(settings.kafka, kafka_jaas),
         **_converters(settings.registry),
     }
 
 
-def sasl_jaas(kafka: Kafka) -> str:
-    """The `sasl.jaas.config` by which Java clients log in to Kafka with the settings' user; empty if Kafka asks for no login."""
-    if "SASL" not in kafka.security_protocol:
-        return ""
-    module = "plain.PlainLoginModule" if kafka.sasl_mechanism == "PLAIN" else "scram.ScramLoginModule"
-    user, password = (text.replace("\\", "\\\\").replace('"', '\\"') for text in (kafka.sasl_username, kafka.sasl_password))
-    return f'org.apache.kafka.common.security.{module} required username="{user}" password="{password}";'
-
-
-def java_security(kafka: Kafka, jaas: str) -> dict[str, str]:
-    """The security settings of a Java client: empty for plain text."""
-    if kafka.security_protocol == "PLAINTEXT":
-        return {}
-    found = {"security.protocol": kafka.security_protocol}
-    if "SASL" in kafka.security_protocol:
-        found |= {"sasl.mechanism": kafka.sasl_mechanism, "sasl.jaas.config": jaas}
-    if "SSL" in kafka.security_protocol and kafka.ssl_ca_location:
-        found |= {"ssl.truststore.type": "PEM", "ssl.truststore.location": kafka.ssl_ca_location}
-    return found
-
-
 def _database(settings: Settings, password: str) -> dict[str, str]:
-    """Where to read. No list of tables: every table of the database is captured, also those that come later."""
+    """Where to read. Without a list of tables, future tables are captured too."""
     return {
         "database.hostname": settings.mysql.host.partition(",")[0],
         "database.port": str(settings.mysql.port),
         "database.user": USER,
         "database.password": password,
-        # Replicas of one server must differ, or they throw each other out: stacks on one machine differ by their ports.
+        # Replicas with the same id disconnect each other. Stacks on one machine have different
+        # ports.
         "database.server.id": str(SERVER_ID_BASE + settings.port_base),
         "database.include.list": settings.mysql.database,
         "database.ssl.mode": "preferred",
@@ -83,8 +109,9 @@ def _snapshot_and_stream() -> dict[str, str]:
     return {
         "snapshot.mode": "when_needed",
         "snapshot.locking.mode": "minimal",
-        # No snapshot.fetch.size: it would switch MySQL's driver to its binary protocol, whose reader loses the fractions of TIME and knows no VECTOR.
-        # The default waits up to 500 ms before an insert is seen.
+        # No snapshot.fetch.size: it would switch MySQL's driver to its binary protocol, whose
+        # reader loses the fractions of TIME and does not know VECTOR.
+        # With the default, an insert is seen after up to 500 ms.
         "poll.interval.ms": "20",
         # The default leaves the task silent for two minutes after MySQL was killed.
         "connect.keep.alive.interval.ms": "4000",
@@ -99,18 +126,35 @@ def _snapshot_and_stream() -> dict[str, str]:
     }
 
 
-def _types() -> dict[str, str]:
-    """One exact form for each MySQL type. The source type travels with each column: Avro alone does not tell a FLOAT(M,D) from a DOUBLE."""
+def _types(field_names: str) -> dict[str, str]:
+    """One exact form for each MySQL type, with the source type of each column.
+
+    Avro alone does not distinguish a FLOAT(M,D) from a DOUBLE.
+    """
     return {
         "time.precision.mode": "adaptive_time_microseconds",
-        # MySQL has completed two-digit years already: Debezium would make 2001 of 0001-01-01.
+        # MySQL has completed two-digit years already: Debezium would turn 0001-01-01 into 2001.
         "enable.time.adjuster": "false",
         "decimal.handling.mode": "precise",
         "bigint.unsigned.handling.mode": "precise",
         "binary.handling.mode": "bytes",
-        "datatype.propagate.source.type": ".*",
         "schema.name.adjustment.mode": "avro",
-        "field.name.adjustment.mode": "avro",
+        "field.name.adjustment.mode": field_names,
+    }
+
+
+def _one_tables_trouble() -> dict[str, str]:
+    """Settings by which trouble with one table does not stop the others.
+
+    The binlog watch (connectors/debezium/binlog_watch.py) names the tables whose rows or statements
+    are left out here, and they are read again from MySQL.
+    """
+    return {
+        "schema.history.internal.skip.unparseable.ddl": "true",
+        "inconsistent.schema.handling.mode": "warn",
+        "event.processing.failure.handling.mode": "warn",
+        "producer.override.max.request.size": str(MAX_RECORD_BYTES),
+        "producer.override.buffer.memory": str(MAX_RECORD_BYTES + 32 * 2**20),
     }
 
 
@@ -123,12 +167,15 @@ def _exactly_once() -> dict[str, str]:
 
 
 def _topic_creation(kafka: Kafka) -> dict[str, str]:
-    """Change topics have one partition, so that their order is the commit order, and keep everything; heartbeats pass."""
+    """Change topics have one partition, so that their order is the commit order.
+
+    They keep everything; heartbeats expire.
+    """
     replication = str(kafka.replication_factor)
     return {
         "topic.creation.default.partitions": "1",
         "topic.creation.default.replication.factor": replication,
-        **{f"topic.creation.default.{key}": value for key, value in KEEP_EVERYTHING.items()},
+        **{f"topic.creation.default.{key}": value for key, value in CHANGES.items()},
         "topic.creation.groups": "heartbeats",
         "topic.creation.heartbeats.include": f"{HEARTBEATS}\\..*",
         "topic.creation.heartbeats.partitions": "1",
@@ -151,32 +198,48 @@ def _schema_history(kafka: Kafka, jaas: str) -> dict[str, str]:
 
 
 def _signals(kafka: Kafka, jaas: str) -> dict[str, str]:
-    """By a record in SIGNALS a table is read again beside the stream, between GTIDs: nothing is written to MySQL for it."""
+    """A record in SIGNALS starts an incremental snapshot of a table, without a write to MySQL."""
     return {
         "read.only": "true",
         "signal.enabled.channels": "kafka",
         "signal.kafka.topic": SIGNALS,
-        # The default looks every 5 s, and needs several looks to join its group.
+        # The default polls every 5 s, and needs several polls to join its group.
         "signal.poll.interval.ms": "500",
         "signal.kafka.bootstrap.servers": kafka.bootstrap_servers,
         "incremental.snapshot.chunk.size": "4096",
-        **{f"signal.consumer.{key}": value for key, value in java_security(kafka, jaas).items()},
+        **{
+            f"signal.consumer.{key}": value
+            for key, value in java_security(kafka, jaas).items()
+        },
     }
 
 
 def _converters(registry: Registry) -> dict[str, str]:
-    """Avro in the Confluent wire format, by Apicurio's converter; by Confluent's own if the registry has no Apicurio address."""
-    if not registry.native_url:
-        own = {"": "io.confluent.connect.avro.AvroConverter", ".schema.registry.url": registry.url}
+    """Avro in Confluent's wire format, by Apicurio's converter.
+
+    By Confluent's converter if the registry has no Apicurio address.
+    """
+    if registry.native_url:
+        converter = {"": "io.apicurio.registry.utils.converter.AvroConverter"}
+        for key, value in _apicurio(registry.native_url).items():
+            converter[f".apicurio.registry.{key}"] = value
     else:
-        own = {"": "io.apicurio.registry.utils.converter.AvroConverter"} | {
-            f".apicurio.registry.{key}": value for key, value in _apicurio(registry.native_url).items()
+        converter = {
+            "": "io.confluent.connect.avro.AvroConverter",
+            ".schema.registry.url": registry.url,
         }
-    return {f"{side}.converter{key}": value for side in ("key", "value") for key, value in own.items()}
+    config = {}
+    for key, value in converter.items():
+        config[f"key.converter{key}"] = value
+        config[f"value.converter{key}"] = value
+    return config
 
 
 def _apicurio(url: str) -> dict[str, str]:
-    """The converter's settings: Confluent's wire format, and a registry that is away for a while does not fail the task."""
+    """The settings of Apicurio's converter.
+
+    Confluent's wire format; a registry that is unreachable for a while does not fail the task.
+    """
     return {
         "url": url,
         "auto-register": "true",

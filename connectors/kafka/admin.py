@@ -1,96 +1,182 @@
-"""Looking after the log from outside: who reads in a group now, and removing topics and groups that were made for a while."""
+"""Topics and consumer groups: creating, checking, describing and deleting them."""
 
-import contextlib
 import time
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Future
-from functools import lru_cache
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException
-from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin import ConfigResource, NewTopic, ResourceType
 
-from connectors.kafka import TIMEOUT_SECONDS, as_kappa_error, client_config, errors, list_topics
-from infra.errors import Unavailable
-from infra.settings import Kafka
+from connectors.kafka.client import (
+    TIMEOUT_SECONDS,
+    admin_client,
+    errors,
+    list_topics,
+    result,
+)
+from connectors.retry import wait_until
+from connectors.runtime.settings import Kafka
+from schemas.errors import KappaError, Refused
+from schemas.topics import Topic
 
-GONE_SECONDS = 30.0
+DELETION_SECONDS = 30.0
 POLL_SECONDS = 0.1
 ABSENT = (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError.GROUP_ID_NOT_FOUND)
 
 
-@lru_cache(maxsize=4)
-def _admin(kafka: Kafka) -> AdminClient:
-    return AdminClient(client_config(kafka, "kappa-admin"))
+def ensure_topics(kafka: Kafka, topics: Iterable[Topic]) -> list[str]:
+    """Create the topics that do not exist, and check the configuration of those that do.
+
+    Returns the names of the new topics. Raises Refused, with the command that repairs it, if an
+    existing topic would lose records; Unavailable.
+    """
+    topics = list(topics)
+    existing = list_topics(kafka)
+    check_topics(kafka, [topic for topic in topics if topic.name in existing])
+    missing = [topic for topic in topics if topic.name not in existing]
+    if not missing:
+        return []
+    new_topics = []
+    for topic in missing:
+        config = topic.config | topic.made_with
+        new_topics.append(
+            NewTopic(topic.name, topic.partitions, kafka.replication_factor, config=config)
+        )
+    with admin_client(kafka) as admin:
+        futures = admin.create_topics(new_topics, request_timeout=TIMEOUT_SECONDS)
+        # A topic that another process created at the same moment is fine.
+        _await_all(futures, "creating topic", accepted=(KafkaError.TOPIC_ALREADY_EXISTS,))
+    return [topic.name for topic in missing]
+
+
+def check_topics(kafka: Kafka, topics: Iterable[Topic]) -> None:
+    """Compare existing topics with the configuration that they must have.
+
+    Raises Refused, naming the first topic that differs; Unavailable.
+    """
+    topics_by_name = {topic.name: topic for topic in topics}
+    if not topics_by_name:
+        return
+    resources = [ConfigResource(ResourceType.TOPIC, name) for name in topics_by_name]
+    with admin_client(kafka) as admin:
+        futures = admin.describe_configs(resources, request_timeout=TIMEOUT_SECONDS)
+        for resource, future in futures.items():
+            name = resource.name
+            entries = result(future, f"reading the configuration of {name}")
+            actual = {key: entry.value for key, entry in entries.items()}
+            _check_config(name, topics_by_name[name].config, actual)
 
 
 def members(kafka: Kafka, group: str) -> dict[str, int]:
-    """How many partitions each member of a group reads now, by client id; empty while the group shares them out, or has no member.
+    """Return how many partitions each member of a group reads now, by client id.
 
-    Raises Unavailable.
+    Empty while the group rebalances or has no member. Raises Unavailable.
     """
-    found = _admin(kafka).describe_consumer_groups([group], request_timeout=TIMEOUT_SECONDS)[group]
-    try:
-        with errors(f"reading the members of group {group}"):
-            description = found.result()
-    except Exception as error:
-        if _is_absent(error.__cause__):
-            return {}
-        raise
-    return {member.client_id: len(member.assignment.topic_partitions) for member in description.members if member.assignment}
+    with admin_client(kafka) as admin:
+        futures = admin.describe_consumer_groups([group], request_timeout=TIMEOUT_SECONDS)
+        try:
+            description = result(futures[group], f"reading the members of group {group}")
+        except KappaError as error:
+            if _code(error.__cause__) in ABSENT:
+                return {}
+            raise
+    return {
+        member.client_id: len(member.assignment.topic_partitions)
+        for member in description.members
+        if member.assignment
+    }
 
 
 def groups(kafka: Kafka) -> list[str]:
-    """All consumer groups. Raises Unavailable."""
-    with errors("listing the groups"):
-        return sorted(group.group_id for group in _admin(kafka).list_consumer_groups(request_timeout=TIMEOUT_SECONDS).result().valid)
+    """Return the names of all consumer groups, sorted. Raises Unavailable."""
+    with errors("listing the groups"), admin_client(kafka) as admin:
+        future = admin.list_consumer_groups(request_timeout=TIMEOUT_SECONDS)
+        listing = future.result()
+    return sorted(group.group_id for group in listing.valid)
 
 
 def delete_topics(kafka: Kafka, names: Iterable[str]) -> None:
-    """Removes topics, comes back when they are gone; those that do not exist are fine. Raises Refused, Unavailable."""
-    wanted = sorted(names)
-    if not wanted:
-        return
-    _all_done(_admin(kafka).delete_topics(wanted, request_timeout=TIMEOUT_SECONDS), "removing topic")
-    deadline = time.monotonic() + GONE_SECONDS
-    while left := set(wanted) & set(list_topics(kafka)):
-        if time.monotonic() > deadline:
-            raise Unavailable(f"Kafka has not removed {', '.join(sorted(left))} within {GONE_SECONDS:.0f} s", "see ./kappa logs kafka")
-        time.sleep(POLL_SECONDS)
+    """Delete topics and return when they are gone; topics that do not exist are fine.
 
-
-def delete_groups(kafka: Kafka, groups: Iterable[str], patience_seconds: float = GONE_SECONDS) -> None:
-    """Removes groups with their offsets, waiting for members that were killed to be given up; absent ones are fine.
-
-    Raises Refused if one still has members after `patience_seconds`; Unavailable.
+    Raises Refused, Unavailable.
     """
-    deadline = time.monotonic() + patience_seconds
+    names = sorted(names)
+    if not names:
+        return
+    with admin_client(kafka) as admin:
+        futures = admin.delete_topics(names, request_timeout=TIMEOUT_SECONDS)
+        _await_all(futures, "deleting topic", accepted=ABSENT)
+    wait_until(
+        lambda: not set(names) & set(list_topics(kafka)),
+        timeout_seconds=DELETION_SECONDS,
+        poll_seconds=POLL_SECONDS,
+        what=f"Kafka to delete {', '.join(names)}",
+        hint="see ./kappa logs kafka",
+    )
+
+
+def delete_groups(
+    kafka: Kafka, groups: Iterable[str], timeout_seconds: float = DELETION_SECONDS
+) -> None:
+    """Delete groups with their offsets; groups that do not exist are fine.
+
+    Waits up to `timeout_seconds` for the sessions of killed members to expire. Raises Refused if a
+    group still has members then; Unavailable.
+    """
+    deadline = time.monotonic() + timeout_seconds
     for group in sorted(groups):
-        while True:
-            try:
-                _all_done(_admin(kafka).delete_consumer_groups([group], request_timeout=TIMEOUT_SECONDS), "removing group")
-                break
-            except Exception as error:
-                code = _code(error.__cause__)
-                if code != KafkaError.NON_EMPTY_GROUP or time.monotonic() > deadline:
-                    raise
+        while not _delete_group(kafka, group, is_last_try=time.monotonic() > deadline):
             time.sleep(POLL_SECONDS)
 
 
-def _all_done(asked: Mapping[str, Future[Any]], doing: str) -> None:
-    for name, future in asked.items():
+def _delete_group(kafka: Kafka, group: str, *, is_last_try: bool) -> bool:
+    """Return False if the group still has members and may be tried again."""
+    with admin_client(kafka) as admin:
+        futures = admin.delete_consumer_groups([group], request_timeout=TIMEOUT_SECONDS)
         try:
-            future.result()
-        except KafkaException as error:
-            if not _is_absent(error):
-                raise as_kappa_error(error.args[0], f"{doing} {name}") from error
+            _await_all(futures, "deleting group", accepted=ABSENT)
+        except KappaError as error:
+            if is_last_try or _code(error.__cause__) != KafkaError.NON_EMPTY_GROUP:
+                raise
+            return False
+    return True
 
 
-def _is_absent(error: BaseException | None) -> bool:
-    return _code(error) in ABSENT
+def _await_all(
+    futures: Mapping[str, "Future[Any]"], action: str, *, accepted: tuple[int, ...]
+) -> None:
+    """Wait for all answers; errors with an accepted code are fine. Raises Refused, Unavailable."""
+    for name, future in futures.items():
+        try:
+            result(future, f"{action} {name}")
+        except KappaError as error:
+            if _code(error.__cause__) not in accepted:
+                raise
 
 
 def _code(error: BaseException | None) -> int | None:
-    with contextlib.suppress(AttributeError, IndexError):
-        return int(error.args[0].code())  # type: ignore[union-attr]
+    if isinstance(error, KafkaException) and isinstance(error.args[0], KafkaError):
+        return int(error.args[0].code())
     return None
+
+
+def _check_config(
+    name: str, expected: Mapping[str, str], actual: Mapping[str, str]
+) -> None:
+    differences = {
+        key: value for key, value in expected.items() if actual.get(key) != value
+    }
+    if not differences:
+        return
+    descriptions = []
+    assignments = []
+    for key, value in differences.items():
+        descriptions.append(f"{key} is {actual.get(key)} instead of {value}")
+        assignments.append(f"{key}={value}")
+    raise Refused(
+        f"topic {name} would lose records that the warehouse and the counts are rebuilt from: "
+        f"{', '.join(descriptions)}",
+        "repair it with any Kafka client, such as: kafka-configs --entity-type topics "
+        f"--entity-name {name} --alter --add-config {','.join(assignments)}",
+    )

@@ -1,43 +1,66 @@
-"""The log: clients, topics and offsets of Kafka.
+"""Kafka clients, and what the log holds: topics, partitions and offsets.
 
-Everything here takes the `kafka` group of the settings. Clients come back as confluent-kafka's own; whoever polls them turns
-their errors into Kappa's with `errors()`.
+Every function takes the `kafka` group of the settings. The clients are confluent-kafka's own. Code
+that polls them wraps its calls in `errors()`, so that no driver exception leaves this package.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
-from confluent_kafka import Consumer, IsolationLevel, KafkaError, KafkaException, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, OffsetSpec, ResourceType
+import confluent_kafka
+from confluent_kafka import Consumer, IsolationLevel, KafkaError, KafkaException, Producer
+from confluent_kafka.admin import AdminClient, OffsetSpec
 
-from infra.errors import KappaError, Refused, SettingsError, Unavailable
-from infra.settings import Kafka
-from schemas.topics import Topic
+from connectors.kafka.client_cache import ClientCache
+from connectors.runtime.settings import Kafka
+from schemas.errors import KappaError, Refused, SettingsError, Unavailable
+from schemas.topics import TopicPartition, kafka_topic
+
+T = TypeVar("T")
 
 TIMEOUT_SECONDS = 5.0
-# Brokers refuse less than this; librdkafka's 45 s would be the pause after a kill -9 of a group's member.
+# Brokers refuse a shorter session. With librdkafka's default of 45 s, the partitions of a member
+# that was killed would not be read for that long.
 SESSION_TIMEOUT_MS = 6_000
+CACHED_CLIENTS = 4
+SEE_KAFKA = "see ./kappa status and ./kappa logs kafka"
 
-EARLIEST, LATEST = OffsetSpec.earliest(), OffsetSpec.latest()
+EARLIEST = OffsetSpec.earliest()
+LATEST = OffsetSpec.latest()
 
-# Codes that librdkafka does not mark as retriable, although the broker is merely away, or has not told this client yet of a partition
-# that was added: the group's leader may know of it first. What waited for a broker that is away is purged before it is sent again.
-PASSING = frozenset(
+# librdkafka does not mark these codes as retriable, although trying again can help: the broker is
+# unreachable, or this client has not heard yet of a partition that the group's leader knows. A
+# record that waits for an unreachable broker is purged before it is sent again.
+TRANSIENT = frozenset(
     {
-        KafkaError._ALL_BROKERS_DOWN, KafkaError._TRANSPORT, KafkaError._TIMED_OUT, KafkaError._RESOLVE, KafkaError._WAIT_COORD,
-        KafkaError._TIMED_OUT_QUEUE, KafkaError._MSG_TIMED_OUT, KafkaError._DESTROY, KafkaError._UNKNOWN_BROKER, KafkaError._UNKNOWN_PARTITION,
-        KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT,
+        KafkaError._ALL_BROKERS_DOWN,
+        KafkaError._TRANSPORT,
+        KafkaError._TIMED_OUT,
+        KafkaError._RESOLVE,
+        KafkaError._WAIT_COORD,
+        KafkaError._TIMED_OUT_QUEUE,
+        KafkaError._MSG_TIMED_OUT,
+        KafkaError._DESTROY,
+        KafkaError._UNKNOWN_BROKER,
+        KafkaError._UNKNOWN_PARTITION,
+        KafkaError._PURGE_QUEUE,
+        KafkaError._PURGE_INFLIGHT,
     }
-)  # fmt: skip
+)
+REFUSED_LOGIN = (KafkaError._AUTHENTICATION, KafkaError.SASL_AUTHENTICATION_FAILED)
 
 
 @dataclass(frozen=True)
-class Range:
-    """What a partition holds: `low` is the first offset, `stable` the end for read_committed readers, `high` the high watermark."""
+class Watermarks:
+    """The offsets that a partition holds.
+
+    `low` is the first offset, `stable` the end for read_committed consumers (the last stable
+    offset), `high` the high watermark.
+    """
 
     low: int
     stable: int
@@ -45,7 +68,7 @@ class Range:
 
 
 def client_config(kafka: Kafka, client_id: str) -> dict[str, Any]:
-    """librdkafka's settings that every client shares: addresses, security, quick reconnection.
+    """Return librdkafka's settings that all clients share: addresses, security, reconnection.
 
     Raises SettingsError if the security settings do not fit together.
     """
@@ -54,16 +77,19 @@ def client_config(kafka: Kafka, client_id: str) -> dict[str, Any]:
         "client.id": client_id,
         "security.protocol": kafka.security_protocol,
         "reconnect.backoff.max.ms": 1_000,
-        # At the default, a record that zstd made small and that unpacks to more than about 50 MB would stop whoever reads its partition.
+        # With the default, a record that zstd compressed well and that unpacks to more than about
+        # 50 MB would stop every reader of its partition.
         "receive.message.max.bytes": 1_000_000_000,
-        # Its own lines on standard error would repeat what our errors say, in the middle of a command's output.
+        # librdkafka's own lines on standard error would repeat our errors in the middle of a
+        # command's output.
         "log_level": 2,
     }
     if "SASL" in kafka.security_protocol:
         if not (kafka.sasl_mechanism and kafka.sasl_username):
             raise SettingsError(
-                f"kafka.security_protocol is {kafka.security_protocol}, but kafka.sasl_mechanism or kafka.sasl_username is empty",
-                "give both, and kafka.sasl_password; see docs/settings.md",
+                f"kafka.security_protocol is {kafka.security_protocol}, but kafka.sasl_mechanism "
+                "or kafka.sasl_username is empty",
+                "set both, and kafka.sasl_password; see docs/settings.md",
             )
         config |= {
             "sasl.mechanism": kafka.sasl_mechanism,
@@ -75,33 +101,42 @@ def client_config(kafka: Kafka, client_id: str) -> dict[str, Any]:
     return config
 
 
-def producer(kafka: Kafka, client_id: str, **more: Any) -> Producer:
-    """An idempotent, batching producer. Keys go to the partition that Java clients would choose, so that both can write a topic.
+def producer(kafka: Kafka, client_id: str, **settings: Any) -> Producer:
+    """Return an idempotent, batching producer; `settings` are librdkafka's.
 
-    `more` are librdkafka's settings.
+    It chooses the same partition for a key as Java clients do, so that both can write a topic.
     """
-    fixed = {"enable.idempotence": True, "linger.ms": 5, "compression.type": "lz4", "partitioner": "murmur2_random"}
-    return Producer(client_config(kafka, client_id) | fixed | more)
+    defaults = {
+        "enable.idempotence": True,
+        "linger.ms": 5,
+        "compression.type": "lz4",
+        "partitioner": "murmur2_random",
+    }
+    return Producer(client_config(kafka, client_id) | defaults | settings)
 
 
-def reader(kafka: Kafka, client_id: str, **more: Any) -> Consumer:
-    """A consumer for `assign()`: it joins no group, commits nothing and sees only committed records.
+def reader(kafka: Kafka, client_id: str, **settings: Any) -> Consumer:
+    """Return a consumer for `assign()`; `settings` are librdkafka's.
 
-    An offset that the log no longer holds is an error message, never a silent jump. `more` are librdkafka's settings.
+    It joins no group, commits nothing and reads only committed records. An offset that the log no
+    longer holds becomes an error message, never a silent jump.
     """
-    fixed = {
+    defaults = {
         "group.id": client_id,
         "enable.auto.commit": False,
         "enable.auto.offset.store": False,
         "isolation.level": "read_committed",
         "auto.offset.reset": "error",
     }
-    return Consumer(client_config(kafka, client_id) | fixed | more)
+    return Consumer(client_config(kafka, client_id) | defaults | settings)
 
 
-def group_consumer(kafka: Kafka, client_id: str, group: str, **more: Any) -> Consumer:
-    """A consumer for `subscribe()` in a group: commits only when told to, starts at the first record, sees only committed ones."""
-    fixed = {
+def group_consumer(kafka: Kafka, client_id: str, group: str, **settings: Any) -> Consumer:
+    """Return a consumer for `subscribe()` in a group; `settings` are librdkafka's.
+
+    It commits only on request, starts at the first record and reads only committed records.
+    """
+    defaults = {
         "group.id": group,
         "enable.auto.commit": False,
         "enable.auto.offset.store": False,
@@ -110,144 +145,197 @@ def group_consumer(kafka: Kafka, client_id: str, group: str, **more: Any) -> Con
         "session.timeout.ms": SESSION_TIMEOUT_MS,
         "heartbeat.interval.ms": SESSION_TIMEOUT_MS // 3,
     }
-    return Consumer(client_config(kafka, client_id) | fixed | more)
+    return Consumer(client_config(kafka, client_id) | defaults | settings)
 
 
-def as_kappa_error(error: KafkaError, doing: str) -> KappaError:
-    """The error of ours for one of Kafka's: Unavailable if trying again can help, otherwise Refused."""
-    what = f"Kafka: {doing}: {error.str()} ({error.name()})"
-    if error.code() in (KafkaError._AUTHENTICATION, KafkaError.SASL_AUTHENTICATION_FAILED):
-        return Refused(what, "check kafka.sasl_username and kafka.sasl_password")
-    if error.retriable() or error.code() in PASSING:
-        return Unavailable(what, "see ./kappa status and ./kappa logs kafka")
-    return Refused(what)
+def as_kappa_error(error: KafkaError, action: str) -> KappaError:
+    """Return Unavailable for an error of Kafka if trying again can help, otherwise Refused."""
+    message = f"Kafka: {action}: {error.str()} ({error.name()})"
+    if error.code() in REFUSED_LOGIN:
+        return Refused(message, "check kafka.sasl_username and kafka.sasl_password")
+    if error.retriable() or error.code() in TRANSIENT:
+        return Unavailable(message, SEE_KAFKA)
+    return Refused(message)
 
 
 @contextmanager
-def errors(doing: str) -> Iterator[None]:
-    """Turns confluent-kafka's exceptions into Unavailable or Refused, saying what was being done."""
+def errors(action: str) -> Iterator[None]:
+    """Turn confluent-kafka's exceptions into Unavailable or Refused; `action` says what failed."""
     try:
         yield
     except KafkaException as error:
-        raise as_kappa_error(error.args[0], doing) from error
+        cause = error.args[0] if error.args else None
+        if not isinstance(cause, KafkaError):
+            raise Refused(f"Kafka: {action}: {error}") from error
+        raise as_kappa_error(cause, action) from error
 
 
 def list_topics(kafka: Kafka) -> dict[str, int]:
-    """Each topic's number of partitions, without Kafka's own `__` topics. Raises Unavailable."""
-    with errors(f"listing the topics of {kafka.bootstrap_servers}"):
-        found = _admin(kafka).list_topics(timeout=TIMEOUT_SECONDS).topics
-    return {name: len(topic.partitions) for name, topic in sorted(found.items()) if not name.startswith("__")}
+    """Return each topic's number of partitions, without Kafka's own `__` topics.
 
-
-def ensure_topics(kafka: Kafka, topics: Iterable[Topic]) -> list[str]:
-    """Creates the topics that do not exist and returns their names; checks the configuration of those that do.
-
-    Raises Refused, with the command that mends it, if an existing topic would lose records; Unavailable.
+    Raises Unavailable.
     """
-    wanted = list(topics)
-    existing = list_topics(kafka)
-    check_topics(kafka, [topic for topic in wanted if topic.name in existing])
-    missing = [topic for topic in wanted if topic.name not in existing]
-    if not missing:
-        return []
-    created = _admin(kafka).create_topics(
-        [NewTopic(t.name, t.partitions, kafka.replication_factor, config=t.config | t.made_with) for t in missing], request_timeout=TIMEOUT_SECONDS
-    )
-    for name, future in created.items():
-        _unless_it_exists(name, future)
-    return [topic.name for topic in missing]
+    with (
+        errors(f"listing the topics of {kafka.bootstrap_servers}"),
+        admin_client(kafka) as admin,
+    ):
+        topics = admin.list_topics(timeout=TIMEOUT_SECONDS).topics
+    return {
+        name: len(topic.partitions)
+        for name, topic in sorted(topics.items())
+        if not name.startswith("__")
+    }
 
 
-def check_topics(kafka: Kafka, topics: Iterable[Topic]) -> None:
-    """Compares existing topics with the configuration that they must have. Raises Refused naming the first that differs."""
-    wanted = {topic.name: topic for topic in topics}
-    if not wanted:
-        return
-    described = _admin(kafka).describe_configs([ConfigResource(ResourceType.TOPIC, name) for name in wanted], request_timeout=TIMEOUT_SECONDS)
-    for resource, future in described.items():
-        actual = {key: entry.value for key, entry in _result(future, f"reading the configuration of {resource.name}").items()}
-        topic = wanted[resource.name]
-        wrong = {key: value for key, value in topic.config.items() if actual.get(key) != value}
-        if wrong:
-            raise _shortened(topic.name, wrong, actual)
+def offsets(kafka: Kafka, topics: Iterable[str]) -> dict[TopicPartition, Watermarks]:
+    """Return the offsets that every partition of the topics holds, in three requests.
+
+    Topics that do not exist are absent. Those that share a topic in Kafka have its offsets. Raises
+    Unavailable.
+    """
+    names = list(dict.fromkeys(topics))
+    offsets_in_kafka = _offsets(kafka, map(kafka_topic, names))
+    offsets_by_partition = {}
+    for name in names:
+        for number, watermarks in offsets_in_kafka.get(kafka_topic(name), {}).items():
+            offsets_by_partition[name, number] = watermarks
+    return offsets_by_partition
 
 
-def offsets(kafka: Kafka, topics: Iterable[str]) -> dict[tuple[str, int], Range]:
-    """The range of every partition of the topics, in three requests. Topics that do not exist are absent. Raises Unavailable."""
-    partitions = _partitions(kafka, topics)
-    low = _listed(kafka, partitions, EARLIEST, IsolationLevel.READ_UNCOMMITTED)
-    stable = _listed(kafka, partitions, LATEST, IsolationLevel.READ_COMMITTED)
-    high = _listed(kafka, partitions, LATEST, IsolationLevel.READ_UNCOMMITTED)
-    found_low, found_stable, found_high = _resolved(low), _resolved(stable), _resolved(high)
-    return {place: Range(found_low[place], found_stable[place], found_high[place]) for place in found_low}
-
-
-def offsets_at(kafka: Kafka, topics: Iterable[str], at_ms: int) -> dict[tuple[str, int], int | None]:
-    """Each partition's first offset at or after a time in milliseconds of UTC; None where there is none yet. Raises Unavailable."""
-    asked = _listed(kafka, _partitions(kafka, topics), OffsetSpec.for_timestamp(at_ms), IsolationLevel.READ_COMMITTED)
-    return {place: offset if offset >= 0 else None for place, offset in _resolved(asked).items()}
-
-
-def committed(kafka: Kafka, group: str, topics: Iterable[str]) -> dict[tuple[str, int], int]:
-    """The offsets that a group has committed; partitions without one are absent. Raises Unavailable."""
+def _offsets(kafka: Kafka, topics: Iterable[str]) -> dict[str, dict[int, Watermarks]]:
+    """Return the offsets of topics in Kafka, by topic and partition."""
     partitions = _partitions(kafka, topics)
     if not partitions:
         return {}
-    with errors(f"reading the offsets of group {group}"):
-        found = _onlooker(kafka, group).committed(partitions, timeout=TIMEOUT_SECONDS)
-    return {(p.topic, p.partition): p.offset for p in found if p.offset >= 0}
+    with admin_client(kafka) as admin:
+        # All three are sent before the first answer is awaited.
+        low_futures = _list_offsets(admin, partitions, EARLIEST, committed_only=False)
+        stable_futures = _list_offsets(admin, partitions, LATEST, committed_only=True)
+        high_futures = _list_offsets(admin, partitions, LATEST, committed_only=False)
+        low = _offset_results(low_futures)
+        stable = _offset_results(stable_futures)
+        high = _offset_results(high_futures)
+    watermarks: defaultdict[str, dict[int, Watermarks]] = defaultdict(dict)
+    for partition in low:
+        topic, number = partition
+        watermarks[topic][number] = Watermarks(
+            low[partition], stable[partition], high[partition]
+        )
+    return watermarks
 
 
-@lru_cache(maxsize=4)
-def _admin(kafka: Kafka) -> AdminClient:
-    """One administrative client per cluster: it is thread-safe, and connecting anew would cost more than the question."""
-    return AdminClient(client_config(kafka, "kappa-admin"))
+def offsets_at(
+    kafka: Kafka, topics: Iterable[str], at_ms: int
+) -> dict[TopicPartition, int | None]:
+    """Return each partition's first offset at or after a time, None where there is none yet.
 
-
-@lru_cache(maxsize=4)
-def _onlooker(kafka: Kafka, group: str) -> Consumer:
-    """A consumer that never subscribes, and so may ask for a group's offsets without joining it.
-
-    The administrative client's request for them aborts the whole process when the coordinator is killed meanwhile (librdkafka#3663).
+    `at_ms` is in milliseconds of UTC. Raises Unavailable.
     """
-    return group_consumer(kafka, "kappa-onlooker", group)
-
-
-def _partitions(kafka: Kafka, topics: Iterable[str]) -> list[TopicPartition]:
-    counts = list_topics(kafka)
-    return [TopicPartition(name, number) for name in dict.fromkeys(topics) for number in range(counts.get(name, 0))]
-
-
-def _listed(kafka: Kafka, partitions: list[TopicPartition], spec: OffsetSpec, isolation: IsolationLevel) -> dict[TopicPartition, Future[Any]]:
+    partitions = _partitions(kafka, topics)
     if not partitions:
         return {}
-    asked = dict.fromkeys(partitions, spec)
-    found: dict[TopicPartition, Future[Any]] = _admin(kafka).list_offsets(asked, isolation_level=isolation, request_timeout=TIMEOUT_SECONDS)
-    return found
+    spec = OffsetSpec.for_timestamp(at_ms)
+    with admin_client(kafka) as admin:
+        results = _offset_results(
+            _list_offsets(admin, partitions, spec, committed_only=True)
+        )
+    return {
+        partition: offset if offset >= 0 else None for partition, offset in results.items()
+    }
 
 
-def _resolved(asked: dict[TopicPartition, Future[Any]]) -> dict[tuple[str, int], int]:
-    return {(p.topic, p.partition): int(_result(future, f"reading the offsets of {p.topic}[{p.partition}]").offset) for p, future in asked.items()}
+def committed(kafka: Kafka, group: str, topics: Iterable[str]) -> dict[TopicPartition, int]:
+    """Return the offsets that a group has committed; partitions without one are absent.
+
+    Raises Unavailable.
+    """
+    partitions = _partitions(kafka, topics)
+    if not partitions:
+        return {}
+    with (
+        errors(f"reading the offsets of group {group}"),
+        _observer(kafka, group) as observer,
+    ):
+        committed_partitions = observer.committed(partitions, timeout=TIMEOUT_SECONDS)
+    return {(p.topic, p.partition): p.offset for p in committed_partitions if p.offset >= 0}
 
 
-def _result(future: Future[Any], doing: str) -> Any:
-    with errors(doing):
+def admin_client(kafka: Kafka) -> AbstractContextManager[AdminClient]:
+    """Lend the administrative client of a cluster for a block.
+
+    The client is shared and thread-safe: a new connection would cost more than the request.
+    """
+    return _admin_clients.client(kafka)
+
+
+def result(future: "Future[T]", action: str) -> T:
+    """Wait for the answer of an administrative request. Raises Unavailable, Refused."""
+    with errors(action):
         return future.result()
 
 
-def _unless_it_exists(name: str, future: Future[Any]) -> None:
-    """Waits for a creation; that somebody else was quicker is fine."""
-    try:
-        future.result()
-    except KafkaException as error:
-        if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
-            raise as_kappa_error(error.args[0], f"creating topic {name}") from error
+def _open_admin_client(kafka: Kafka) -> AdminClient:
+    return AdminClient(client_config(kafka, "kappa-admin"))
 
 
-def _shortened(name: str, wrong: dict[str, str], actual: dict[str, str]) -> Refused:
-    found = ", ".join(f"{key} is {actual.get(key)} instead of {value}" for key, value in wrong.items())
-    mend = ",".join(f"{key}={value}" for key, value in wrong.items())
-    return Refused(
-        f"topic {name} would lose records that the warehouse and the counts are rebuilt from: {found}",
-        f"mend it with any Kafka client, such as: kafka-configs --entity-type topics --entity-name {name} --alter --add-config {mend}",
+def _observer(kafka: Kafka, group: str) -> AbstractContextManager[Consumer]:
+    """Lend a consumer that never subscribes, so it can read a group's offsets without joining.
+
+    The administrative client's request for them aborts the whole process if the coordinator is
+    killed during it (librdkafka#3663).
+    """
+    return _observers.client((kafka, group))
+
+
+def _open_observer(key: tuple[Kafka, str]) -> Consumer:
+    kafka, group = key
+    return group_consumer(kafka, "kappa-onlooker", group)
+
+
+_admin_clients: ClientCache[Kafka, AdminClient] = ClientCache(
+    CACHED_CLIENTS, _open_admin_client
+)
+_observers: ClientCache[tuple[Kafka, str], Consumer] = ClientCache(
+    CACHED_CLIENTS, _open_observer
+)
+
+
+def _partitions(
+    kafka: Kafka, topics: Iterable[str]
+) -> list[confluent_kafka.TopicPartition]:
+    partition_counts = list_topics(kafka)
+    partitions = []
+    for name in dict.fromkeys(topics):
+        for number in range(partition_counts.get(name, 0)):
+            partitions.append(confluent_kafka.TopicPartition(name, number))
+    return partitions
+
+
+_OffsetFutures = dict[confluent_kafka.TopicPartition, "Future[Any]"]
+
+
+def _list_offsets(
+    admin: AdminClient,
+    partitions: list[confluent_kafka.TopicPartition],
+    spec: OffsetSpec,
+    *,
+    committed_only: bool,
+) -> _OffsetFutures:
+    isolation = (
+        IsolationLevel.READ_COMMITTED if committed_only else IsolationLevel.READ_UNCOMMITTED
     )
+    futures: _OffsetFutures = admin.list_offsets(
+        dict.fromkeys(partitions, spec),
+        isolation_level=isolation,
+        request_timeout=TIMEOUT_SECONDS,
+    )
+    return futures
+
+
+def _offset_results(futures: _OffsetFutures) -> dict[TopicPartition, int]:
+    offsets_by_partition = {}
+    for partition, future in futures.items():
+        place = f"{partition.topic}[{partition.partition}]"
+        answer = result(future, f"reading the offsets of {place}")
+        offsets_by_partition[partition.topic, partition.partition] = int(answer.offset)
+    return offsets_by_partition

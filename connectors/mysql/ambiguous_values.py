@@ -1,67 +1,119 @@
-"""Values that Debezium shows as other values, and the question to MySQL whether there are any.
+"""Values that Debezium writes as other values: looking them up in MySQL.
 
-Zero dates (`0000-00-00`, `2020-00-01`, the year 0000) show as NULL, as 1970-01-01 in a column that is never NULL, and the year as 2000 in a
-snapshot; in a column declared BOOLEAN, -1 and 2 show as true. The log cannot tell them from real ones, so MySQL is asked for the rows in
-doubt, by their key.
+Debezium writes zero dates (`0000-00-00`, `2020-00-01`, the year 0000) as NULL, or as 1970-01-01 in
+a NOT NULL column, and the year 0000 as 2000 in a snapshot; in a column declared BOOLEAN, it writes
+-1 and 2 as true. The log does not distinguish them from real values, so the rows in question are
+looked up in MySQL by their keys.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from connectors.mysql import Connection, SqlRefused, connect
-from infra.settings import Login, Mysql
-from schemas.tables import quoted
+from connectors.mysql.client import Connection, SqlRefused, connect
+from connectors.runtime.settings import Login, Mysql
+from schemas.shop_tables import quoted
 
-ROWS_PER_QUESTION = 500
-# With more rows in doubt than this, one look at the whole table is cheaper.
-MOST_QUESTIONS = 20
+KEYS_PER_QUERY = 500
 
 Key = tuple[Any, ...]
 
 
-class Doubts:
-    """Asks one MySQL server, over a connection that is opened with the first question."""
+@dataclass(frozen=True)
+class AmbiguousValue:
+    """A value in MySQL that Debezium writes as another: the column, the row's key, and what the
+    warehouse shows in its place (None for a zero date).
+    """
+
+    column: str
+    key: Key
+    value: int | None
+
+
+class AmbiguousValues:
+    """Looks values up in one MySQL server, over a connection that the first lookup opens."""
 
     def __init__(self, mysql: Mysql, login: Login) -> None:
-        self._mysql, self._login = mysql, login
+        self._mysql = mysql
+        self._login = login
         self._connection: Connection | None = None
 
-    def find(self, table: str, columns: Sequence[str], key: Sequence[str], keys: Sequence[Key] | None) -> tuple[str, Key] | None:
-        """The column and the key of a row that holds such a value in one of the columns, among the rows with these keys (None: all rows).
+    def find(
+        self,
+        table: str,
+        columns: Sequence[str],
+        key: Sequence[str],
+        keys: Sequence[Key] | None,
+    ) -> list[AmbiguousValue]:
+        """Return such values in some columns of the rows with these keys.
 
-        A table or a column that is gone holds none. Raises Unavailable if MySQL does not answer.
+        If `keys` is None, it is one value at most, of any row. Returns none if the table or the
+        columns no longer exist. Raises Unavailable.
         """
         if self._connection is None or not self._connection.answers():
             self._connection = connect(self._mysql, self._login, self._mysql.database)
         try:
-            held = {str(row["name"]): str(row["kind"]) for row in self._connection.query(COLUMNS, (self._mysql.database, table))}
-            asked = {name: _hidden(name, held[name]) for name in columns if name in held}
-            if not asked or not set(key) <= set(held):
-                return None
-            return self._ask(table, asked, key, keys)
+            types = self._column_types(self._connection, table)
+            if not set(key) <= set(types):
+                return []
+            existing_columns = {name: types[name] for name in columns if name in types}
+            if not existing_columns:
+                return []
+            return _find(self._connection, table, existing_columns, key, keys)
         except SqlRefused:
-            # It was dropped or changed between the two questions: what the log says of that comes later in the log.
-            return None
+            # The table was dropped or changed between the two queries. The log has that change at a
+            # later position.
+            return []
 
-    def _ask(self, table: str, asked: dict[str, str], key: Sequence[str], keys: Sequence[Key] | None) -> tuple[str, Key] | None:
-        assert self._connection is not None
-        select = f"SELECT {', '.join([*map(quoted, key), *(f'{hidden} AS `{n}`' for n, hidden in enumerate(asked.values()))])} FROM {quoted(table)}"
-        hidden = " OR ".join(asked.values())
-        for part in _parts(keys):
-            where, values = (f"({hidden})", ()) if part is None else _among(key, part, hidden)
-            for row in self._connection.query(f"{select} WHERE {where} LIMIT 1", values):
-                column = next(name for number, name in enumerate(asked) if row[str(number)])
-                return column, tuple(row[name] for name in key)
-        return None
+    def _column_types(self, connection: Connection, table: str) -> dict[str, str]:
+        rows = connection.query(COLUMN_TYPES, (self._mysql.database, table))
+        return {str(row["name"]): str(row["type"]) for row in rows}
 
 
-COLUMNS = "SELECT column_name AS name, data_type AS kind FROM information_schema.columns WHERE table_schema = %s AND table_name = %s"
+def _find(
+    connection: Connection,
+    table: str,
+    types: dict[str, str],
+    key: Sequence[str],
+    keys: Sequence[Key] | None,
+) -> list[AmbiguousValue]:
+    """Return the values; `types` has MySQL's type of each column."""
+    conditions = {name: _condition(name, type_name) for name, type_name in types.items()}
+    selected = [_quoted(name) for name in key]
+    for number, (name, condition) in enumerate(conditions.items()):
+        selected.append(f"{condition} AS `is {number}`")
+        expression = _quoted(name) if _is_number(types[name]) else "NULL"
+        selected.append(f"{expression} AS `value {number}`")
+    select = f"SELECT {', '.join(selected)} FROM {_quoted(table)}"
+    any_condition = " OR ".join(conditions.values())
+    values = []
+    for part in _parts(keys):
+        where = f"({any_condition})"
+        limit = " LIMIT 1"
+        parameters: tuple[Any, ...] = ()
+        if part is not None:
+            key_condition, parameters = _key_condition(key, part)
+            where = f"{key_condition} AND {where}"
+            limit = ""
+        for row in connection.query(f"{select} WHERE {where}{limit}", parameters):
+            row_key = tuple(row[name] for name in key)
+            for number, column in enumerate(conditions):
+                if row[f"is {number}"]:
+                    value = row[f"value {number}"]
+                    values.append(AmbiguousValue(column, row_key, value))
+    return values if keys is not None else values[:1]
 
 
-def _hidden(name: str, kind: str) -> str:
-    """Whether a column of a MySQL type holds what Debezium cannot show, as SQL."""
-    column = quoted(name).replace("%", "%%")
-    match kind.lower():
+COLUMN_TYPES = (
+    "SELECT column_name AS name, data_type AS type FROM information_schema.columns WHERE "
+    "table_schema = %s AND table_name = %s"
+)
+
+
+def _condition(name: str, type_name: str) -> str:
+    """Return the SQL condition for a column's value being one that Debezium writes as another."""
+    column = _quoted(name)
+    match type_name.lower():
         case "year":
             return f"({column} = 0)"
         case "tinyint":
@@ -70,13 +122,29 @@ def _hidden(name: str, kind: str) -> str:
             return f"(YEAR({column}) = 0 OR MONTH({column}) = 0 OR DAY({column}) = 0)"
 
 
+def _is_number(type_name: str) -> bool:
+    """Whether a column with such a value has a number that the warehouse can show."""
+    return type_name.lower() == "tinyint"
+
+
 def _parts(keys: Sequence[Key] | None) -> list[Sequence[Key] | None]:
-    if keys is None or len(keys) > ROWS_PER_QUESTION * MOST_QUESTIONS:
+    if keys is None:
         return [None]
-    return [keys[start : start + ROWS_PER_QUESTION] for start in range(0, len(keys), ROWS_PER_QUESTION)]
+    starts = range(0, len(keys), KEYS_PER_QUERY)
+    return [keys[start : start + KEYS_PER_QUERY] for start in starts]
 
 
-def _among(key: Sequence[str], keys: Sequence[Key], hidden: str) -> tuple[str, tuple[Any, ...]]:
-    row = f"({', '.join(['%s'] * len(key))})"
-    names = ", ".join(quoted(name).replace("%", "%%") for name in key)
-    return f"({names}) IN ({', '.join([row] * len(keys))}) AND ({hidden})", tuple(value for one in keys for value in one)
+def _key_condition(key: Sequence[str], keys: Sequence[Key]) -> tuple[str, tuple[Any, ...]]:
+    """Return the SQL condition for a row having one of these keys, and its parameters."""
+    names = ", ".join(map(_quoted, key))
+    placeholders = f"({', '.join(['%s'] * len(key))})"
+    rows = ", ".join([placeholders] * len(keys))
+    values: list[Any] = []
+    for row_key in keys:
+        values += row_key
+    return f"({names}) IN ({rows})", tuple(values)
+
+
+def _quoted(name: str) -> str:
+    """Quote a name in a statement with parameters, where a percent sign is doubled."""
+    return quoted(name).replace("%", "%%")

@@ -1,4 +1,6 @@
-"""Logging for every process: one line per event on standard output, UTC, named after the process."""
+"""Logging for every process: one line per event on standard output, UTC, named after the
+process.
+"""
 
 import logging
 import sys
@@ -6,8 +8,13 @@ import time
 
 
 def start_logging(process: str, level: int = logging.INFO) -> logging.Logger:
-    """The process's logger, after pointing the root logger at standard output (supervisor keeps it as `var/logs/<process>.log`)."""
-    formatter = logging.Formatter("%(asctime)s.%(msecs)03dZ %(levelname)s %(name)s: %(message)s", "%Y-%m-%dT%H:%M:%S")
+    """Send all logging to standard output, and return the process's logger.
+
+    Supervisor writes the output to `var/logs/<process>.log`.
+    """
+    formatter = logging.Formatter(
+        "%(asctime)s.%(msecs)03dZ %(levelname)s %(name)s: %(message)s", "%Y-%m-%dT%H:%M:%S"
+    )
     formatter.converter = time.gmtime
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(formatter)

@@ -1,7 +1,8 @@
-"""The servers on this machine: downloaded, unpacked and kept per user, so that all clones share them.
+"""The servers on this machine: downloaded and unpacked once per user, shared by all clones.
 
-Every folder under `<cache>/servers` is named by a hash of what it was made from (the poms, the recipe), is made beside its place and
-renamed into it: a folder that exists is whole, whoever was killed when. With all of them there, nothing is run and no network is needed.
+Every folder under `<cache>/servers` is named by a hash of what it was made from (the poms, the
+recipe), is built beside its place and renamed into it: a folder that exists is complete, even if
+a process was killed. With all of them there, no network is needed.
 """
 
 import contextlib
@@ -21,10 +22,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from infra import maven, mysql_install
-from infra.errors import KappaError, MachineError
-from infra.progress import Line, Report, silent
-from infra.settings import cache_folder
+from connectors.runtime.settings import cache_folder
+from infra.install import maven
+from infra.install import mysql as mysql_install
+from infra.terminal.progress_line import ProgressLine, Report, silent
+from schemas.errors import KappaError, MachineError
 
 POLL_SECONDS = 0.2
 
@@ -43,37 +45,52 @@ class Artifacts:
     mysql: Path  # bin/, lib/, share/; or the machine's own prefix (/usr)
 
 
-def _nothing(folder: Path) -> None:
-    """For parts that are as Maven leaves them."""
+def _leave_as_is(folder: Path) -> None:
+    """Do nothing: for parts that are usable as Maven leaves them."""
 
 
 def _announce_converter(folder: Path) -> None:
-    """Name the Avro converter to `plugin.discovery=service_load`, which Apicurio's jar does not; without it Connect starts 20 s slower."""
-    with zipfile.ZipFile(folder / "apicurio-converter" / "converter-service.jar", "w") as jar:
-        jar.writestr("META-INF/services/org.apache.kafka.connect.storage.Converter", "io.apicurio.registry.utils.converter.AvroConverter\n")
+    """Name the Avro converter to `plugin.discovery=service_load`, as Apicurio's jar does not.
+
+    Without it Connect starts 20 s slower.
+    """
+    with zipfile.ZipFile(
+        folder / "apicurio-converter" / "converter-service.jar", "w"
+    ) as jar:
+        jar.writestr(
+            "META-INF/services/org.apache.kafka.connect.storage.Converter",
+            "io.apicurio.registry.utils.converter.AvroConverter\n",
+        )
 
 
 def _unpack_postgres(folder: Path) -> None:
-    for packed in folder.glob("*.txz"):
-        with tarfile.open(packed) as tree:
-            tree.extraction_filter = getattr(tarfile, "data_filter", lambda member, path: member)  # missing before Python 3.11.4
+    for archive in folder.glob("*.txz"):
+        with tarfile.open(archive) as tree:
+            tree.extraction_filter = getattr(
+                tarfile, "data_filter", lambda member, path: member
+            )  # missing before Python 3.11.4
             for member in tree:
                 tree.extract(member, folder)
-        packed.unlink()
+        archive.unlink()
 
 
 @dataclass(frozen=True)
 class Part:
-    """One kept folder: the poms it comes from, and what is done to it after Maven (`edition` goes up when that changes)."""
+    """One folder of server files: its poms, and the step that finishes it after Maven.
+
+    `edition` goes up when that step changes.
+    """
 
     name: str
     poms: tuple[str, ...]
-    finish: Callable[[Path], None] = _nothing
+    finish: Callable[[Path], None] = _leave_as_is
     edition: str = "1"
 
     def folder(self, cache: Path) -> Path:
-        """Where it is kept: other poms make another folder."""
-        poms = [maven.POMS.joinpath(f"{pom}.xml").read_bytes() for pom in ("pom", *self.poms)]
+        """Return its folder; other poms have another one."""
+        poms = [
+            maven.POMS.joinpath(f"{pom}.xml").read_bytes() for pom in ("pom", *self.poms)
+        ]
         return cache / "servers" / f"{self.name}-{_digest(*poms, self.edition.encode())}"
 
 
@@ -88,28 +105,34 @@ PARTS = (
 )
 
 
-def install(cache: Path, progress: Report = silent, environment: Mapping[str, str] | None = None) -> Artifacts:
-    """Everything that the servers need, fetched and unpacked if it is not there yet.
+def install(
+    cache: Path, progress: Report = silent, environment: Mapping[str, str] | None = None
+) -> Artifacts:
+    """Fetch and unpack what the servers need, unless it is there.
 
-    `environment` is added to Maven's (JAVA_HOME, say). Two calls at once do not clash: the second waits and finds the work done.
-    Raises Unavailable if a registry does not answer, MachineError if this machine lacks a tool; what has arrived is kept either way.
+    `environment` is added to Maven's (JAVA_HOME, say). A second call at the same time waits for the
+    first one. Raises Unavailable if a registry does not answer, MachineError if this machine lacks
+    a tool; finished downloads are kept either way.
     """
     if missing(cache):
         cache.joinpath("servers").mkdir(parents=True, exist_ok=True)
-        news = cache / "servers" / "install.news"
-        with _only_one(cache / "servers" / "install.lock", news, progress):
-            _fetch(cache, _told(progress, news), environment)
-    return _placed(cache)
+        progress_file = cache / "servers" / "install.news"
+        with _install_lock(cache / "servers" / "install.lock", progress_file, progress):
+            _fetch(cache, _shared_report(progress, progress_file), environment)
+    return _artifacts_in(cache)
 
 
 def missing(cache: Path) -> list[str]:
-    """What `install` would have to fetch, by name; empty when it needs no network."""
+    """Return the names of what `install` would fetch; empty if it needs no network."""
     parts = [part.name for part in PARTS if not part.folder(cache).is_dir()]
     return parts if _mysql(cache) else [*parts, "mysql"]
 
 
 def _mysql(cache: Path) -> Path | None:
-    """A private MySQL, once there, stays the one in use: the machine's may be older than the data by then."""
+    """Return the MySQL to use, None without one.
+
+    A private one stays in use once it exists: the machine's may be older than the data.
+    """
     private = _private_mysql(cache)
     return private if private.is_dir() else mysql_install.own_server(os.environ)
 
@@ -118,7 +141,7 @@ def _private_mysql(cache: Path) -> Path:
     return cache / "servers" / f"mysql-{_digest(mysql_install.RECIPE.encode())}"
 
 
-def _placed(cache: Path) -> Artifacts:
+def _artifacts_in(cache: Path) -> Artifacts:
     folders = {part.name: part.folder(cache) for part in PARTS}
     return Artifacts(
         kafka_lib=folders["kafka"],
@@ -133,23 +156,39 @@ def _placed(cache: Path) -> Artifacts:
 
 
 def _fetch(cache: Path, progress: Report, environment: Mapping[str, str] | None) -> None:
-    """Fetch what is missing, MySQL beside the jars; the first error is raised when both have ended."""
+    """Fetch what is missing, MySQL and the jars side by side.
+
+    Raises the first error when both have ended.
+    """
     parts = [part for part in PARTS if not part.folder(cache).is_dir()]
     with contextlib.ExitStack() as stack, ThreadPoolExecutor() as pool:
         jobs = []
         if not _mysql(cache):
             scratch = stack.enter_context(_scratch(cache, "mysql"))
-            jobs.append(pool.submit(mysql_install.install, scratch, _private_mysql(cache), progress))
+            jobs.append(
+                pool.submit(mysql_install.install, scratch, _private_mysql(cache), progress)
+            )
         if parts:
             scratch = stack.enter_context(_scratch(cache, "jars"))
-            jobs.append(pool.submit(_fetch_parts, cache, parts, scratch, progress, environment))
+            jobs.append(
+                pool.submit(_fetch_parts, cache, parts, scratch, progress, environment)
+            )
         for error in [job.exception() for job in jobs]:
             if error:
                 raise error
 
 
-def _fetch_parts(cache: Path, parts: list[Part], scratch: Path, progress: Report, environment: Mapping[str, str] | None) -> None:
-    maven.fetch([pom for part in parts for pom in part.poms], scratch, progress, environment)
+def _fetch_parts(
+    cache: Path,
+    parts: list[Part],
+    scratch: Path,
+    progress: Report,
+    environment: Mapping[str, str] | None,
+) -> None:
+    poms: list[str] = []
+    for part in parts:
+        poms.extend(part.poms)
+    maven.fetch(poms, scratch, progress, environment)
     for part in parts:
         part.finish(scratch / part.name)
         scratch.joinpath(part.name).rename(part.folder(cache))
@@ -157,9 +196,12 @@ def _fetch_parts(cache: Path, parts: list[Part], scratch: Path, progress: Report
 
 @contextlib.contextmanager
 def _scratch(cache: Path, name: str) -> Iterator[Path]:
-    """An empty folder on the cache's disk, removed afterwards; so are those of killed runs, whose Maven may live on for a moment."""
-    for left in cache.glob(f"servers/.{name}-*"):
-        shutil.rmtree(left, ignore_errors=True)
+    """Yield an empty folder on the cache's disk, which is removed afterwards.
+
+    Folders of killed runs are removed too; their Maven may still run for a moment.
+    """
+    for abandoned_folder in cache.glob(f"servers/.{name}-*"):
+        shutil.rmtree(abandoned_folder, ignore_errors=True)
     folder = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=cache / "servers"))
     try:
         yield folder
@@ -168,30 +210,34 @@ def _scratch(cache: Path, name: str) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def _only_one(lock: Path, news: Path, progress: Report) -> Iterator[None]:
-    """Holds a lock that dies with its process, however that ends; while another holds it, says how far that one is."""
+def _install_lock(lock: Path, progress_file: Path, progress: Report) -> Iterator[None]:
+    """Hold a lock that ends with its process; report the progress of another holder until then.
+
+    Not `connectors.runtime.files.lock_file`: the launcher runs this with the standard library only.
+    """
     with lock.open("w") as file:
-        while not _locked(file):
-            said = news.read_text() if news.exists() else ""
-            progress("servers", None, f"(another kappa installs them) {said}")
+        while not _try_lock(file):
+            text = progress_file.read_text() if progress_file.exists() else ""
+            progress("servers", None, f"(another kappa installs them) {text}")
             time.sleep(POLL_SECONDS)
         yield
-        news.unlink(missing_ok=True)
+        progress_file.unlink(missing_ok=True)
 
 
-def _told(progress: Report, news: Path) -> Report:
-    """A report that others who wait for this work can read too."""
-    shown: dict[str, str] = {}
+def _shared_report(progress: Report, progress_file: Path) -> Report:
+    """Return a report that processes which wait for this work can read too."""
+    texts: dict[str, str] = {}
 
-    def report(what: str, fraction: float | None, detail: str) -> None:
-        progress(what, fraction, detail)
-        shown[what] = f"{what} {detail}" if fraction is None else f"{what} {fraction:.0%} {detail}"
-        news.write_text(" · ".join(shown.values()))
+    def report(subject: str, fraction: float | None, detail: str) -> None:
+        progress(subject, fraction, detail)
+        percentage = "" if fraction is None else f"{fraction:.0%} "
+        texts[subject] = f"{subject} {percentage}{detail}"
+        progress_file.write_text(" · ".join(texts.values()))
 
     return report
 
 
-def _locked(file: IO[str]) -> bool:
+def _try_lock(file: IO[str]) -> bool:
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -204,40 +250,69 @@ def _digest(*contents: bytes) -> str:
 
 
 def mysql_command(artifacts: Artifacts, program: str, *arguments: str) -> list[str]:
-    """The command line of `mysqld` or `mysql`: the private ones run through their own loader, with their own libraries."""
+    """Return the command line of `mysqld` or `mysql`.
+
+    The private ones run through their own loader, with their own libraries. Raises MachineError if
+    the program is missing.
+    """
     folder = artifacts.mysql
     loader = next(folder.glob("lib/ld-linux*"), None) if mysql_share(artifacts) else None
     if loader:
-        return [str(loader), "--library-path", str(folder / "lib"), str(folder / "bin" / program), *arguments]
+        return [
+            str(loader),
+            "--library-path",
+            str(folder / "lib"),
+            str(folder / "bin" / program),
+            *arguments,
+        ]
     for place in ("sbin", "bin", "libexec"):
         if (folder / place / program).is_file():
             return [str(folder / place / program), *arguments]
-    raise MachineError(f"{program} is not in {folder}", "apt-get install mysql-server-core mysql-client-core")
+    raise MachineError(
+        f"{program} is not in {folder}",
+        "apt-get install mysql-server-core mysql-client-core",
+    )
 
 
 def mysql_share(artifacts: Artifacts) -> Path | None:
-    """The private MySQL's messages and character sets (for my.cnf, which must name them); None if the machine's own server is used."""
-    share = artifacts.mysql / "share" / "mysql"
-    return share if (artifacts.mysql / mysql_install.PACKAGES_FILE).is_file() else None
+    """Return the folder of the private MySQL's messages and character sets, named in my.cnf.
+
+    None for the machine's own server.
+    """
+    is_private = (artifacts.mysql / mysql_install.PACKAGES_FILE).is_file()
+    return artifacts.mysql / "share" / "mysql" if is_private else None
 
 
 def as_postgres_user(command: list[str]) -> list[str]:
-    """The command line as PostgreSQL can bear it: it refuses to run as root, so root runs it as `nobody`, who must own its data folder.
+    """Return the command line under the user `nobody` if this process is root's.
 
-    The one capability it keeps is to pass through folders that only root may enter, such as /root; PostgreSQL looks for its own files
-    with access(2), which heeds that capability only when `no_setuid_fixup` is set (capabilities(7)).
+    PostgreSQL refuses to run as root. The data folder must belong to that user.
+
+    It keeps one capability: to pass through folders that only root may enter, such as /root;
+    PostgreSQL looks for its own files with access(2), which heeds that capability only when
+    `no_setuid_fixup` is set (capabilities(7)).
     """
     if os.geteuid() != 0:
         return command
-    nobody = pwd.getpwnam("nobody")
-    user = [f"--reuid={nobody.pw_uid}", f"--regid={nobody.pw_gid}", "--clear-groups"]
-    return ["setpriv", *user, "--inh-caps=+dac_override", "--ambient-caps=+dac_override", "--securebits=+no_setuid_fixup", *command]
+    account = pwd.getpwnam("nobody")
+    user = [f"--reuid={account.pw_uid}", f"--regid={account.pw_gid}", "--clear-groups"]
+    return [
+        "setpriv",
+        *user,
+        "--inh-caps=+dac_override",
+        "--ambient-caps=+dac_override",
+        "--securebits=+no_setuid_fixup",
+        *command,
+    ]
 
 
 def main() -> None:
-    """Install into the user's cache: the launcher does so while pip works, hence nothing but the standard library here."""
+    """Install into the user's cache.
+
+    The launcher does so while pip works: this module needs the standard library only.
+    """
     try:
-        with Line() as line:
+        with ProgressLine() as line:
             install(cache_folder(os.environ), line)
     except KappaError as error:
         sys.exit(f"{error}\n{error.hint}")

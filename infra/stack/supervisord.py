@@ -1,8 +1,11 @@
-"""supervisord that starts each process in a session of its own: `python -m infra.supervisord -c FILE`.
+"""supervisord that starts each process in its own session.
 
-Linux shares the processors first between sessions, then between their threads (`kernel.sched_autogroup_enabled`). In one session with
-all others, the log and the serving stores would wait behind the dozens of threads that a compaction wakes every few seconds; on their own
-each has its share of the processors whatever the others do.
+Run as `python -m infra.stack.supervisord -c FILE`.
+
+Linux shares the processors first between sessions, then between their threads
+(`kernel.sched_autogroup_enabled`). In one session with all others, the log and the serving stores
+would wait behind the dozens of threads that a compaction wakes every few seconds. In its own
+session each has its share of the processors.
 """
 
 import os
@@ -12,7 +15,10 @@ from supervisor.options import ServerOptions
 
 
 def begin_session(_: ServerOptions) -> None:
-    """In a child, instead of leaving its parent's process group only: a session's first process leads a process group too."""
+    """Replace supervisor's change of the process group in a child.
+
+    The first process of a session leads a process group too.
+    """
     os.setsid()
 
 

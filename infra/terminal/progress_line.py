@@ -1,4 +1,4 @@
-"""Progress of slow work: what a worker reports, and one moving line on a terminal (a line every few seconds elsewhere)."""
+"""Progress of slow work: one moving line on a terminal, a line every few seconds elsewhere."""
 
 import shutil
 import sys
@@ -7,27 +7,31 @@ import time
 from collections.abc import Callable
 from typing import Self, TextIO
 
-# Called with what is being done, the fraction done (None if nobody can know) and a detail such as "312 MB"; from any thread.
+# Called with the name of a task, the fraction that is finished (None if it is unknown) and a detail
+# such as "312 MB"; from any thread.
 Report = Callable[[str, float | None, str], None]
 
 
 def terminal_width() -> int:
-    """Columns of the terminal: a moving line that is longer would leave a trail of itself."""
+    """Return the columns of the terminal: a longer moving line would leave parts of itself."""
     return shutil.get_terminal_size((150, 24)).columns
 
 
-def silent(what: str, fraction: float | None, detail: str) -> None:
-    """A report that goes nowhere."""
+def silent(task: str, fraction: float | None, detail: str) -> None:
+    """Report nothing."""
 
 
-class Line:
-    """A `Report` on standard error: one line that says how far each piece of work is. Use as a context manager, which ends the line."""
+class ProgressLine:
+    """A `Report` on standard error: one line with the progress of every task.
+
+    Use it as a context manager, which ends the line.
+    """
 
     def __init__(self, stream: TextIO | None = None, every_seconds: float = 5.0) -> None:
         self._stream = stream or sys.stderr
         self._moving = self._stream.isatty()
         self._every_seconds = 0.1 if self._moving else every_seconds
-        self._shown: dict[str, str] = {}
+        self._task_texts: dict[str, str] = {}
         self._last = 0.0
         self._started = time.monotonic()
         self._lock = threading.Lock()
@@ -42,16 +46,22 @@ class Line:
                 self._stream.write("\n" if self._moving else "")
                 self._stream.flush()
 
-    def __call__(self, what: str, fraction: float | None, detail: str) -> None:
-        """Note how far a piece of work is; shown at once on a terminal, at most every few seconds in a file."""
-        percent = "" if fraction is None else f" {min(max(fraction, 0.0), 1.0):.0%}"
+    def __call__(self, task: str, fraction: float | None, detail: str) -> None:
+        """Note the progress of a task, and show it unless the line was written a moment ago."""
+        percent = ""
+        if fraction is not None:
+            percent = f" {min(max(fraction, 0.0), 1.0):.0%}"
         with self._lock:
-            self._shown[what] = f"{what}{percent} {detail}".strip()
+            self._task_texts[task] = f"{task}{percent} {detail}".strip()
             if time.monotonic() - self._last >= self._every_seconds:
                 self._show()
 
     def _show(self) -> None:
         self._last = time.monotonic()
-        text = f"[{self._last - self._started:3.0f} s] " + " · ".join(self._shown.values())
-        self._stream.write(f"\r\x1b[K{text[: terminal_width() - 1]}" if self._moving else f"{text}\n")
+        tasks = " · ".join(self._task_texts.values())
+        line = f"[{self._last - self._started:3.0f} s] {tasks}"
+        if self._moving:
+            self._stream.write(f"\r\x1b[K{line[: terminal_width() - 1]}")
+        else:
+            self._stream.write(f"{line}\n")
         self._stream.flush()

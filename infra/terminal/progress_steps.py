@@ -1,4 +1,6 @@
-"""What a long command says while it works: finished steps as lines, the present one as a moving line on a terminal. All on standard error."""
+"""Progress of a long command on standard error: finished steps as lines, the present one as a
+moving line on a terminal.
+"""
 
 import contextlib
 import sys
@@ -6,52 +8,58 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 
-from infra.progress import Line, terminal_width
+from infra.terminal.progress_line import ProgressLine, terminal_width
 
 TICK_SECONDS = 0.2
 SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 
 
-class Steps:
-    """A voice for one command."""
+class ProgressSteps:
+    """The progress of one command. Safe to share between threads."""
 
     def __init__(self) -> None:
         self._moving = sys.stderr.isatty()
         self._lock = threading.Lock()
 
     def say(self, message: str) -> None:
-        """One finished step, or a remark."""
+        """Print a finished step, or a remark."""
         with self._lock:
             self._clear()
             print(message, file=sys.stderr, flush=True)
 
-    def download(self) -> Line:
-        """A line for downloads, as a context manager."""
-        return Line()
+    def download(self) -> ProgressLine:
+        """Return a line for downloads, as a context manager."""
+        return ProgressLine()
 
     @contextlib.contextmanager
-    def waiting(self, what: str | Callable[[], str]) -> Iterator[None]:
-        """Shows what is being waited for, and for how long; on a terminal only, since a log has the finished steps."""
+    def waiting(self, task: str | Callable[[], str]) -> Iterator[None]:
+        """Show a task and its seconds for the block.
+
+        Only on a terminal: in a log, the finished steps are enough.
+        """
         if not self._moving:
             yield
             return
-        done = threading.Event()
-        spinner = threading.Thread(target=self._spin, args=(what, done), daemon=True)
+        end_event = threading.Event()
+        spinner = threading.Thread(target=self._spin, args=(task, end_event), daemon=True)
         spinner.start()
         try:
             yield
         finally:
-            done.set()
+            end_event.set()
             spinner.join()
 
-    def _spin(self, what: str | Callable[[], str], done: threading.Event) -> None:
-        begin, turn = time.monotonic(), 0
-        while not done.wait(TICK_SECONDS):
+    def _spin(self, task: str | Callable[[], str], end_event: threading.Event) -> None:
+        started_at = time.monotonic()
+        turn = 0
+        while not end_event.wait(TICK_SECONDS):
             turn += 1
+            symbol = SPINNER[turn % len(SPINNER)]
             with self._lock:
                 self._clear()
-                text = f"{SPINNER[turn % len(SPINNER)]} {what if isinstance(what, str) else what()} ({time.monotonic() - begin:.0f} s)"
-                print(text[: terminal_width() - 1], end="", file=sys.stderr, flush=True)
+                text = task if isinstance(task, str) else task()
+                line = f"{symbol} {text} ({time.monotonic() - started_at:.0f} s)"
+                print(line[: terminal_width() - 1], end="", file=sys.stderr, flush=True)
         with self._lock:
             self._clear()
 

@@ -17,7 +17,7 @@ Shape = Literal["table", "csv", "json"]
 
 
 @dataclass(frozen=True)
-class Answer:
+class ResultTable:
     """The columns' names and the rows; `cut` says that there were more rows."""
 
     columns: Sequence[str]
@@ -25,8 +25,11 @@ class Answer:
     cut: bool = False
 
 
-def show(answer: Answer, shape: Shape) -> None:
-    """Prints an answer to standard output; that it was cut is said on standard error. One without columns prints nothing in a table."""
+def show(answer: ResultTable, shape: Shape) -> None:
+    """Print an answer to standard output, and on standard error whether it was cut.
+
+    As a table, an answer without columns prints nothing.
+    """
     if shape == "json":
         click.echo(as_json(answer))
     elif shape == "csv":
@@ -34,39 +37,48 @@ def show(answer: Answer, shape: Shape) -> None:
     elif answer.columns:
         _print_table(answer)
     if answer.cut:
-        click.echo(f"only the first {len(answer.rows)} rows; --max-rows gives more", err=True)
+        click.echo(
+            f"only the first {len(answer.rows)} rows; --max-rows gives more", err=True
+        )
 
 
-def as_json(answer: Answer) -> str:
-    """A list with one object per row and line."""
-    rows = [json.dumps(dict(zip(answer.columns, map(plain, row), strict=True)), ensure_ascii=False) for row in answer.rows]
-    return "[" + ",\n ".join(rows) + "]"
+def as_json(answer: ResultTable) -> str:
+    """Return a list with one object per row and line."""
+    objects = []
+    for row in answer.rows:
+        values = dict(zip(answer.columns, map(plain, row), strict=True))
+        objects.append(json.dumps(values, ensure_ascii=False))
+    return "[" + ",\n ".join(objects) + "]"
 
 
-def as_csv(answer: Answer) -> str:
-    """A header, and one line per row; NULL is empty."""
+def as_csv(answer: ResultTable) -> str:
+    """Return a header, and one line per row; NULL is empty."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(answer.columns)
-    writer.writerows([as_text(value, null="") for value in row] for row in answer.rows)
+    for row in answer.rows:
+        writer.writerow(_cells(row, null=""))
     return text.getvalue()
 
 
-def as_aligned_text(answer: Answer) -> str:
-    """Columns under their names, as wide as their widest value; numbers to the right."""
-    cells = [[as_text(value) for value in row] for row in answer.rows]
-    widths = [max(map(len, column)) for column in zip(answer.columns, *cells, strict=True)]
-    right = [_is_numeric(column) for column in _columns(answer)]
+def as_aligned_text(answer: ResultTable) -> str:
+    """Return columns under their names, as wide as their widest value; numbers to the right."""
+    rows = [_cells(row) for row in answer.rows]
+    widths = [max(map(len, column)) for column in zip(answer.columns, *rows, strict=True)]
+    numeric = [_is_numeric(column) for column in _columns(answer)]
 
-    def line(texts: Iterable[str]) -> str:
-        placed = zip(texts, widths, right, strict=True)
-        return "  ".join(text.rjust(width) if is_number else text.ljust(width) for text, width, is_number in placed).rstrip()
+    def line(cells: Iterable[str]) -> str:
+        cell_texts = []
+        for cell, width, is_number in zip(cells, widths, numeric, strict=True):
+            cell_texts.append(cell.rjust(width) if is_number else cell.ljust(width))
+        return "  ".join(cell_texts).rstrip()
 
-    return "\n".join([line(answer.columns), line("-" * width for width in widths), *map(line, cells)])
+    rule = line("-" * width for width in widths)
+    return "\n".join([line(answer.columns), rule, *map(line, rows)])
 
 
 def as_text(value: Any, null: str = "NULL") -> str:
-    """A value in one line."""
+    """Return a value in one line."""
     simple = plain(value)
     if simple is None:
         return null
@@ -74,7 +86,10 @@ def as_text(value: Any, null: str = "NULL") -> str:
 
 
 def plain(value: Any) -> Any:
-    """A value as JSON has it: times in ISO UTC, decimals as text, bytes in hexadecimal, NaN and infinities as null."""
+    """Return a value as JSON has it.
+
+    Times are ISO 8601 in UTC, decimals text, bytes hexadecimal, NaN and infinities null.
+    """
     if value is None or isinstance(value, bool | int | str):
         return value
     if isinstance(value, float):
@@ -95,12 +110,12 @@ def plain(value: Any) -> Any:
 
 
 def _iso(moment: datetime) -> str:
-    """Servers answer in UTC: a time without a zone is UTC."""
+    """A time in UTC; one without a zone is UTC already, as servers answer."""
     utc = moment.astimezone(UTC) if moment.tzinfo else moment
     return utc.replace(tzinfo=None).isoformat() + "Z"
 
 
-def _print_table(answer: Answer) -> None:
+def _print_table(answer: ResultTable) -> None:
     if not sys.stdout.isatty():
         click.echo(as_aligned_text(answer))
         return
@@ -112,15 +127,27 @@ def _print_table(answer: Answer) -> None:
     for name, values in zip(answer.columns, _columns(answer), strict=True):
         table.add_column(Text(name), justify="right" if _is_numeric(values) else "left")
     for row in answer.rows:
-        table.add_row(*(Text(as_text(value)) for value in row))
+        table.add_row(*map(Text, _cells(row)))
     Console().print(table)
-    click.echo(f"{len(answer.rows)} row{'' if len(answer.rows) == 1 else 's'}")
+    count = len(answer.rows)
+    click.echo("1 row" if count == 1 else f"{count} rows")
 
 
-def _columns(answer: Answer) -> list[list[Any]]:
-    return [[row[place] for row in answer.rows] for place in range(len(answer.columns))]
+def _cells(row: Sequence[Any], null: str = "NULL") -> list[str]:
+    return [as_text(value, null) for value in row]
+
+
+def _columns(answer: ResultTable) -> list[list[Any]]:
+    columns = []
+    for position in range(len(answer.columns)):
+        columns.append([row[position] for row in answer.rows])
+    return columns
 
 
 def _is_numeric(values: Iterable[Any]) -> bool:
     present = [value for value in values if value is not None]
-    return bool(present) and all(isinstance(value, int | float | Decimal) and not isinstance(value, bool) for value in present)
+    return bool(present) and all(map(_is_number, present))
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float | Decimal) and not isinstance(value, bool)

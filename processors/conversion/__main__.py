@@ -1,36 +1,51 @@
-"""The process `serving:conversion`: a Faust agent that says of every order whether its buyer had looked at the product before.
+"""The process `serving:conversion`: find for every order whether its buyer had viewed the
+product before.
 
-`python -m processors.conversion [NAME]` reads the product views and the orders' change topic whole, in one process; `--generation N`
-writes another generation of the counts than the active one (a replay does). One agent takes the batches of both topics from one
-channel, because the join relies on the order in which they were read (see `converter`); librdkafka brings the bytes (see `source`).
+`python -m processors.conversion [NAME]` reads all product views and the orders' change
+topic in one process. `--generation N` writes another generation of the counts than the
+active one (a replay does). One Faust agent takes the batches of both topics from one
+channel, because the join relies on the order in which they were read (see
+`join_processor`). librdkafka reads the bytes (see `batch_source`).
 """
 
 import argparse
 import asyncio
 import os
 import threading
-from collections.abc import AsyncIterable, Awaitable, Callable
+from collections.abc import AsyncIterable, Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from connectors import generations, kafka
-from connectors.generations import Generation
-from connectors.kafka_log import LogBatch, LogReader
-from connectors.kafka_past import Past
-from connectors.registry import Decoder, SchemaRegistry
-from infra.settings import Settings, load
-from infra.state import ProcessState
-from processors.clicks import ClickDecoder, TimeRule
-from processors.conversion_records import placed_by, views_of
-from processors.conversion_rows import ConversionRows
-from processors.conversion_state import ConversionState
-from processors.converter import Converter, Surroundings
-from processors.faust_app import SessionAtNeed, control_topic, faust_app, patiently, run, start_quietly
+from confluent_kafka import Message
+
+from connectors.cassandra import generations
+from connectors.cassandra.generations import Generation
+from connectors.kafka.admin import ensure_topics
+from connectors.kafka.readers.aligned_reader import AlignedBatch, AlignedReader
+from connectors.kafka.readers.lookback import Lookback
+from connectors.kafka.schema_registry import Decoder, SchemaRegistry
+from connectors.runtime.process_state import ProcessState
+from connectors.runtime.settings import Settings, load
+from processors.conversion.decode import decode_orders, decode_views
+from processors.conversion.interval_join import Views
+from processors.conversion.join_processor import JoinContext, JoinProcessor
+from processors.conversion.progress import ConversionState
+from processors.conversion.rows import ConversionRows
+from processors.decoding.clicks import ClickDecoder
+from processors.decoding.late_clicks import TimeRule
+from processors.runtime.faust_app import (
+    LazySession,
+    control_topic,
+    faust_app,
+    retry_until_available,
+    run,
+    start_quietly,
+)
 from schemas import events, topics
-from schemas.tables import ORDERS
+from schemas.shop_tables import ORDERS
 
 if TYPE_CHECKING:
     import faust
@@ -40,73 +55,113 @@ PROCESS = "conversion"
 
 @dataclass(frozen=True)
 class Job:
-    """What the process is called, and which generation it writes (the active one if None)."""
+    """The process's name, and the generation that it writes (the active one if None)."""
 
     name: str
     generation: int | None = None
 
 
 def main() -> None:
-    """Converts until SIGTERM."""
-    settings, job = load(os.environ), _job()
+    """Convert until SIGTERM."""
+    settings = load(os.environ)
+    job = _parse_arguments()
     start_quietly(job.name)
     state = ProcessState(settings.home, job.name)
-    # Change capture would make the topic with the first order, by the same rules: a shop without orders has nothing to wait for.
-    orders = topics.Topic(topics.change_topic(settings.mysql.database, ORDERS.name), 1, topics.KEEP_EVERYTHING)
-    patiently(state, lambda: kafka.ensure_topics(settings.kafka, [control_topic(job.name), orders]))
-    with ExitStack() as at_end:
-        session = SessionAtNeed(settings, at_end)
-        generation = patiently(state, lambda: generations.find(session(), settings.cassandra.keyspace, job.generation))
+    # Change capture would create the topic with the first order, by the same rules. Created
+    # here, a shop without orders has nothing to wait for.
+    orders = topics.Topic(_order_topic(settings), 1, topics.KEEP_EVERYTHING)
+    needed_topics = [control_topic(job.name), orders]
+    retry_until_available(state, lambda: ensure_topics(settings.kafka, needed_topics))
+    with ExitStack() as exit_stack:
+        session = LazySession(settings, exit_stack)
+        keyspace = settings.cassandra.keyspace
+        generation = retry_until_available(
+            state, lambda: generations.find(session(), keyspace, job.generation)
+        )
         run(build_app(settings, job.name, generation, session, ConversionState(state)))
 
 
-def _job() -> Job:
-    parser = argparse.ArgumentParser(description="Keeps the table of orders that a look had preceded.")
+def _parse_arguments() -> Job:
+    parser = argparse.ArgumentParser(
+        description="Keep the table of orders that a product view preceded."
+    )
     parser.add_argument("name", nargs="?", default=PROCESS)
     parser.add_argument("--generation", type=int)
     return Job(**vars(parser.parse_args()))
 
 
-def build_app(settings: Settings, name: str, generation: Generation, session: SessionAtNeed, state: ConversionState) -> "faust.App":
-    """A Faust app with one agent for both topics, fed by one reader."""
+def _order_topic(settings: Settings) -> str:
+    return topics.change_topic(settings.mysql.database, ORDERS.name)
+
+
+def build_app(
+    settings: Settings,
+    name: str,
+    generation: Generation,
+    session: LazySession,
+    state: ConversionState,
+) -> "faust.App":
+    """Return a Faust app with one agent for both topics, fed by one reader."""
     import mode.loop
 
     mode.loop.use("uvloop")  # before Faust makes a loop: a quarter faster
-    from processors.source import BatchChannel, Source
+    from processors.runtime.batch_source import BatchChannel, BatchSource
 
-    app, stopping = faust_app(settings, name, state.page), threading.Event()
-    order_topic = topics.change_topic(settings.mysql.database, ORDERS.name)
-    reader = LogReader(settings.kafka, name, generation.conversion_group, [order_topic, topics.PRODUCT_VIEW])
-    rules, registry = generation.definition, SchemaRegistry(settings.registry.url)
-    clicks = ClickDecoder(registry, events.SUBJECT_ID[topics.PRODUCT_VIEW], TimeRule(rules.horizon_ms, rules.ahead_ms))
-    around = Surroundings(
+    app = faust_app(settings, name, state.page)
+    stopping = threading.Event()
+    topic_names = [_order_topic(settings), topics.PRODUCT_VIEW]
+    reader = AlignedReader(settings.kafka, name, generation.conversion_group, topic_names)
+    context = JoinContext(
         reader=reader,
-        past=Past(settings.kafka, name),
+        past=Lookback(settings.kafka, name),
         open_rows=lambda: ConversionRows(session(), generation.keyspace, generation.number),
-        views_of=partial(views_of, decoder=clicks, starts=rules.starts.get(topics.PRODUCT_VIEW, {})),
-        placed_by=partial(placed_by, decoder=Decoder(registry)),
+        decode_views=_view_decoder(settings, generation),
+        decode_orders=partial(decode_orders, decoder=Decoder(_registry(settings))),
         view_topic=topics.PRODUCT_VIEW,
-        order_topic=order_topic,
-        ahead_ms=rules.ahead_ms,
+        order_topic=_order_topic(settings),
+        ahead_ms=generation.definition.ahead_ms,
         state=state,
         stopping=stopping,
     )
     channel = BatchChannel(app)
-    app.agent(channel, name=f"{PROCESS}.join")(_agent(Converter(around), reader))
-    channels = {order_topic: channel, topics.PRODUCT_VIEW: channel}
-    app.service(Source(reader, channels, settings.counts.batch_size, state, stopping.set))
+    processor = JoinProcessor(context)
+    app.agent(channel, name=f"{PROCESS}.join")(_agent(processor, reader))
+    channels = dict.fromkeys(topic_names, channel)
+    batch_size = settings.counts.batch_size
+    app.service(BatchSource(reader, channels, batch_size, state, stopping.set))
     return app
 
 
-def _agent(converter: Converter, reader: LogReader) -> Callable[[AsyncIterable[LogBatch]], Awaitable[None]]:
-    thread = ThreadPoolExecutor(1, "converting")  # one: batches are handled in their order, even if Faust starts the agent anew
+def _registry(settings: Settings) -> SchemaRegistry:
+    return SchemaRegistry(settings.registry.url)
 
-    async def convert(stream: AsyncIterable[LogBatch]) -> None:
+
+def _view_decoder(
+    settings: Settings, generation: Generation
+) -> Callable[[Sequence[Message]], Views]:
+    rules = generation.definition
+    decoder = ClickDecoder(
+        _registry(settings),
+        events.SUBJECT_ID[topics.PRODUCT_VIEW],
+        TimeRule(rules.horizon_ms, rules.ahead_ms),
+    )
+    starts = rules.starts.get(topics.PRODUCT_VIEW, {})
+    return partial(decode_views, decoder=decoder, starts=starts)
+
+
+def _agent(
+    processor: JoinProcessor, reader: AlignedReader
+) -> Callable[[AsyncIterable[AlignedBatch]], Awaitable[None]]:
+    # One thread: batches are processed in their order, even if Faust restarts the agent.
+    thread = ThreadPoolExecutor(1, "converting")
+
+    async def convert(stream: AsyncIterable[AlignedBatch]) -> None:
+        loop = asyncio.get_running_loop()
         async for batch in stream:
             try:
-                await asyncio.get_running_loop().run_in_executor(thread, converter.handle, batch)
+                await loop.run_in_executor(thread, processor.process_batch, batch)
             except BaseException:
-                reader.rewind()  # whoever takes over could not know of this batch
+                reader.rewind()  # a restarted agent cannot know of this batch
                 raise
 
     return convert

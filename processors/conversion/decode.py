@@ -1,95 +1,130 @@
-"""Records of the log to columns of what the conversion needs: who looked at what, who ordered what."""
+"""Decode records of the log to the columns that the conversion needs: views and orders."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from connectors.registry import Decoder
-from infra.errors import ContractError
-from processors.clicks import ClickDecoder, Record
-from processors.join import ANY_TIME, NO_ORDERS, Orders, Views, those
+from connectors.kafka.schema_registry import Decoder
+from processors.conversion.interval_join import (
+    MIN_TIME,
+    NO_ORDERS,
+    Orders,
+    Views,
+    select_rows,
+)
+from processors.decoding.clicks import ClickDecoder, Record
 from schemas.envelope import CREATE, READ
-from schemas.tables import ORDERS
+from schemas.errors import ContractError
+from schemas.shop_tables import ORDER_ID, ORDERED_AT, PRODUCT_ID, USER_ID
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MILLISECOND = timedelta(milliseconds=1)
-LARGEST = 2**63 - 1
-ORDER, USER, PRODUCT, ORDERED_AT = ORDERS.column_names[:4]
+MAX_ID = 2**63 - 1
 
 
 @dataclass(frozen=True)
-class Placed:
-    """The orders that some changes placed; how far an order's time is ahead of the log's at most (in milliseconds); what cannot be read."""
+class PlacedOrders:
+    """The orders that some changes placed, and a line for each change that is unreadable.
+
+    `ahead_ms` is how far an order's time is ahead of its log time at most.
+    """
 
     orders: Orders = NO_ORDERS
-    ahead_ms: int = ANY_TIME
+    ahead_ms: int = MIN_TIME
     unreadable: list[str] = field(default_factory=list)
 
 
-def views_of(records: Sequence[Record], decoder: ClickDecoder, starts: Mapping[int, int]) -> Views:
-    """The views that count, from the first offset of each partition that the generation counts; the counts set the others aside.
+class _OrderRow(NamedTuple):
+    """A placed order, in the order of the columns of `Orders`."""
 
-    Raises Unavailable.
+    order: int
+    product: int
+    user: int
+    ordered_ms: int
+
+
+def decode_views(
+    records: Sequence[Record], decoder: ClickDecoder, starts: Mapping[int, int]
+) -> Views:
+    """Return the views that count.
+
+    `starts` has the first offset of each partition that the generation counts. The process
+    `counts` writes the dead letters of records that do not count. Raises Unavailable.
     """
     clicks = decoder.decode(records).clicks
-    seen = Views(clicks.subject, clicks.user, clicks.viewed_ms)
+    views = Views(clicks.subject, clicks.user, clicks.viewed_ms)
     if not starts:
-        return seen
-    first = np.zeros(max(*starts, int(clicks.partition.max(initial=0))) + 1, np.int64)
-    first[list(starts)] = list(starts.values())
-    return those(seen, clicks.offset >= first[clicks.partition])
+        return views
+    max_partition = max(*starts, int(clicks.partition.max(initial=0)))
+    first_offsets = np.zeros(max_partition + 1, np.int64)
+    first_offsets[list(starts)] = list(starts.values())
+    return select_rows(views, clicks.offset >= first_offsets[clicks.partition])
 
 
-def placed_by(records: Sequence[Record], decoder: Decoder) -> Placed:
-    """The orders that were inserted or found by a snapshot. What happens to an order later does not undo that it was placed.
+def decode_orders(records: Sequence[Record], decoder: Decoder) -> PlacedOrders:
+    """Return the orders that were inserted or found by a snapshot.
 
-    Raises Unavailable.
+    A later change of an order does not undo that it was placed. Raises Unavailable.
     """
-    rows, unreadable, ahead_ms = [], [], ANY_TIME
+    rows: list[_OrderRow] = []
+    unreadable = []
+    ahead_ms = MIN_TIME
     for record in records:
         try:
-            row = _order(record.value(), decoder)
+            row = _decode_order(record.value(), decoder)
         except ContractError as error:
             unreadable.append(f"[{record.partition()}]@{record.offset()}: {error}")
             continue
         if row is not None:
             rows.append(row)
-            ahead_ms = max(ahead_ms, row[3] - record.timestamp()[1])
-    columns = np.array(rows, np.int64).reshape(-1, 4).T
-    return Placed(Orders(*(np.ascontiguousarray(column) for column in columns)), ahead_ms, unreadable)
+            logged_ms = record.timestamp()[1]
+            ahead_ms = max(ahead_ms, row.ordered_ms - logged_ms)
+    table = np.array(rows, np.int64).reshape(-1, len(_OrderRow._fields))
+    columns = [np.ascontiguousarray(column) for column in table.T]
+    return PlacedOrders(Orders(*columns), ahead_ms, unreadable)
 
 
-def _order(value: bytes | None, decoder: Decoder) -> tuple[int, int, int, int] | None:
-    """Order, product, user and time of a placed order; None for any other change and for a tombstone. Raises ContractError."""
+def _decode_order(value: bytes | None, decoder: Decoder) -> _OrderRow | None:
+    """Return a placed order; None for any other change and for a tombstone.
+
+    Raises ContractError, Unavailable.
+    """
     if value is None:
         return None
     change = decoder.decode(value).record
     if not isinstance(change, dict) or "op" not in change:
-        raise ContractError("no change of a row")
+        raise ContractError("not a change of a row")
     if change["op"] not in (CREATE, READ):
         return None
     row = change.get("after")
     if not isinstance(row, dict):
         raise ContractError(f"a change of kind {change['op']} without a row")
-    return _id(row, ORDER), _id(row, PRODUCT), _id(row, USER), _milliseconds(row.get(ORDERED_AT))
+    return _OrderRow(
+        order=_checked_id(row, ORDER_ID),
+        product=_checked_id(row, PRODUCT_ID),
+        user=_checked_id(row, USER_ID),
+        ordered_ms=_checked_milliseconds(row.get(ORDERED_AT)),
+    )
 
 
-def _id(row: Mapping[str, Any], name: str) -> int:
-    found = row.get(name)
-    if not isinstance(found, int) or isinstance(found, bool) or not -LARGEST <= found <= LARGEST:
-        raise ContractError(f"{name} is {found!r}, which is no id")
-    return found
+def _checked_id(row: Mapping[str, Any], name: str) -> int:
+    value = row.get(name)
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise ContractError(f"{name} is {value!r}, not an id")
+    if not -MAX_ID <= value <= MAX_ID:
+        raise ContractError(f"{name} is {value}, too large for an id")
+    return value
 
 
-def _milliseconds(ordered_at: object) -> int:
-    """The instant of a ZonedTimestamp, which is how Debezium writes a MySQL TIMESTAMP."""
+def _checked_milliseconds(ordered_at: object) -> int:
+    """Convert a ZonedTimestamp, Debezium's form of a MySQL TIMESTAMP."""
     try:
-        at = datetime.fromisoformat(str(ordered_at))
+        instant = datetime.fromisoformat(str(ordered_at))
     except ValueError:
-        at = None
-    if at is None or at.tzinfo is None:
-        raise ContractError(f"{ORDERED_AT} is {ordered_at!r}, which is no instant")
-    return (at - EPOCH) // MILLISECOND
+        instant = None
+    if instant is None or instant.tzinfo is None:
+        raise ContractError(f"{ORDERED_AT} is {ordered_at!r}, not an instant")
+    return (instant - EPOCH) // MILLISECOND

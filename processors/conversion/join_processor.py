@@ -1,177 +1,252 @@
-"""Batches of orders and views into rows, exactly once in effect: join, write, and only then remember and commit.
+"""Turn batches of orders and views into rows, exactly once in effect.
 
-Whichever of an order and a look comes second in the reading finds the other: in memory (see `join`), and where memory does not
-reach far enough, the look in the log and the order in Cassandra. That the offsets of both topics are committed together makes it
-last: of any pair below the committed offsets, the second was handled, and its row acknowledged, before the commit.
+Each batch is joined and written, and only then remembered and committed. Whichever of an
+order and a view is read second finds the other in memory (see `interval_join`). Where
+memory does not reach far enough, the view is found in the log and the order in Cassandra.
+The offsets of both topics are committed together. So of any pair below the committed
+offsets, the second was processed, and its row acknowledged, before the commit.
 """
 
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 
-from connectors.kafka_log import LogBatch, Start
-from connectors.kafka_past import Stretch
-from infra.errors import Unavailable
-from processors.conversion_records import Placed
-from processors.conversion_state import ConversionState
-from processors.in_order import InOrder
-from processors.join import ANY_TIME, BEFORE_MS, NO_TIME, Flags, Looks, OpenOrders, Orders, RecentViews, Views, those, together
-from schemas import views
+from connectors.kafka.readers.aligned_reader import AlignedBatch, EpochStart
+from connectors.kafka.readers.lookback import PastRecords
+from processors.conversion.decode import PlacedOrders
+from processors.conversion.interval_join import (
+    BEFORE_MS,
+    MAX_TIME,
+    MIN_TIME,
+    Flags,
+    OpenOrders,
+    Orders,
+    RecentViews,
+    ViewIndex,
+    Views,
+    concatenate,
+    select_rows,
+)
+from processors.conversion.progress import ConversionState
+from processors.runtime.clock import SYSTEM_CLOCK, Clock
+from processors.runtime.ordered_batches import OrderedBatches
+from schemas import count_tables
+from schemas.errors import Unavailable
+from schemas.topics import TopicPartition
 
-# Change capture may be that far behind the orders, and a view that late, without a look into the log or into Cassandra.
-SLACK_MS = 30 * views.MINUTE_MS
-MOST_VIEWS = 8_000_000  # 24 bytes each
-MOST_ORDERS = 1_000_000  # 40 bytes each
-
-Place = tuple[str, int]
+# Change capture may be this far behind the orders, and a view this late, without a read of
+# the log or of Cassandra.
+SLACK_MS = 30 * count_tables.MINUTE_MS
+MAX_VIEWS = 8_000_000  # 24 bytes each
+MAX_ORDERS = 1_000_000  # 40 bytes each
 
 
 class Reader(Protocol):
-    """What is needed of `connectors.kafka_log.LogReader`."""
+    """The methods of `connectors.kafka.readers.aligned_reader.AlignedReader` that are used here."""
 
     @property
     def epoch(self) -> int: ...
     def rewind(self) -> None: ...
-    def commit(self, batch: LogBatch, following: Mapping[int, int], note: str) -> None: ...
+    def commit(
+        self, batch: AlignedBatch, following: Mapping[int, int], note: str
+    ) -> None: ...
 
 
 class Past(Protocol):
-    """What is needed of `connectors.kafka_past.Past`."""
+    """The methods of `connectors.kafka.readers.lookback.Lookback` that are used here."""
 
-    def since(self, topic: str, at_ms: int, upto: Mapping[Place, int]) -> Stretch: ...
+    def since(
+        self, topic: str, at_ms: int, ends: Mapping[TopicPartition, int]
+    ) -> PastRecords: ...
 
 
 class Rows(Protocol):
-    """What is needed of `processors.conversion_rows.ConversionRows`."""
+    """The methods of `processors.conversion.rows.ConversionRows` that are used here."""
 
-    def write(self, orders: Orders, converted: Flags) -> None: ...
-    def open_orders(self, seen: Views) -> Orders: ...
+    def write_orders(self, orders: Orders, is_converted: Flags) -> None: ...
+    def read_open_orders(self, views: Views) -> Orders: ...
 
 
-@dataclass(frozen=True)
-class Surroundings:
-    """What the converting works with. `open_rows` may raise KappaError until Cassandra is there.
+@dataclass(frozen=True, kw_only=True)
+class JoinContext:
+    """The log, Cassandra and the settings of a `JoinProcessor`.
 
-    `ahead_ms` is how far the time of a view that counts may be ahead of the log's.
+    `open_rows` may raise KappaError while Cassandra is unreachable. `ahead_ms` is how far
+    the time of a view that counts may be ahead of its log time.
     """
 
     reader: Reader
     past: Past
     open_rows: Callable[[], Rows]
-    views_of: Callable[[Sequence[Any]], Views]
-    placed_by: Callable[[Sequence[Any]], Placed]
+    decode_views: Callable[[Sequence[Any]], Views]
+    decode_orders: Callable[[Sequence[Any]], PlacedOrders]
     view_topic: str
     order_topic: str
     ahead_ms: int
     state: ConversionState
     stopping: threading.Event
-    most_views: int = MOST_VIEWS
-    most_orders: int = MOST_ORDERS
+    max_views: int = MAX_VIEWS
+    max_orders: int = MAX_ORDERS
+    clock: Clock = SYSTEM_CLOCK
 
 
-class Converter:
-    """Handles the batches of both topics one after the other, in the order of their reading."""
+class JoinProcessor:
+    """Processes the batches of both topics one after the other, in the order of reading."""
 
-    def __init__(self, around: Surroundings) -> None:
-        self._around = around
+    def __init__(self, context: JoinContext) -> None:
+        self._context = context
         self._rows: Rows | None = None
-        self._views, self._orders = RecentViews(around.most_views), OpenOrders(around.most_orders)
-        self._in_order = InOrder("conversion", around.reader, around.state, around.stopping)
-        self._filled = -1  # the epoch of what is remembered
-        self._handled: dict[Place, int] = {}
-        self._orders_ahead_ms = ANY_TIME
+        self._views = RecentViews(context.max_views)
+        self._orders = OpenOrders(context.max_orders)
+        self._batches = OrderedBatches(
+            "conversion",
+            context.reader,
+            context.state,
+            context.stopping,
+            context.clock,
+        )
+        self._memory_epoch = -1  # the epoch of the views and orders in memory
+        self._next_offsets: dict[TopicPartition, int] = {}
+        self._orders_ahead_ms = MIN_TIME
 
-    def handle(self, batch: LogBatch) -> None:
-        """Returns when the batch is in Cassandra and its offsets are on their way, or when it need not be: its epoch is over, or we stop."""
-        self._in_order.take(batch, self._settle)
+    @property
+    def next_offsets(self) -> Mapping[TopicPartition, int]:
+        """The offsets after the last processed records."""
+        return self._next_offsets
 
-    def _settle(self, batch: LogBatch) -> None:
-        """Everything that can fail comes first, and what is remembered last: so a batch can be tried again from its beginning."""
-        if self._filled != batch.epoch:
-            self._fill(batch.start, min(message.timestamp()[1] for message in batch.messages))
-            self._filled = batch.epoch
-        following = {message.partition() or 0: (message.offset() or 0) + 1 for message in batch.messages}
-        if batch.topic == self._around.order_topic:
-            self._take_orders(batch.messages)
+    def process_batch(self, batch: AlignedBatch) -> None:
+        """Write a batch to Cassandra and have its offsets committed.
+
+        Returns early if the batch is void: its epoch is over, or the process stops.
+        """
+        self._batches.process_in_order(batch, self._process_once)
+
+    def _process_once(self, batch: AlignedBatch) -> None:
+        """Process a batch. Everything that can fail precedes every change of memory.
+
+        So a batch can be repeated from its beginning.
+        """
+        if self._memory_epoch != batch.epoch:
+            first_ms = min(message.timestamp()[1] for message in batch.messages)
+            self._load_memory(batch.start, first_ms)
+            self._memory_epoch = batch.epoch
+        next_offsets = {
+            message.partition() or 0: (message.offset() or 0) + 1
+            for message in batch.messages
+        }
+        if batch.topic == self._context.order_topic:
+            self._process_orders(batch.messages)
         else:
-            self._take_views(batch.messages)
-        self._handled |= {(batch.topic, partition): offset for partition, offset in following.items()}
-        self._around.reader.commit(batch, following, str(self._orders_ahead_ms))
+            self._process_views(batch.messages)
+        for partition, offset in next_offsets.items():
+            self._next_offsets[batch.topic, partition] = offset
+        self._context.reader.commit(batch, next_offsets, str(self._orders_ahead_ms))
         self._views.forget_before(batch.reached_ms - BEFORE_MS - SLACK_MS)
-        self._around.state.handled(batch.topic, following, len(self._views), len(self._orders))
+        self._context.state.batch_processed(
+            batch.topic, next_offsets, len(self._views), len(self._orders)
+        )
 
-    def _take_orders(self, messages: Sequence[Any]) -> None:
-        placed = self._around.placed_by(messages)
-        converted = self._views.precede(placed.orders)
-        unsure = np.flatnonzero(~converted & ~self._views.cover(placed.orders))
-        if len(unsure):
-            converted[unsure] = self._looked_for_in_the_log(those(placed.orders, unsure))
-        self._open_rows().write(placed.orders, converted)
-        self._orders.add(those(placed.orders, ~converted))
-        self._orders_ahead_ms = max(self._orders_ahead_ms, placed.ahead_ms)
-        self._around.state.ordered(len(placed.orders), int(converted.sum()), [self._around.order_topic + where for where in placed.unreadable])
+    def _process_orders(self, messages: Sequence[Any]) -> None:
+        placed_orders = self._context.decode_orders(messages)
+        orders = placed_orders.orders
+        is_converted = self._views.preceded_orders(orders)
+        is_covered = self._views.covered_orders(orders)
+        doubtful = np.flatnonzero(~is_converted & ~is_covered)
+        if len(doubtful):
+            doubtful_orders = select_rows(orders, doubtful)
+            is_converted[doubtful] = self._search_views_in_log(doubtful_orders)
+        self._open_rows().write_orders(orders, is_converted)
+        self._orders.add_orders(select_rows(orders, ~is_converted))
+        self._orders_ahead_ms = max(self._orders_ahead_ms, placed_orders.ahead_ms)
+        order_topic = self._context.order_topic
+        unreadable = [f"{order_topic}{problem}" for problem in placed_orders.unreadable]
+        self._context.state.orders_written(len(orders), int(is_converted.sum()), unreadable)
 
-    def _looked_for_in_the_log(self, orders: Orders) -> Flags:
-        """Which of the orders had been preceded by a look among those that were read before."""
-        at_ms = int(orders.ordered_ms.min()) - BEFORE_MS - self._around.ahead_ms
-        found = np.zeros(len(orders), np.bool_)
-        self._around.state.looked_back(len(orders))
-        for messages in self._unless_stopping(self._around.past.since(self._around.view_topic, at_ms, self._handled).records):
-            found |= Looks.of(self._around.views_of(messages)).precede(orders)
-        return found
+    def _search_views_in_log(self, orders: Orders) -> Flags:
+        """Return a mask of the orders that a view processed earlier preceded."""
+        context = self._context
+        at_ms = int(orders.ordered_ms.min()) - BEFORE_MS - context.ahead_ms
+        is_converted = np.zeros(len(orders), np.bool_)
+        context.state.log_searched(len(orders))
+        past_views = context.past.since(context.view_topic, at_ms, self._next_offsets)
+        for messages in self._until_stopping(past_views.records):
+            views = ViewIndex.from_views(context.decode_views(messages))
+            is_converted |= views.preceded_orders(orders)
+        return is_converted
 
-    def _take_views(self, messages: Sequence[Any]) -> None:
-        seen = self._around.views_of(messages)
-        looks = Looks.of(seen)
-        found = self._orders.preceded_by(looks)
-        missed = self._orders.missed_by(seen)
-        if missed.any():
-            found = together(found, self._looked_for_in_cassandra(those(seen, missed)))
-        if len(found):
-            self._open_rows().write(found, np.ones(len(found), np.bool_))
-        self._orders.close(looks)
-        self._views.add(looks)
-        self._around.state.ordered(0, len(found), [])
+    def _process_views(self, messages: Sequence[Any]) -> None:
+        views = self._context.decode_views(messages)
+        view_index = ViewIndex.from_views(views)
+        orders = self._orders.preceded_by(view_index)
+        is_uncovered = self._orders.uncovered_views(views)
+        if is_uncovered.any():
+            uncovered_views = select_rows(views, is_uncovered)
+            stored_orders = self._search_orders_in_cassandra(uncovered_views)
+            orders = concatenate(orders, stored_orders)
+        if len(orders):
+            self._open_rows().write_orders(orders, np.ones(len(orders), np.bool_))
+        self._orders.remove_preceded_by(view_index)
+        self._views.add_views(view_index)
+        self._context.state.orders_written(0, len(orders), [])
 
-    def _looked_for_in_cassandra(self, seen: Views) -> Orders:
-        """The orders that one of the views had preceded, among those that are written."""
-        self._around.state.looked_up(len(seen))
-        orders = self._open_rows().open_orders(seen)
-        return those(orders, Looks.of(seen).precede(orders))
+    def _search_orders_in_cassandra(self, views: Views) -> Orders:
+        """Return the stored orders that one of the views preceded."""
+        self._context.state.cassandra_searched(len(views))
+        orders = self._open_rows().read_open_orders(views)
+        is_preceded = ViewIndex.from_views(views).preceded_orders(orders)
+        return select_rows(orders, is_preceded)
 
     def _open_rows(self) -> Rows:
         if self._rows is None:
-            self._rows = self._around.open_rows()
+            self._rows = self._context.open_rows()
         return self._rows
 
-    def _fill(self, start: Start, first_ms: int) -> None:
-        """Remembers what was handled before the first batch, as far back as an order or a view of now may need it."""
-        around, at_ms = self._around, first_ms - BEFORE_MS - SLACK_MS - self._around.ahead_ms
-        self._handled = dict(start.offsets)
-        self._orders_ahead_ms = _noted(start, around.order_topic)
-        of_orders = around.past.since(around.order_topic, at_ms, start.offsets)
-        of_views = around.past.since(around.view_topic, at_ms, start.offsets)
-        self._orders = OpenOrders(around.most_orders, ANY_TIME if of_orders.from_the_first else at_ms + self._orders_ahead_ms)
-        self._views = RecentViews(around.most_views, ANY_TIME if of_views.from_the_first else at_ms + around.ahead_ms)
-        for messages in self._unless_stopping(of_orders.records):
-            self._orders.add(around.placed_by(messages).orders)
-        for messages in self._unless_stopping(of_views.records):
-            looks = Looks.of(around.views_of(messages))
-            self._orders.close(looks)
-            self._views.add(looks)
+    def _load_memory(self, start: EpochStart, first_ms: int) -> None:
+        """Read what was processed before the first batch into memory.
 
-    def _unless_stopping(self, parts: Iterable[Sequence[Any]]) -> Iterable[Sequence[Any]]:
+        Goes as far back as an order or a view of now may need it. Raises Unavailable.
+        """
+        context = self._context
+        at_ms = first_ms - BEFORE_MS - SLACK_MS - context.ahead_ms
+        self._next_offsets = dict(start.offsets)
+        self._orders_ahead_ms = _committed_ahead_ms(start, context.order_topic)
+        past_orders = context.past.since(context.order_topic, at_ms, start.offsets)
+        past_views = context.past.since(context.view_topic, at_ms, start.offsets)
+        order_floor_ms = MIN_TIME
+        if not past_orders.from_log_start:
+            order_floor_ms = at_ms + self._orders_ahead_ms
+        view_floor_ms = MIN_TIME
+        if not past_views.from_log_start:
+            view_floor_ms = at_ms + context.ahead_ms
+        self._orders = OpenOrders(context.max_orders, order_floor_ms)
+        self._views = RecentViews(context.max_views, view_floor_ms)
+        for messages in self._until_stopping(past_orders.records):
+            self._orders.add_orders(context.decode_orders(messages).orders)
+        for messages in self._until_stopping(past_views.records):
+            views = ViewIndex.from_views(context.decode_views(messages))
+            self._orders.remove_preceded_by(views)
+            self._views.add_views(views)
+
+    def _until_stopping(self, parts: Iterable[Sequence[Any]]) -> Iterator[Sequence[Any]]:
+        """Yield the parts that have records. Raises Unavailable if the process stops."""
         for part in parts:
-            if self._around.stopping.is_set():
+            if self._context.stopping.is_set():
                 raise Unavailable("the process is being stopped")
             if part:
                 yield part
 
 
-def _noted(start: Start, order_topic: str) -> int:
-    """How far the time of an order before the start is ahead of the log's at most: it was committed with the offsets."""
-    notes = [note for (topic, _), note in start.notes.items() if topic == order_topic]
-    return max((int(note) if note.lstrip("-").isdigit() else NO_TIME for note in notes), default=ANY_TIME)
+def _committed_ahead_ms(start: EpochStart, order_topic: str) -> int:
+    """Return how far the time of an order before the start is ahead of its log time at most.
+
+    It is the note of the committed offsets; MAX_TIME if a note has no time.
+    """
+    ahead_ms = MIN_TIME
+    for (topic, _), note in start.notes.items():
+        if topic == order_topic:
+            is_time = note.lstrip("-").isdigit()
+            ahead_ms = max(ahead_ms, int(note) if is_time else MAX_TIME)
+    return ahead_ms

@@ -1,21 +1,20 @@
-"""What the conversion's process says about itself: how many orders and how many converted, how far it is, and what is in its way."""
+"""The state that the conversion's process reports: orders, conversions, lag, problems."""
 
 import threading
 from collections.abc import Mapping, Sequence
 
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
 
-from infra.errors import KappaError, Unavailable
-from infra.state import ProcessState, State
-
-Place = tuple[str, int]
+from connectors.runtime.process_state import ProcessState, State
+from schemas.errors import KappaError, Unavailable
+from schemas.topics import TopicPartition
 
 FIGURES = {
     "orders": "orders read since the start, repeated ones among them",
-    "converted": "orders found to be preceded by a look since the start",
+    "converted": "orders that a product view preceded, since the start",
     "views_kept": "views in memory",
-    "open_orders_kept": "orders in memory that no look is known to have preceded",
-    "orders_sought_in_the_log": "orders whose looks are too old for memory",
+    "open_orders_kept": "orders in memory without a known view before them",
+    "orders_sought_in_the_log": "orders whose views are too old for memory",
     "views_sought_in_cassandra": "views whose orders are too old for memory",
     "lag": "records not handled yet",
     "unreadable": "changes of orders that could not be read",
@@ -23,75 +22,110 @@ FIGURES = {
 
 
 class ConversionState:
-    """Collects figures from the process's threads and reports them as its state and metrics."""
+    """Collects figures from the process's threads.
+
+    Reports them as the process's state and as metrics.
+    """
 
     def __init__(self, state: ProcessState) -> None:
         self._state = state
         self._lock = threading.Lock()
-        self._orders = self._converted = self._unreadable = self._looked_back = self._looked_up = 0
+        self._figures = dict.fromkeys(FIGURES, 0)
         self._last_unreadable = ""
-        self._views_kept = self._orders_kept = 0
-        self._following: dict[Place, int] = {}
-        self._troubles: dict[str, KappaError] = {}
+        self._next_offsets: dict[TopicPartition, int] = {}
+        self._problems: dict[str, KappaError] = {}
         self._registry = CollectorRegistry()
-        self._gauges = {name: Gauge(f"kappa_conversion_{name}", doc, registry=self._registry) for name, doc in FIGURES.items()}
+        self._gauges = {
+            name: Gauge(f"kappa_conversion_{name}", documentation, registry=self._registry)
+            for name, documentation in FIGURES.items()
+        }
 
-    def ordered(self, orders: int, converted: int, unreadable: Sequence[str]) -> None:
-        """Orders were written, conversions found, and some changes could not be read."""
+    def orders_written(
+        self, orders: int, converted: int, unreadable: Sequence[str]
+    ) -> None:
+        """Add written orders, conversions, and the changes that could not be read."""
         with self._lock:
-            self._orders += orders
-            self._converted += converted
-            self._unreadable += len(unreadable)
-            self._last_unreadable = unreadable[-1] if unreadable else self._last_unreadable
+            self._figures["orders"] += orders
+            self._figures["converted"] += converted
+            self._figures["unreadable"] += len(unreadable)
+            if unreadable:
+                self._last_unreadable = unreadable[-1]
 
-    def handled(self, topic: str, following: Mapping[int, int], views_kept: int, orders_kept: int) -> None:
-        """A batch is done; whatever was in its way is over."""
+    def batch_processed(
+        self,
+        topic: str,
+        next_offsets: Mapping[int, int],
+        views_in_memory: int,
+        orders_in_memory: int,
+    ) -> None:
+        """Note that a batch has succeeded; its topic has no problem now."""
         with self._lock:
-            self._following |= {(topic, partition): offset for partition, offset in following.items()}
-            self._views_kept, self._orders_kept = views_kept, orders_kept
-            self._troubles.pop(topic, None)
+            for partition, offset in next_offsets.items():
+                self._next_offsets[topic, partition] = offset
+            self._figures["views_kept"] = views_in_memory
+            self._figures["open_orders_kept"] = orders_in_memory
+            self._problems.pop(topic, None)
 
-    def looked_back(self, orders: int) -> None:
-        """The looks before so many orders are sought in the log."""
+    def log_searched(self, orders: int) -> None:
+        """Add orders whose views are searched in the log."""
         with self._lock:
-            self._looked_back += orders
+            self._figures["orders_sought_in_the_log"] += orders
 
-    def looked_up(self, seen: int) -> None:
-        """The orders after so many views are sought in Cassandra."""
+    def cassandra_searched(self, views: int) -> None:
+        """Add views whose orders are searched in Cassandra."""
         with self._lock:
-            self._looked_up += seen
+            self._figures["views_sought_in_cassandra"] += views
 
-    def trouble(self, where: str, error: KappaError) -> None:
-        """Something is in the way of `where`: a topic, or the reader."""
+    def report_problem(self, where: str, error: KappaError) -> None:
+        """Report that `where`, a topic or the reader, cannot continue."""
         with self._lock:
-            self._troubles[where] = error
+            self._problems[where] = error
         self.report({}, {})
 
-    def over(self, where: str) -> None:
-        """Nothing is in the way of `where` any more."""
+    def clear_problem(self, where: str) -> None:
+        """Note that `where` continues."""
         with self._lock:
-            self._troubles.pop(where, None)
+            self._problems.pop(where, None)
 
-    def report(self, starts: Mapping[Place, int], ends: Mapping[Place, int]) -> None:
-        """Writes the state; `starts` and `ends` are the offsets where reading began and where the log ends, by partition."""
+    def report(
+        self, starts: Mapping[TopicPartition, int], ends: Mapping[TopicPartition, int]
+    ) -> None:
+        """Write the state.
+
+        `starts` are the offsets where reading began, `ends` the high watermarks.
+        """
         with self._lock:
-            lag = sum(max(0, end - max(self._following.get(place, 0), starts.get(place, 0))) for place, end in ends.items())
-            values = (
-                self._orders, self._converted, self._views_kept, self._orders_kept, self._looked_back, self._looked_up, lag, self._unreadable
-            )  # fmt: skip
-            figures = dict(zip(FIGURES, values, strict=True))
-            for name, value in figures.items():
+            self._figures["lag"] = self._lag(starts, ends)
+            for name, value in self._figures.items():
                 self._gauges[name].set(value)
-            for where, error in sorted(self._troubles.items()):
-                state: State = "waiting" if isinstance(error, Unavailable) else "failed"
-                self._state.report(state, f"{where}: {error}", **figures, last_unreadable=self._last_unreadable)
-                return
-            self._state.report("running", self._words(lag), **figures, last_unreadable=self._last_unreadable)
+            state, detail = self._summary()
+            self._state.report(
+                state, detail, **self._figures, last_unreadable=self._last_unreadable
+            )
 
     def page(self) -> bytes:
-        """The figures in Prometheus' text format, as last reported."""
+        """Return the figures in Prometheus' text format, as last reported."""
         return generate_latest(self._registry)
 
-    def _words(self, lag: int) -> str:
-        aside = f", {self._unreadable} changes unreadable (last {self._last_unreadable})" if self._unreadable else ""
-        return f"{self._orders:,} orders, {self._converted:,} converted, {lag:,} behind{aside}"
+    def _lag(
+        self, starts: Mapping[TopicPartition, int], ends: Mapping[TopicPartition, int]
+    ) -> int:
+        lag = 0
+        for topic_partition, end in ends.items():
+            start = starts.get(topic_partition, 0)
+            next_offset = max(start, self._next_offsets.get(topic_partition, 0))
+            lag += max(0, end - next_offset)
+        return lag
+
+    def _summary(self) -> tuple[State, str]:
+        for where, error in sorted(self._problems.items()):
+            state: State = "waiting" if isinstance(error, Unavailable) else "failed"
+            return state, f"{where}: {error}"
+        orders = self._figures["orders"]
+        converted = self._figures["converted"]
+        lag = self._figures["lag"]
+        detail = f"{orders:,} orders, {converted:,} converted, {lag:,} behind"
+        unreadable = self._figures["unreadable"]
+        if unreadable:
+            detail += f", {unreadable} changes unreadable (last {self._last_unreadable})"
+        return "running", detail

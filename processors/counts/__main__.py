@@ -1,16 +1,28 @@
-"""The process `serving:counts`: Faust agents that keep the live counts in Cassandra equal to the click topics.
+"""The process `serving:counts`: keep the live counts in Cassandra equal to the click topics.
 
-`python -m processors.counts [NAME]`: workers of different names share the partitions through the generation's consumer group.
-`--generation N` counts another generation than the active one (a replay does); `--beside SUFFIX` counts the topics `productview.SUFFIX`
-and `orderview.SUFFIX` into keyspaces of their own (benchmarks and fault tests do).
-Faust gives the agents, their life cycle and the web page; the group membership and the bytes come from librdkafka (see `source`).
+`python -m processors.counts [NAME]`: workers of different names share the partitions
+through the generation's consumer group. `--generation N` counts another generation than
+the active one (a replay does). `--beside SUFFIX` counts the topics `productview.SUFFIX` and
+`orderview.SUFFIX` into separate keyspaces (benchmarks and fault tests do).
+
+The flow: `BatchSource` reads batches with librdkafka, which also handles the group
+membership, and decodes them. A Faust agent per topic passes them to a `BatchCounter`, which
+counts them in a `TopicState`. A `CassandraWriter` writes the changed rows and then has the
+offsets committed. Faust provides the agents, their lifecycle and the web page.
 """
 
 import argparse
 import asyncio
 import os
 import threading
-from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import (
+    AsyncIterable,
+    Awaitable,
+    Callable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -18,20 +30,35 @@ from typing import TYPE_CHECKING
 
 from confluent_kafka import Message
 
-from connectors import generations, kafka
-from connectors.dead_letters import DeadLetters
-from connectors.generations import Generation
-from connectors.kafka_group import GroupReader
-from connectors.registry import SchemaRegistry
-from infra.settings import Settings, load
-from infra.state import ProcessState
-from processors.batches import BatchCounter, ClickBatch, Surroundings
-from processors.clicks import ClickDecoder, Decoded, TimeRule
-from processors.faust_app import SessionAtNeed, control_topic, faust_app, patiently, run, start_quietly
-from processors.metrics import Metrics
-from processors.progress import Progress
-from processors.tally import Tally
-from processors.writer import Log, Writer
+from connectors.cassandra import generations
+from connectors.cassandra.generations import Generation
+from connectors.kafka import client as kafka
+from connectors.kafka.admin import ensure_topics
+from connectors.kafka.dead_letters import DeadLetters
+from connectors.kafka.readers.group_reader import GroupReader
+from connectors.kafka.schema_registry import SchemaRegistry
+from connectors.runtime.process_state import ProcessState
+from connectors.runtime.settings import Settings, load
+from processors.counts.batch_counter import (
+    BatchCounter,
+    ClickBatch,
+    CountingContext,
+    OpenTopic,
+)
+from processors.counts.cassandra_writer import CassandraWriter, OffsetCommitter
+from processors.counts.metrics import Metrics
+from processors.counts.progress import Progress
+from processors.counts.topic_state import TopicState
+from processors.decoding.clicks import ClickDecoder, DecodedClicks
+from processors.decoding.late_clicks import TimeRule
+from processors.runtime.faust_app import (
+    LazySession,
+    control_topic,
+    faust_app,
+    retry_until_available,
+    run,
+    start_quietly,
+)
 from schemas import events, topics
 
 if TYPE_CHECKING:
@@ -42,7 +69,10 @@ PROCESS = "counts"
 
 @dataclass(frozen=True)
 class Job:
-    """What a worker is to count: its own name, the generation (the active one if None), and beside what."""
+    """A worker's task: its name, the generation to count (the active one if None).
+
+    `beside` is the suffix of other topics and keyspaces than the shop's.
+    """
 
     name: str
     generation: int | None = None
@@ -50,31 +80,36 @@ class Job:
 
     @property
     def suffix(self) -> str:
-        """What is added to the names of topics and groups."""
+        """The end of the names of topics and groups."""
         return f".{self.beside}" if self.beside else ""
 
-    def base(self, settings: Settings) -> str:
-        """The base keyspace."""
-        return f"{settings.cassandra.keyspace}_{self.beside}" if self.beside else settings.cassandra.keyspace
+    def base_keyspace(self, settings: Settings) -> str:
+        """Return the keyspace that the generations' keyspaces are named after."""
+        keyspace = settings.cassandra.keyspace
+        return f"{keyspace}_{self.beside}" if self.beside else keyspace
 
     def topics(self) -> dict[str, str]:
-        """The topics to read, by the name of their contract."""
+        """Return the topics to read, by the name of their contract."""
         return {topic: f"{topic}{self.suffix}" for topic in topics.CLICK_TOPICS}
 
 
 def main() -> None:
-    """Counts until SIGTERM."""
-    settings, job = load(os.environ), _job()
+    """Count until SIGTERM."""
+    settings = load(os.environ)
+    job = _parse_arguments()
     start_quietly(job.name)
     state = ProcessState(settings.home, job.name)
-    patiently(state, lambda: kafka.ensure_topics(settings.kafka, _needed_topics(job)))
-    with ExitStack() as at_end:
-        session = SessionAtNeed(settings, at_end)
-        generation = patiently(state, lambda: generations.find(session(), job.base(settings), job.generation))
+    retry_until_available(state, lambda: ensure_topics(settings.kafka, _needed_topics(job)))
+    with ExitStack() as exit_stack:
+        session = LazySession(settings, exit_stack)
+        keyspace = job.base_keyspace(settings)
+        generation = retry_until_available(
+            state, lambda: generations.find(session(), keyspace, job.generation)
+        )
         run(build_app(settings, job, generation, session, state))
 
 
-def _job() -> Job:
+def _parse_arguments() -> Job:
     parser = argparse.ArgumentParser(description="A worker of the live counts.")
     parser.add_argument("name", nargs="?", default=PROCESS)
     parser.add_argument("--generation", type=int)
@@ -82,95 +117,152 @@ def _job() -> Job:
     return Job(**vars(parser.parse_args()))
 
 
-def build_app(settings: Settings, job: Job, generation: Generation, session: SessionAtNeed, state: ProcessState) -> "faust.App":
-    """A Faust app with one agent per click topic, all fed by one reader."""
+def build_app(
+    settings: Settings,
+    job: Job,
+    generation: Generation,
+    session: LazySession,
+    state: ProcessState,
+) -> "faust.App":
+    """Return a Faust app with one agent per click topic, all fed by one reader.
+
+    Raises Refused, Unavailable.
+    """
     import mode.loop
 
     mode.loop.use("uvloop")  # before Faust makes a loop: a quarter faster
-    from processors.source import BatchChannel, Source
+    from processors.runtime.batch_source import BatchChannel, BatchSource
 
-    metrics, stopping = Metrics(), threading.Event()
+    metrics = Metrics()
+    stopping = threading.Event()
     progress = Progress(state, metrics)
     app = faust_app(settings, job.name, metrics.page)
-    books = {topic: _Books(settings, job, contract, topic, generation, session, progress) for contract, topic in job.topics().items()}
-    decoders = {topic: book.decoder() for topic, book in books.items()}
-    reader = GroupReader(settings.kafka, job.name, generation.group(job.suffix), decoders)
-    around = Surroundings(reader, progress, stopping, _letters_from(settings, job, generation, session))
-    channels, counters = {}, []
-    for topic, book in books.items():
-        counters.append(BatchCounter(topic, book.open, around))
-        channels[topic] = BatchChannel(app)
-        app.agent(channels[topic], name=f"{PROCESS}.{topic}")(_agent(counters[-1], reader))
+    setups = [
+        _TopicSetup(
+            settings=settings,
+            job=job,
+            contract=contract,
+            topic=topic,
+            generation=generation,
+            session=session,
+            progress=progress,
+        )
+        for contract, topic in job.topics().items()
+    ]
+    reader = GroupReader(
+        settings.kafka,
+        job.name,
+        generation.group(job.suffix),
+        {setup.topic: setup.decoder() for setup in setups},
+    )
+    context = CountingContext(
+        reader=reader,
+        progress=progress,
+        stopping=stopping,
+        dead_letters_from=_dead_letters_from(settings, job, generation, session),
+    )
+    channels = {}
+    counters = []
+    for setup in setups:
+        counter = BatchCounter(setup.topic, setup.open_topic, context)
+        channel = BatchChannel(app)
+        app.agent(channel, name=f"{PROCESS}.{setup.topic}")(_agent(counter, reader))
+        counters.append(counter)
+        channels[setup.topic] = channel
 
     def stop_counting() -> None:
         stopping.set()
         for counter in counters:
-            counter.close()
+            counter.stop()
 
-    app.service(Source(reader, channels, settings.counts.batch_size, progress, stop_counting))
+    batch_size = settings.counts.batch_size
+    app.service(BatchSource(reader, channels, batch_size, progress, stop_counting))
     return app
 
 
-@dataclass(frozen=True)
-class _Books:
-    """What it takes to count one topic, opened when first needed."""
+@dataclass(frozen=True, kw_only=True)
+class _TopicSetup:
+    """Creates what it takes to count one topic; `contract` is the name of its contract."""
 
     settings: Settings
     job: Job
     contract: str
     topic: str
     generation: Generation
-    session: SessionAtNeed
+    session: LazySession
     progress: Progress
 
-    def decoder(self) -> Callable[[Sequence[Message]], Decoded[Message]]:
-        """What decodes the topic's records; it notes when the first ones came."""
+    def decoder(self) -> Callable[[Sequence[Message]], DecodedClicks[Message]]:
+        """Return the decoder of the topic's records; it notes when the first one came."""
         rules = self.generation.definition
-        registry = SchemaRegistry(self.settings.registry.url)
-        decoder = ClickDecoder(registry, events.SUBJECT_ID[self.contract], TimeRule(rules.horizon_ms, rules.ahead_ms))
+        decoder = ClickDecoder(
+            SchemaRegistry(self.settings.registry.url),
+            events.SUBJECT_ID[self.contract],
+            TimeRule(rules.horizon_ms, rules.ahead_ms),
+        )
 
-        def decode(records: Sequence[Message]) -> Decoded[Message]:
-            self.progress.began()
+        def decode(records: Sequence[Message]) -> DecodedClicks[Message]:
+            self.progress.event_arrived()
             return decoder.decode(records)
 
         return decode
 
-    def open(self, log: Log) -> tuple[Tally, Writer]:
-        """The tally and its running writer. Raises KappaError while Cassandra is away."""
+    def open_topic(self, committer: OffsetCommitter) -> OpenTopic:
+        """Return the topic's state and its running writer.
+
+        Raises KappaError while Cassandra is unreachable.
+        """
         session = self.session()
-        rows_kept = self.settings.counts.rows_kept // len(topics.CLICK_TOPICS)
-        tally = Tally(self.contract, session, self.generation, rows_kept)
-        writer = Writer(self.topic, tally, session, DeadLetters(self.settings.kafka, self.job.name), log, self.progress)
+        rows_per_topic = self.settings.counts.rows_kept // len(topics.CLICK_TOPICS)
+        state = TopicState(self.contract, session, self.generation, rows_per_topic)
+        writer = CassandraWriter(
+            topic=self.topic,
+            state=state,
+            session=session,
+            dead_letters=DeadLetters(self.settings.kafka, self.job.name),
+            committer=committer,
+            progress=self.progress,
+        )
         writer.start()
-        return tally, writer
+        return OpenTopic(state, writer)
 
 
-def _letters_from(settings: Settings, job: Job, generation: Generation, session: SessionAtNeed) -> Mapping[tuple[str, int], int]:
-    """Where this worker begins to set records aside: beside a live generation, where that one was when we came."""
+def _dead_letters_from(
+    settings: Settings, job: Job, generation: Generation, session: LazySession
+) -> Mapping[topics.TopicPartition, int]:
+    """Return the offsets from which this worker writes dead letters, by partition.
+
+    Beside a live generation, that one has written those before its committed offsets.
+    """
     if generation.state == "live":
         return {}
-    live = generations.active(session(), job.base(settings))
+    live = generations.active(session(), job.base_keyspace(settings))
     return kafka.committed(settings.kafka, live.group(job.suffix), job.topics().values())
 
 
-def _agent(counter: BatchCounter, reader: GroupReader[Decoded[Message]]) -> Callable[[AsyncIterable[ClickBatch]], Awaitable[None]]:
-    thread = ThreadPoolExecutor(1, "counting")  # one: batches are counted in their order, even if Faust starts the agent anew
+def _agent(
+    counter: BatchCounter, reader: GroupReader[DecodedClicks[Message]]
+) -> Callable[[AsyncIterable[ClickBatch]], Awaitable[None]]:
+    # One thread: batches are counted in their order, even if Faust restarts the agent.
+    thread = ThreadPoolExecutor(1, "counting")
 
     async def count(stream: AsyncIterable[ClickBatch]) -> None:
+        loop = asyncio.get_running_loop()
         async for batch in stream:
             try:
-                await asyncio.get_running_loop().run_in_executor(thread, counter.count, batch)
+                await loop.run_in_executor(thread, counter.count_batch, batch)
             except BaseException:
-                reader.rewind()  # whoever takes over could not know of this batch
+                reader.rewind()  # a restarted agent cannot know of this batch
                 raise
 
     return count
 
 
-def _needed_topics(job: Job) -> Iterable[topics.Topic]:
-    own = {*topics.CLICK_TOPICS, *map(topics.dead_topic, topics.CLICK_TOPICS)}
+def _needed_topics(job: Job) -> Iterator[topics.Topic]:
+    dead_topics = map(topics.dead_topic, topics.CLICK_TOPICS)
+    own_topics = {*topics.CLICK_TOPICS, *dead_topics}
     for topic in topics.started_topics():
-        if topic.name in own:
+        if topic.name in own_topics:
             contract, dot, dead = topic.name.partition(".")
             yield replace(topic, name=f"{contract}{job.suffix}{dot}{dead}")
     yield control_topic(job.name)

@@ -1,89 +1,147 @@
-"""A batch from the log into its topic's tally: counted in memory, and on its way to Cassandra."""
+"""Count the batches of one topic: in memory, and on their way to Cassandra."""
 
 import threading
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from confluent_kafka import Message
 
-from connectors.kafka_group import DecodedBatch, GroupReader
-from processors.clicks import Decoded, Unreadable, joined_clicks
-from processors.in_order import InOrder
-from processors.progress import Counted, Progress
-from processors.tables import Position
-from processors.tally import Tally
-from processors.writer import Writer
+from connectors.kafka.readers.batches import DecodedBatch
+from connectors.kafka.readers.group_reader import GroupReader
+from processors.counts.cassandra_writer import CassandraWriter, OffsetCommitter
+from processors.counts.progress import BatchFigures, Progress
+from processors.counts.state_tables import Checkpoint
+from processors.counts.topic_state import TopicState
+from processors.decoding.clicks import DecodedClicks, RejectedRecord, concatenate_clicks
+from processors.runtime.clock import SYSTEM_CLOCK, Clock
+from processors.runtime.ordered_batches import OrderedBatches
+from schemas.topics import TopicPartition
 
-PATIENCE_SECONDS = 1.0
-CLOSING_SECONDS = 5.0
+ROOM_TIMEOUT_SECONDS = 1.0
+STOP_TIMEOUT_SECONDS = 5.0
 
-ClickBatch = DecodedBatch[Decoded[Message]]
+ClickBatch = DecodedBatch[DecodedClicks[Message]]
 
 
 @dataclass(frozen=True)
-class Surroundings:
-    """What counting a topic works with; shared by the topics of a worker. Letters of records below `letters_from` are others' to write."""
+class CountingContext:
+    """The reader and the settings that the topics of a worker share.
 
-    reader: GroupReader[Decoded[Message]]
+    Rejected records below the offsets of `dead_letters_from` become dead letters by
+    another worker.
+    """
+
+    reader: GroupReader[DecodedClicks[Message]]
     progress: Progress
     stopping: threading.Event
-    letters_from: Mapping[tuple[str, int], int]
+    dead_letters_from: Mapping[TopicPartition, int]
+    clock: Clock = SYSTEM_CLOCK
+
+
+@dataclass(frozen=True)
+class OpenTopic:
+    """A topic's counts in memory, and the running writer of their changes."""
+
+    state: TopicState
+    writer: CassandraWriter
 
 
 class BatchCounter:
-    """Counts one topic's batches, one after the other. `open_books` may raise KappaError until Cassandra is there."""
+    """Counts one topic's batches one after the other, each exactly once."""
 
-    def __init__(self, topic: str, open_books: Callable[["BatchCounter"], tuple[Tally, Writer]], around: Surroundings) -> None:
-        self._topic, self._around = topic, around
-        self._open_books = open_books
-        self._books: tuple[Tally, Writer] | None = None
-        self._in_order = InOrder("counts", around.reader, around.progress, around.stopping)
+    def __init__(
+        self,
+        topic: str,
+        open_topic: Callable[[OffsetCommitter], OpenTopic],
+        context: CountingContext,
+    ) -> None:
+        """`open_topic` may raise KappaError while Cassandra is unreachable."""
+        self._topic = topic
+        self._context = context
+        self._open_topic = open_topic
+        self._opened_topic: OpenTopic | None = None
+        self._batches = OrderedBatches(
+            "counts", context.reader, context.progress, context.stopping
+        )
         self._epoch = -1
 
-    def count(self, batch: ClickBatch) -> None:
-        """Returns when the batch is counted in memory, or need not be: its epoch is over, or we stop."""
-        self._in_order.take(batch, self._settle)
+    def count_batch(self, batch: ClickBatch) -> None:
+        """Count a batch in memory, repeating that while it fails.
 
-    def close(self) -> None:
-        """Writes what is counted, and has it committed."""
-        if self._books is not None:
-            self._books[1].close(CLOSING_SECONDS)
+        Returns early if the batch is void: its epoch is over, or the process stops.
+        """
+        self._batches.process_in_order(batch, self._count_once)
 
-    def _settle(self, batch: ClickBatch) -> None:
-        tally, writer = self._books or self._opened()
-        if batch.epoch != self._epoch:
-            tally.begin(batch.epoch, self._counted_before())  # others may have counted on meanwhile
-            self._epoch = batch.epoch
-        letters = [letter for part in batch.parts for letter in part.unreadable]
-        following = {partition: offset for part in batch.parts for partition, offset in part.following.items()}
-        begin = time.monotonic()
-        repeated = tally.count(
-            joined_clicks([part.clicks for part in batch.parts]), [letter for letter in letters if self._is_ours(letter)], following
-        )
-        self._around.reader.counted_within(time.monotonic() - begin)
-        records, late = sum(part.records for part in batch.parts), sum(letter.late for letter in letters)
-        self._around.progress.counted(Counted(self._topic, records, repeated, len(letters), late, following))
-        while not (writer.tell(PATIENCE_SECONDS, catching_up=batch.more) or self._in_order.is_void(batch)):
-            pass
+    def stop(self) -> None:
+        """Write and commit what is counted."""
+        if self._opened_topic is not None:
+            self._opened_topic.writer.stop(STOP_TIMEOUT_SECONDS)
 
-    def _opened(self) -> tuple[Tally, Writer]:
-        self._books = self._open_books(self)
-        return self._books
-
-    def _counted_before(self) -> dict[int, int | None]:
-        """By partition the largest event time among the events before the committed offset, as noted with it; None if nobody noted it."""
-        notes = {partition: note for (topic, partition), note in self._around.reader.notes.items() if topic == self._topic}
-        return {partition: int(note) if note.lstrip("-").isdigit() else None for partition, note in notes.items()}
-
-    def commit(self, epoch: int, positions: Mapping[int, Position]) -> None:
-        """Has positions of an epoch committed, each with the largest event time before it."""
-        self._around.reader.commit(self._topic, epoch, {partition: (found.offset, str(found.latest_ms)) for partition, found in positions.items()})
+    def commit_checkpoints(self, epoch: int, checkpoints: Mapping[int, Checkpoint]) -> None:
+        """Commit offsets, each with the largest event time before it as its note."""
+        offsets = {
+            partition: (checkpoint.next_offset, str(checkpoint.max_event_ms))
+            for partition, checkpoint in checkpoints.items()
+        }
+        self._context.reader.commit(self._topic, epoch, offsets)
 
     def rewind(self) -> None:
-        """Has everything counted again from the committed offsets."""
-        self._around.reader.rewind()
+        """Count everything again from the committed offsets."""
+        self._context.reader.rewind()
 
-    def _is_ours(self, letter: Unreadable[Message]) -> bool:
-        place = letter.record.topic() or "", letter.record.partition() or 0
-        return (letter.record.offset() or 0) >= self._around.letters_from.get(place, 0)
+    def _count_once(self, batch: ClickBatch) -> None:
+        topic = self._get_topic()
+        if batch.epoch != self._epoch:
+            # Other workers may have counted since the last epoch.
+            topic.state.begin_epoch(batch.epoch, self._committed_event_times())
+            self._epoch = batch.epoch
+        clicks = concatenate_clicks([part.clicks for part in batch.parts])
+        rejected_records: list[RejectedRecord[Message]] = []
+        next_offsets: dict[int, int] = {}
+        for part in batch.parts:
+            rejected_records += part.rejected_records
+            next_offsets |= part.next_offsets
+        dead_letters = [record for record in rejected_records if self._is_ours(record)]
+        began_at = self._context.clock.monotonic()
+        repeated_events = topic.state.count_clicks(clicks, dead_letters, next_offsets)
+        count_seconds = self._context.clock.monotonic() - began_at
+        self._context.reader.counted_within(count_seconds)
+        figures = BatchFigures(
+            topic=self._topic,
+            events=sum(part.record_count for part in batch.parts),
+            repeated_events=repeated_events,
+            dead=len(rejected_records),
+            late=sum(record.late for record in rejected_records),
+            next_offsets=next_offsets,
+        )
+        self._context.progress.batch_counted(figures)
+        self._wait_for_room(topic.writer, batch)
+
+    def _wait_for_room(self, writer: CassandraWriter, batch: ClickBatch) -> None:
+        """Have the changes written; wait while too many of them are not written yet."""
+        while not writer.notify_changes(ROOM_TIMEOUT_SECONDS, catching_up=batch.more):
+            if self._batches.is_void(batch):
+                return
+
+    def _get_topic(self) -> OpenTopic:
+        if self._opened_topic is None:
+            self._opened_topic = self._open_topic(self)
+        return self._opened_topic
+
+    def _committed_event_times(self) -> dict[int, int | None]:
+        """Return the largest event time before the committed offset of each partition.
+
+        It is the note of the commit; None if the note has no time.
+        """
+        event_times: dict[int, int | None] = {}
+        for (topic, partition), note in self._context.reader.notes.items():
+            if topic == self._topic:
+                is_time = note.lstrip("-").isdigit()
+                event_times[partition] = int(note) if is_time else None
+        return event_times
+
+    def _is_ours(self, rejected: RejectedRecord[Message]) -> bool:
+        record = rejected.record
+        topic_partition = (record.topic() or "", record.partition() or 0)
+        first_offset = self._context.dead_letters_from.get(topic_partition, 0)
+        return (record.offset() or 0) >= first_offset

@@ -1,203 +1,318 @@
-"""What changed into Cassandra, and then the offsets committed: two threads per topic, beside the counting.
+"""Write one topic's changed rows to Cassandra, and then commit the offsets.
 
-Windows are written as soon as the write before is done, so that a click is seen at once; whatever is counted meanwhile goes together,
-so the busier the topic, the fewer the writes per event. All other rows follow every two seconds, beside the windows, which do not wait
-for them; and then, once every window of that moment is written too and all of it would outlast Cassandra's death, the offsets.
+Two threads per topic write, beside the thread that counts. One writes windows, each time
+as soon as its last write has ended, so that a click is visible immediately. The clicks
+counted during a write go together into the next one: the busier the topic, the fewer
+writes per event. The other thread writes all other rows every two seconds. It commits the
+offsets when every window of that moment is written too, and when all of it would survive a
+crash of Cassandra.
 """
 
 import logging
 import os
 import threading
-import time
 from collections.abc import Callable, Mapping
-from typing import Protocol
+from typing import Protocol, TypeVar
 
-from connectors.cassandra import PackedRow, Session
-from connectors.dead_letters import DeadLetters
-from infra.errors import KappaError
-from processors.progress import Progress
-from processors.tables import Position, Taken
-from processors.tally import Tally
+from connectors.cassandra.client import Session
+from connectors.cassandra.row_batches import PackedRow
+from connectors.kafka.dead_letters import DeadLetters
+from processors.counts.progress import Progress
+from processors.counts.state_tables import Checkpoint, PendingWrite
+from processors.counts.topic_state import TopicState
+from processors.runtime.clock import SYSTEM_CLOCK, Clock
+from schemas.errors import KappaError
 
-SHORTEST_PAUSE_SECONDS = 0.002
+T = TypeVar("T")
+
+MIN_PAUSE_SECONDS = 0.002
+# The pause after a write of windows, as a share of the time that the write took.
+PAUSE_PER_WRITE_SECOND = 1 / 8
 ROLLUP_SECONDS = 2.0
-# Windows come first: the rest, written as fast as can be, would make a click wait for all of it.
+# Windows come first: roll-ups written at full speed would delay the clicks of the moment.
 ROLLUP_SPREAD_SECONDS = 1.2
-# Far behind, a click is late anyway: then fewer writes are worth more.
+# Far behind the log's end a click is late anyway: then fewer writes are worth more.
 CATCHING_UP_PAUSE_SECONDS = 1.0
-FIRST_RETRY_SECONDS, LAST_RETRY_SECONDS = 0.1, 2.0
-# Rows of windows that may wait before counting waits too, and clicks that may wait to be rolled up (40 bytes each). Where every click is on
-# another product, each such row becomes four more, one of them a sketch of 2 KB: this, not the number of products, makes a worker's memory.
-MOST_UNWRITTEN, MOST_GATHERED = 25_000, 1_000_000
+FIRST_RETRY_SECONDS = 0.1
+LAST_RETRY_SECONDS = 2.0
+# Rows of windows that may wait before counting waits too, and events that may wait to be
+# rolled up (40 bytes each). Where every click is on another product, each such row becomes
+# four more, one of them a sketch of 2 KB: this limit, not the number of products, decides
+# how much memory a worker needs.
+MAX_UNWRITTEN_ROWS = 25_000
+MAX_UNROLLED_EVENTS = 1_000_000
 
 log = logging.getLogger(__name__)
 
 
-class Log(Protocol):
-    """Where the writer says how far the counts are: everything before these positions, in this epoch; or that they have to begin again."""
+class OffsetCommitter(Protocol):
+    """Commits how far the counts are."""
 
-    def commit(self, epoch: int, positions: Mapping[int, Position]) -> None: ...
-    def rewind(self) -> None: ...
+    def commit_checkpoints(self, epoch: int, checkpoints: Mapping[int, Checkpoint]) -> None:
+        """Commit the checkpoints of an epoch, unless that epoch is over."""
+        ...
+
+    def rewind(self) -> None:
+        """Count everything again from the committed offsets."""
+        ...
 
 
-class Writer:
-    """Writes a tally's changes from `start` to `close`, which writes what is left. Trouble with Cassandra or Kafka is waited out."""
+class Stopped(Exception):
+    """The process stops before an operation has succeeded."""
 
-    def __init__(self, topic: str, tally: Tally, session: Session, dead: DeadLetters, log: Log, progress: Progress) -> None:
-        """Raises Refused, Unavailable. Make it before the tally reads anything."""
-        self._topic, self._tally, self._session, self._dead = topic, tally, session, dead
-        self._log, self._progress = log, progress
+
+class CassandraWriter:
+    """Writes a topic's changes from `start` to `stop`, which writes the last of them.
+
+    Failures of Cassandra or Kafka are retried until they are over.
+    """
+
+    def __init__(
+        self,
+        topic: str,
+        state: TopicState,
+        session: Session,
+        dead_letters: DeadLetters,
+        committer: OffsetCommitter,
+        progress: Progress,
+        clock: Clock = SYSTEM_CLOCK,
+    ) -> None:
+        """Create it before `state` reads any row. Raises Refused, Unavailable."""
+        self._topic = topic
+        self._state = state
+        self._session = session
+        self._dead_letters = dead_letters
+        self._committer = committer
+        self._progress = progress
+        self._clock = clock
         self._incarnation = session.incarnation()
-        self._windows = threading.Thread(target=self._or_exit, args=(self._write_windows,), name=f"windows of {topic}", daemon=True)
-        self._rollups = threading.Thread(target=self._or_exit, args=(self._write_rollups,), name=f"rollups of {topic}", daemon=True)
-        self._news, self._hurry, self._full, self._closing = threading.Event(), threading.Event(), threading.Event(), threading.Event()
-        self._changed = threading.Condition()
-        self._begun = self._done = 0
-        self._lacking = False
-        self._written: PackedRow | None = None
+        self._window_thread = self._thread("windows", self._write_windows)
+        self._rollup_thread = self._thread("rollups", self._write_rollups)
+        self._has_changes = threading.Event()
+        self._skip_pause = threading.Event()
+        self._rollup_due = threading.Event()
+        self._stopping = threading.Event()
+        # Notified when a write has ended. Guards the two numbers: the last write of windows
+        # that began, and the last one whose rows are all acknowledged.
+        self._write_ended = threading.Condition()
+        self._begun_write = 0
+        self._acknowledged_write = 0
+        self._lost_rows = False
+        self._last_row: PackedRow | None = None
         self._catching_up = False
 
-    def start(self) -> None:
-        """Begins to write."""
-        self._windows.start()
-        self._rollups.start()
+    def _thread(self, name: str, run: Callable[[], None]) -> threading.Thread:
+        return threading.Thread(
+            target=self._run_or_exit,
+            args=(run,),
+            name=f"{name} of {self._topic}",
+            daemon=True,
+        )
 
-    def tell(self, patience_seconds: float, *, catching_up: bool = False) -> bool:
-        """Says that there is something to write, and whether the log has much more. Waits while too much is waiting; whether there is room."""
+    def start(self) -> None:
+        """Start to write."""
+        self._window_thread.start()
+        self._rollup_thread.start()
+
+    def notify_changes(self, timeout_seconds: float, *, catching_up: bool = False) -> bool:
+        """Note that rows have changed, and whether the log has many more events.
+
+        While too much waits to be written, this waits for at most `timeout_seconds`.
+        Returns whether counting may continue.
+        """
         self._catching_up = catching_up
-        self._news.set()
+        self._has_changes.set()
         if not catching_up or not self._has_room():
-            self._hurry.set()
+            self._skip_pause.set()
         if self._has_room():
             return True
-        self._full.set()
-        with self._changed:
-            return self._changed.wait_for(self._has_room, patience_seconds)
+        self._rollup_due.set()
+        with self._write_ended:
+            return self._write_ended.wait_for(self._has_room, timeout_seconds)
 
-    def close(self, patience_seconds: float) -> None:
-        """Writes and commits what is left, if that can be done soon."""
-        self._closing.set()
-        for event in (self._news, self._hurry, self._full):
+    def stop(self, timeout_seconds: float) -> None:
+        """Write and commit the remaining changes, if that succeeds in time."""
+        self._stopping.set()
+        for event in (self._has_changes, self._skip_pause, self._rollup_due):
             event.set()
-        with self._changed:
-            self._changed.notify_all()
-        self._rollups.join(patience_seconds)
+        with self._write_ended:
+            self._write_ended.notify_all()
+        self._rollup_thread.join(timeout_seconds)
 
-    def _or_exit(self, work: Callable[[], None]) -> None:
-        """A fault of ours would leave rows unwritten that count as written: then the process ends, and what is not committed is read again."""
+    def _run_or_exit(self, run: Callable[[], None]) -> None:
+        """Run a thread's work; a bug in it ends the process.
+
+        Otherwise rows that count as written would never be. The next process
+        reads the uncommitted records again.
+        """
         try:
-            work()
+            run()
         except Exception:
             log.exception("writing %s failed", self._topic)
             os._exit(1)
 
     def _has_room(self) -> bool:
-        rows, gathered = self._tally.unwritten
-        return rows < MOST_UNWRITTEN and gathered < MOST_GATHERED
+        backlog = self._state.backlog
+        return (
+            backlog.window_rows < MAX_UNWRITTEN_ROWS
+            and backlog.events < MAX_UNROLLED_EVENTS
+        )
+
+    # The thread of windows.
 
     def _write_windows(self) -> None:
-        while not self._closing.is_set():
-            self._news.wait()
-            self._news.clear()
-            self._hurry.clear()
-            begin = time.monotonic()
-            self._write_the_windows_of_now()
+        while not self._stopping.is_set():
+            self._has_changes.wait()
+            self._has_changes.clear()
+            self._skip_pause.clear()
+            began_at = self._clock.monotonic()
+            self._write_changed_windows()
             if self._catching_up:
-                self._hurry.wait(CATCHING_UP_PAUSE_SECONDS)
+                self._clock.wait(self._skip_pause, CATCHING_UP_PAUSE_SECONDS)
             else:
-                self._closing.wait(max(SHORTEST_PAUSE_SECONDS, (time.monotonic() - begin) / 8))
+                write_seconds = self._clock.monotonic() - began_at
+                pause = max(MIN_PAUSE_SECONDS, write_seconds * PAUSE_PER_WRITE_SECOND)
+                self._clock.wait(self._stopping, pause)
 
-    def _write_the_windows_of_now(self) -> None:
-        with self._changed:
-            self._begun += 1
-        if self._until_written(self._tally.take_windows()):
-            with self._changed:
-                self._done = self._begun
-                self._changed.notify_all()
+    def _write_changed_windows(self) -> None:
+        with self._write_ended:
+            self._begun_write += 1
+        if self._write(self._state.take_windows()):
+            with self._write_ended:
+                self._acknowledged_write = self._begun_write
+                self._write_ended.notify_all()
+
+    # The thread of roll-ups.
 
     def _write_rollups(self) -> None:
-        while not self._closing.is_set():
-            self._full.wait(ROLLUP_SECONDS)
-            self._full.clear()
-            self._roll_up()
-        self._windows.join()
-        self._roll_up()
+        while not self._stopping.is_set():
+            self._clock.wait(self._rollup_due, ROLLUP_SECONDS)
+            self._rollup_due.clear()
+            self._write_and_commit_rollups()
+        self._window_thread.join()
+        self._write_and_commit_rollups()
 
-    def _roll_up(self) -> None:
-        counted: list[Taken] = []
-        if self._until_done(lambda: counted.append(self._tally.take_rollups())):
-            (taken,) = counted
-            written = self._until_written(taken, self._leisure())
-            if written and taken.positions and self._windows_are_written() and not self._lacking and self._is_durable():
-                self._tally.settled()
-                self._log.commit(taken.epoch, taken.positions)
-        with self._changed:
-            self._changed.notify_all()
+    def _write_and_commit_rollups(self) -> None:
+        try:
+            pending_write = self._retry(self._state.take_rollups)
+            if self._write(pending_write, self._rollup_spread_seconds()):
+                self._commit(pending_write)
+        except Stopped:
+            pass
+        with self._write_ended:
+            self._write_ended.notify_all()
 
-    def _leisure(self) -> float:
-        """How many seconds the rest may take: none while much waits behind it."""
-        return 0.0 if self._catching_up or self._closing.is_set() or not self._has_room() else ROLLUP_SPREAD_SECONDS
+    def _commit(self, pending_write: PendingWrite) -> None:
+        """Commit the checkpoints, if everything that they include is durable.
+
+        Raises Stopped.
+        """
+        if (
+            pending_write.checkpoints
+            and self._windows_are_written()
+            and not self._lost_rows
+            and self._is_durable()
+        ):
+            self._state.mark_durable()
+            self._committer.commit_checkpoints(
+                pending_write.epoch, pending_write.checkpoints
+            )
+
+    def _rollup_spread_seconds(self) -> float:
+        """Return how long writing roll-ups may take: no time while much waits behind it."""
+        in_a_hurry = self._catching_up or self._stopping.is_set()
+        if in_a_hurry or not self._has_room():
+            return 0.0
+        return ROLLUP_SPREAD_SECONDS
 
     def _windows_are_written(self) -> bool:
-        """Waits until the windows that were counted before are written too; whether they are."""
-        with self._changed:
-            wanted = self._begun + 1
-            self._news.set()
-            self._hurry.set()
-            self._changed.wait_for(lambda: self._done >= wanted or self._closing.is_set())
-        if not self._closing.is_set():
+        """Wait until the windows changed so far are written. Returns whether they are."""
+        with self._write_ended:
+            needed_write = self._begun_write + 1
+            self._has_changes.set()
+            self._skip_pause.set()
+            self._write_ended.wait_for(
+                lambda: self._acknowledged_write >= needed_write or self._stopping.is_set()
+            )
+        if not self._stopping.is_set():
             return True
-        # The other thread has ended, or is about to, but counting may have gone on meanwhile.
-        self._windows.join()
-        self._write_the_windows_of_now()
-        return self._done == self._begun
-
-    def _until_written(self, taken: Taken, over_seconds: float = 0.0) -> bool:
-        begin = time.monotonic()
-        if not self._until_done(lambda: self._write(taken, over_seconds)):
-            self._lacking = True  # at the end of the process: these rows are in no table now, so nothing behind them may be committed
-            return False
-        if len(taken):
-            self._written = next(iter(taken.packed()))
-            self._progress.written(self._topic, len(taken), (time.monotonic() - begin) * 1e3)
-        return True
-
-    def _write(self, taken: Taken, over_seconds: float) -> None:
-        self._session.write(taken.packed(), over_seconds)
-        if taken.letters:
-            for letter in taken.letters:
-                self._dead.send(letter.record, letter.reason)
-            self._dead.flush()
+        # The thread of windows has ended, or soon will, but counting may have continued.
+        self._window_thread.join()
+        self._write_changed_windows()
+        return self._acknowledged_write == self._begun_write
 
     def _is_durable(self) -> bool:
-        """Whether all that was written will stay. If Cassandra was started anew meanwhile some of it may be lost: then counting begins again."""
-        row, kept = self._written, list[bool]()
+        """Return whether everything written will survive a crash of Cassandra.
+
+        If Cassandra has restarted since the last check, some of it may be lost: then
+        counting begins again at the committed offsets. Raises Stopped.
+        """
+        row = self._last_row
         if row is None:
             return True
-        if not self._until_done(lambda: kept.append(self._session.make_durable(lambda: self._session.write([row]), self._incarnation))):
+
+        def make_durable() -> bool:
+            return self._session.make_durable(
+                lambda: self._session.write([row]), self._incarnation
+            )
+
+        if self._retry(make_durable):
+            return True
+        self._incarnation = self._retry(self._session.incarnation)
+        log.warning(
+            "Cassandra has restarted: counting %s again from the committed offsets",
+            self._topic,
+        )
+        self._committer.rewind()
+        return False
+
+    # Both threads.
+
+    def _write(self, pending_write: PendingWrite, over_seconds: float = 0.0) -> bool:
+        """Write rows and dead letters, and return whether all are acknowledged."""
+        began_at = self._clock.monotonic()
+        try:
+            self._retry(lambda: self._write_once(pending_write, over_seconds))
+        except Stopped:
+            # These rows are in no cache now, so nothing after them may be committed.
+            self._lost_rows = True
             return False
-        if not kept[0] and self._until_done(self._note_incarnation):
-            log.warning("Cassandra was started anew: counting %s from the committed offsets", self._topic)
-            self._log.rewind()
-        return kept[0]
+        row_count = pending_write.row_count
+        if row_count:
+            self._last_row = next(pending_write.encode_rows())
+            write_ms = (self._clock.monotonic() - began_at) * 1e3
+            self._progress.rows_written(self._topic, row_count, write_ms)
+        return True
 
-    def _note_incarnation(self) -> None:
-        self._incarnation = self._session.incarnation()
+    def _write_once(self, pending_write: PendingWrite, over_seconds: float) -> None:
+        self._session.write(pending_write.encode_rows(), over_seconds)
+        if pending_write.rejected_records:
+            for rejection in pending_write.rejected_records:
+                self._dead_letters.send(rejection.record, rejection.reason)
+            self._dead_letters.flush()
 
-    def _until_done(self, act: Callable[[], None]) -> bool:
-        """Acts until nothing is in the way. False if the process is being stopped meanwhile: what is not committed will be read again."""
+    def _retry(self, operation: Callable[[], T]) -> T:
+        """Return what `operation` returns, repeating it with back-off until it succeeds.
+
+        Raises Stopped if the process stops before: what is not committed is read again.
+        """
         pause = FIRST_RETRY_SECONDS
         while True:
             try:
-                act()
+                result = operation()
                 if pause > FIRST_RETRY_SECONDS:
-                    self._progress.over(self._topic)
-                return True
+                    self._progress.clear_problem(self._topic)
+                return result
             except KappaError as error:
-                self._progress.trouble(self._topic, error)
-            except Exception as error:  # a fault of ours: without this thread all would be counted on, and nothing written
-                log.exception("what was counted of %s cannot be written", self._topic)
-                self._progress.trouble(self._topic, KappaError(f"{type(error).__name__}: {error}", "see ./kappa logs counts"))
-            if self._closing.wait(pause):
-                return False
+                self._progress.report_problem(self._topic, error)
+            # A bug in this code. Without this thread everything would be counted and nothing
+            # written.
+            except Exception as error:
+                log.exception("the counts of %s cannot be written", self._topic)
+                problem = f"{type(error).__name__}: {error}"
+                self._progress.report_problem(
+                    self._topic, KappaError(problem, "see ./kappa logs counts")
+                )
+            if self._clock.wait(self._stopping, pause):
+                raise Stopped
             pause = min(2 * pause, LAST_RETRY_SECONDS)

@@ -1,4 +1,4 @@
-"""What the counts' worker says about itself: how far, how fast, and what is in its way."""
+"""The state that a worker of the counts reports: progress, rate, and problems."""
 
 import threading
 import time
@@ -7,110 +7,156 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from infra.errors import KappaError, Unavailable
-from infra.state import ProcessState, State
-from processors.metrics import Metrics
+from connectors.runtime.process_state import ProcessState, State
+from processors.counts.metrics import Metrics
+from schemas.errors import KappaError, Unavailable
+from schemas.topics import TopicPartition
 
-Place = tuple[str, int]
+RATE_SECONDS = 1.0
 
 
-@dataclass(frozen=True)
-class Counted:
-    """One batch, counted in memory: its events, those of them that were in their rows already, those set aside, and the offsets that follow."""
+@dataclass(frozen=True, kw_only=True)
+class BatchFigures:
+    """One batch that is counted in memory.
+
+    Of its `events`, `repeated_events` were in their rows already, `dead` were set aside, `late` of
+    those because of their time. `next_offsets` follow the batch, by partition.
+    """
 
     topic: str
     events: int
-    repeated: int
+    repeated_events: int
     dead: int
     late: int
-    following: Mapping[int, int]
+    next_offsets: Mapping[int, int]
 
 
 class Progress:
-    """Collects figures from the worker's threads and reports them as the process's state and metrics."""
+    """Collects figures from the worker's threads.
+
+    Reports them as the process's state and as metrics.
+    """
 
     def __init__(self, state: ProcessState, metrics: Metrics) -> None:
-        self._state, self._metrics = state, metrics
+        self._state = state
+        self._metrics = metrics
         self._lock = threading.Lock()
-        self._events = self._repeated = self._rows = 0
+        self._events = self._repeated_events = self._rows = 0
         self._dead: Counter[str] = Counter()
         self._late: Counter[str] = Counter()
-        self._following: dict[Place, int] = {}
+        self._next_offsets: dict[TopicPartition, int] = {}
         self._write_ms = 0.0
         self._first_event_at = self._last_write_at = 0.0
-        self._troubles: dict[str, KappaError] = {}
-        self._rated = (time.monotonic(), 0, 0.0)
+        self._problems: dict[str, KappaError] = {}
+        self._rate = 0.0
+        self._rate_at = time.monotonic()
+        self._rate_events = 0
 
-    def began(self) -> None:
-        """Notes when the first event came; later calls change nothing."""
+    def event_arrived(self) -> None:
+        """Note the time of the first event; later calls change nothing."""
         self._first_event_at = self._first_event_at or time.time()
 
-    def counted(self, batch: Counted) -> None:
-        """Takes in a batch that is counted in memory."""
-        self._metrics.counted(batch.topic, batch.events, batch.repeated, batch.dead, batch.late)
+    def batch_counted(self, batch: BatchFigures) -> None:
+        """Add a batch that is counted in memory."""
+        topic = batch.topic
+        self._metrics.batch_counted(
+            topic,
+            events=batch.events,
+            repeated_events=batch.repeated_events,
+            dead=batch.dead,
+            late=batch.late,
+        )
         with self._lock:
             self._events += batch.events
-            self._repeated += batch.repeated
-            self._dead[batch.topic] += batch.dead
-            self._late[batch.topic] += batch.late
-            self._following |= {(batch.topic, partition): offset for partition, offset in batch.following.items()}
+            self._repeated_events += batch.repeated_events
+            self._dead[topic] += batch.dead
+            self._late[topic] += batch.late
+            for partition, offset in batch.next_offsets.items():
+                self._next_offsets[topic, partition] = offset
 
-    def written(self, topic: str, rows: int, write_ms: float) -> None:
-        """Takes in rows that are acknowledged; whatever was in their topic's way is over."""
-        self._metrics.written(topic, rows, write_ms / 1e3)
+    def rows_written(self, topic: str, rows: int, write_ms: float) -> None:
+        """Add rows that Cassandra has acknowledged; their topic has no problem now."""
+        self._metrics.rows_written(topic, rows, write_ms / 1e3)
         with self._lock:
             self._rows += rows
             self._write_ms = write_ms
-            self._last_write_at = time.time() if rows else self._last_write_at
-            self._troubles.pop(topic, None)
+            if rows:
+                self._last_write_at = time.time()
+            self._problems.pop(topic, None)
 
-    def trouble(self, where: str, error: KappaError) -> None:
-        """Something is in the way of `where`: a topic, or the reader."""
+    def report_problem(self, where: str, error: KappaError) -> None:
+        """Report that `where`, a topic or the reader, cannot continue."""
         with self._lock:
-            self._troubles[where] = error
+            self._problems[where] = error
         self.report({}, {})
 
-    def over(self, where: str) -> None:
-        """Nothing is in the way of `where` any more."""
+    def clear_problem(self, where: str) -> None:
+        """Note that `where` continues."""
         with self._lock:
-            self._troubles.pop(where, None)
+            self._problems.pop(where, None)
 
-    def report(self, starts: Mapping[Place, int], ends: Mapping[Place, int]) -> None:
-        """Writes the state; `starts` and `ends` are the offsets where reading began and where the log ends, by partition."""
+    def report(
+        self, starts: Mapping[TopicPartition, int], ends: Mapping[TopicPartition, int]
+    ) -> None:
+        """Write the state.
+
+        `starts` are the offsets where reading began, `ends` the high watermarks.
+        """
         with self._lock:
             figures = self._figures(starts, ends)
-            state, detail = self._verdict(figures)
+            state, detail = self._summary(figures)
             self._state.report(state, detail, **figures)
 
-    def _figures(self, starts: Mapping[Place, int], ends: Mapping[Place, int]) -> dict[str, Any]:
-        lag = {place: max(0, end - max(self._following.get(place, 0), starts.get(place, 0))) for place, end in ends.items()}
-        rate = self._rate()
-        self._metrics.now(rate, lag)
+    def _figures(
+        self, starts: Mapping[TopicPartition, int], ends: Mapping[TopicPartition, int]
+    ) -> dict[str, Any]:
+        lag: dict[TopicPartition, int] = {}
+        for topic_partition, end in ends.items():
+            start = starts.get(topic_partition, 0)
+            next_offset = max(start, self._next_offsets.get(topic_partition, 0))
+            lag[topic_partition] = max(0, end - next_offset)
+        rate = self._current_rate()
+        self._metrics.set_progress(rate, lag)
+        lag_by_partition = {
+            f"{topic}[{partition}]": behind
+            for (topic, partition), behind in sorted(lag.items())
+        }
         return {
             "events": self._events,
             "events_per_second": rate,
-            "repeated": self._repeated,
+            "repeated": self._repeated_events,
             "rows_written": self._rows,
             "dead": dict(self._dead),
             "late": dict(self._late),
             "lag": sum(lag.values()),
-            "lag_by_partition": {f"{topic}[{partition}]": behind for (topic, partition), behind in sorted(lag.items())},
+            "lag_by_partition": lag_by_partition,
             "last_write_ms": round(self._write_ms, 1),
             "first_event_at": round(self._first_event_at, 3),
             "last_write_at": round(self._last_write_at, 3),
         }
 
-    def _rate(self) -> float:
-        """Events per second over the last second or more."""
-        since, events, rate = self._rated
-        if (seconds := time.monotonic() - since) >= 1:
-            rate = round((self._events - events) / seconds, 1)
-            self._rated = since + seconds, self._events, rate
-        return rate
+    def _current_rate(self) -> float:
+        """Return events per second, measured over RATE_SECONDS or more."""
+        now = time.monotonic()
+        seconds = now - self._rate_at
+        if seconds >= RATE_SECONDS:
+            self._rate = round((self._events - self._rate_events) / seconds, 1)
+            self._rate_at = now
+            self._rate_events = self._events
+        return self._rate
 
-    def _verdict(self, figures: Mapping[str, Any]) -> tuple[State, str]:
-        for where, error in sorted(self._troubles.items()):
-            return "waiting" if isinstance(error, Unavailable) else "failed", f"{where}: {error}"
-        dead, late = sum(self._dead.values()), sum(self._late.values())
-        aside = f", {dead} set aside" + (f" ({late} of them too late)" if late else "") if dead else ""
-        return "running", f"{figures['events']:,} events counted, {figures['events_per_second']:g}/s, {figures['lag']:,} behind{aside}"
+    def _summary(self, figures: Mapping[str, Any]) -> tuple[State, str]:
+        for where, error in sorted(self._problems.items()):
+            state: State = "waiting" if isinstance(error, Unavailable) else "failed"
+            return state, f"{where}: {error}"
+        events = figures["events"]
+        rate = figures["events_per_second"]
+        lag = figures["lag"]
+        detail = f"{events:,} events counted, {rate:g}/s, {lag:,} behind"
+        dead = sum(self._dead.values())
+        late = sum(self._late.values())
+        if dead:
+            detail += f", {dead} set aside"
+        if late:
+            detail += f" ({late} of them too late)"
+        return "running", detail

@@ -1,20 +1,22 @@
-"""The rows of one view that a worker knows: read at need, changed here, written by somebody else, and never more than a stated number.
+"""The rows of one view that a worker has in memory: a bounded write-back cache.
 
-Most rows need not be read at all. When a worker begins at the committed offsets, it knows the largest event time counted before them
-(`floors`): a row of a later window holds only events that are still to come, so it begins with nothing. Whatever a predecessor has
-written of it beyond the committed offsets is computed again, to the same counts.
+Most rows need no read. A worker that begins at the committed offsets knows the largest
+event time before them. A row of a later window holds only events that are still to be
+read, so it begins empty. If an earlier worker wrote such a row beyond the committed
+offsets, it is computed again, to the same counts.
 """
 
 import threading
 from collections.abc import Iterable, Mapping
 from typing import Generic, Protocol, TypeVar
 
-NOTHING_BEFORE = -1
-UNKNOWN = 2**62  # no floor is known: every row must be read
+# Event times of a partition that has no committed offset, or a commit without a time.
+NO_EVENTS = -1
+UNKNOWN_TIME = 2**62
 
 
-class Windowed(Protocol):
-    """What is asked of a row's key: the start of its window (0 without windows) and the Kafka partition of its events."""
+class WindowKey(Protocol):
+    """A row's key, with its window's start (0 without windows) and its Kafka partition."""
 
     @property
     def window_ms(self) -> int: ...
@@ -22,88 +24,116 @@ class Windowed(Protocol):
     def partition(self) -> int: ...
 
 
-K = TypeVar("K", bound=Windowed)
+K = TypeVar("K", bound=WindowKey)
 V = TypeVar("V")
 
 
-class Memory(Generic[K, V]):
-    """Rows by key; safe to share between threads. A row is forgotten only when Cassandra is certain to keep what it says of it."""
+class RowCache(Generic[K, V]):
+    """Rows by key. Safe to share between threads.
 
-    def __init__(self, nothing: V, window_ms: int | None, most: int) -> None:
-        """`window_ms` is the length of the view's windows, None without. With each `settled`, at least half of `most` rows stay, those used last."""
-        self._nothing, self._window_ms, self._most = nothing, window_ms, most
-        self._young: dict[K, V] = {}
-        self._old: dict[K, V] = {}
-        self._dirty: dict[K, V] = {}
+    A row leaves the cache only when Cassandra is certain to keep it.
+    """
+
+    def __init__(self, empty_row: V, window_ms: int | None, max_rows: int) -> None:
+        """`window_ms` is the length of the view's windows, None for a view without windows.
+
+        Each `mark_durable` leaves at least the `max_rows` / 2 rows that were used last.
+        """
+        self._empty_row = empty_row
+        self._window_ms = window_ms
+        self._max_rows = max_rows
+        self._recent_rows: dict[K, V] = {}
+        self._older_rows: dict[K, V] = {}
+        self._dirty_rows: dict[K, V] = {}
         self._lock = threading.Lock()
-        self._floors: dict[int, int] = {}
+        # By partition the last window of which Cassandra may hold rows. Rows of later
+        # windows need no read; UNKNOWN_TIME makes every row be read.
+        self._last_stored_windows: dict[int, int] = {}
 
     def __len__(self) -> int:
-        return len(self._young) + len(self._old)
+        return len(self._recent_rows) + len(self._older_rows)
 
     @property
-    def unwritten(self) -> int:
-        """How many rows wait to be written."""
-        return len(self._dirty)
+    def dirty_count(self) -> int:
+        """The number of rows that wait to be written."""
+        return len(self._dirty_rows)
 
-    def begin(self, times_ms: Mapping[int, int]) -> None:
-        """Forgets everything: others may have counted on. `times_ms` is the largest event time counted before, by partition.
+    def begin_epoch(self, max_event_times: Mapping[int, int]) -> None:
+        """Forget all rows, because other workers may have counted in between.
 
-        What was taken stays whole with whoever is writing it.
+        `max_event_times` has the largest event time counted before, by partition. Rows
+        already handed to the writer are not changed.
         """
+        windows = {
+            partition: self._window_of(time_ms)
+            for partition, time_ms in max_event_times.items()
+        }
         with self._lock:
-            self._young, self._old, self._dirty = {}, {}, {}
-            self._floors = {partition: self._start_of(at_ms) for partition, at_ms in times_ms.items()}
+            self._recent_rows = {}
+            self._older_rows = {}
+            self._dirty_rows = {}
+            self._last_stored_windows = windows
 
-    def _start_of(self, at_ms: int) -> int:
-        if at_ms in (NOTHING_BEFORE, UNKNOWN):
-            return at_ms
-        return at_ms - at_ms % self._window_ms if self._window_ms else 0
+    def _window_of(self, time_ms: int) -> int:
+        if time_ms in (NO_EVENTS, UNKNOWN_TIME):
+            return time_ms
+        return time_ms - time_ms % self._window_ms if self._window_ms else 0
 
-    def known(self, keys: Iterable[K]) -> tuple[dict[K, V], list[K]]:
-        """The rows that are known, those that certainly hold nothing yet among them; and the keys whose rows must be read."""
-        found: dict[K, V] = {}
-        missing = []
+    def lookup(self, keys: Iterable[K]) -> tuple[dict[K, V], list[K]]:
+        """Return the rows in memory, and the keys whose rows must be read.
+
+        A row that certainly holds nothing yet counts as in memory.
+        """
+        rows: dict[K, V] = {}
+        missing_keys = []
         with self._lock:
+            windows = self._last_stored_windows
             for key in keys:
-                row = self._young.get(key) or self._aged(key)
+                row = self._recent_rows.get(key) or self._refresh(key)
                 if row is not None:
-                    found[key] = row
-                elif key.window_ms > self._floors.get(key.partition, UNKNOWN):
-                    found[key] = self._nothing
+                    rows[key] = row
+                elif key.window_ms > windows.get(key.partition, UNKNOWN_TIME):
+                    rows[key] = self._empty_row
                 else:
-                    missing.append(key)
-        return found, missing
+                    missing_keys.append(key)
+        return rows, missing_keys
 
-    def _aged(self, key: K) -> V | None:
-        row = self._old.get(key)
+    def _refresh(self, key: K) -> V | None:
+        row = self._older_rows.get(key)
         if row is not None:
-            self._young[key] = row
+            self._recent_rows[key] = row
         return row
 
-    def keep(self, rows: Mapping[K, V]) -> None:
-        """Remembers rows."""
+    def put_clean(self, rows: Mapping[K, V]) -> None:
+        """Add rows as Cassandra holds them."""
         with self._lock:
-            self._young.update(rows)
+            self._recent_rows.update(rows)
 
-    def change(self, rows: Mapping[K, V]) -> None:
-        """Remembers rows that are to be written."""
+    def put_dirty(self, rows: Mapping[K, V]) -> None:
+        """Add changed rows, which wait to be written."""
         with self._lock:
-            self._young.update(rows)
-            self._dirty.update(rows)
+            self._recent_rows.update(rows)
+            self._dirty_rows.update(rows)
 
-    def take(self) -> dict[K, V]:
-        """The rows that are to be written now."""
+    def take_dirty(self) -> dict[K, V]:
+        """Return the rows that wait to be written, which then no longer wait."""
         with self._lock:
-            taken, self._dirty = self._dirty, {}
-            return taken
+            dirty_rows = self._dirty_rows
+            self._dirty_rows = {}
+            return dirty_rows
 
-    def settled(self) -> None:
-        """Says that all that had changed at the last call of this is durable by now. If there are too many rows, those not used since an
-        earlier call are forgotten, and will be read when they are needed again."""
+    def mark_durable(self) -> None:
+        """Note that every change made before the last call of this method is durable now.
+
+        If there are too many rows, those not used since an earlier call leave the cache.
+        They are read again when they are needed.
+        """
         with self._lock:
-            if len(self._young) <= self._most // 2:
+            if len(self._recent_rows) <= self._max_rows // 2:
                 return
-            for key in self._old.keys() - self._young.keys():
-                self._floors[key.partition] = max(self._floors.get(key.partition, UNKNOWN), key.window_ms)
-            self._old, self._young = self._young, {}
+            windows = self._last_stored_windows
+            for key in self._older_rows.keys() - self._recent_rows.keys():
+                window_ms = windows.get(key.partition, UNKNOWN_TIME)
+                windows[key.partition] = max(window_ms, key.window_ms)
+            self._older_rows = self._recent_rows
+            self._recent_rows = {}

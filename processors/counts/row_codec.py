@@ -1,118 +1,198 @@
-"""The rows of one view in Cassandra: read by key, written as absolute values whose write time is their last offset."""
+"""The rows of one view in Cassandra, in the wire's form.
+
+Rows are read by key, and written as absolute values. The write time of a row follows from
+its generation and its last offset, so a later count always overwrites an earlier one.
+"""
 
 import struct
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
 
-from connectors.cassandra import PackedRow, Session
-from processors.clicks import EPOCH, MILLISECOND
-from processors.counting import Key, Row
-from processors.sketch import Sketch, estimate, from_bytes, to_bytes
-from processors.top import Top, TopKey
-from schemas import views
+from connectors.cassandra.client import Session
+from connectors.cassandra.row_batches import PackedRow
+from processors.counts.aggregate import CountKey, CountRow
+from processors.counts.hyperloglog import (
+    Sketch,
+    estimate,
+    registers_from_bytes,
+    registers_to_bytes,
+)
+from processors.counts.top_products import TopKey, TopProducts
+from processors.decoding.late_clicks import EPOCH, MILLISECOND
+from processors.runtime.write_timestamp import write_time
+from schemas import count_tables
 
 K = TypeVar("K")
 V = TypeVar("V")
 
-# CQL binary protocol v5, section 5: whole numbers are big-endian; a timestamp is a bigint of milliseconds; the parts of a collection
-# or a tuple have their length before them.
-bigint = struct.Struct(">q").pack
-int32 = struct.Struct(">i").pack
-_pair = struct.Struct(">iiqiq").pack
-READ_TOGETHER = 100
+# CQL binary protocol v5, section 5: whole numbers are big-endian; a timestamp is a bigint
+# of milliseconds; each element of a collection or a tuple has its length before it.
+encode_bigint = struct.Struct(">q").pack
+encode_int = struct.Struct(">i").pack
+BIGINT_BYTES = 8
+_bigint_pair = struct.Struct(">iiqiq")
+_PAIR_BYTES = _bigint_pair.size - 4
+KEYS_PER_READ = 100
 
 
 @dataclass(frozen=True)
-class Form(Generic[K, V]):
-    """How the rows of a view look on the wire: key and value as bytes of its columns, a value from its columns, and its write version."""
+class RowCodec(Generic[K, V]):
+    """Converts the keys and rows of a view to and from the columns of its table.
 
-    key: Callable[[K], list[bytes]]
-    value: Callable[[V], list[bytes]]
-    parse: Callable[[Sequence[Any]], V]
-    version: Callable[[V], int]
+    `row_version` returns the offset that a row's write time is made of.
+    """
 
-
-def count_form(windowed: bool) -> Form[Key, Row]:
-    """Of counts with or without windows."""
-
-    def key(key: Key) -> list[bytes]:
-        window = [bigint(key.window_ms)] if windowed else []
-        return [bigint(key.subject), *window, int32(key.partition)]
-
-    return Form(key, lambda row: [bigint(row.views), bigint(row.last_offset)], lambda found: Row(*found), lambda row: row.last_offset)
+    encode_key: Callable[[K], list[bytes]]
+    encode_row: Callable[[V], list[bytes]]
+    decode_row: Callable[[Sequence[Any]], V]
+    row_version: Callable[[V], int]
 
 
-def _products(top: Top) -> bytes:
-    return int32(len(top.products)) + b"".join(_pair(24, 8, product, 8, views) for product, views in top.products)
+def count_codec(has_windows: bool) -> RowCodec[CountKey, CountRow]:
+    """Return the codec of counts, with or without windows."""
+
+    def encode_windowed_key(key: CountKey) -> list[bytes]:
+        window = encode_bigint(key.window_ms)
+        return [encode_bigint(key.subject), window, encode_int(key.partition)]
+
+    def encode_total_key(key: CountKey) -> list[bytes]:
+        return [encode_bigint(key.subject), encode_int(key.partition)]
+
+    return RowCodec(
+        encode_key=encode_windowed_key if has_windows else encode_total_key,
+        encode_row=lambda row: [encode_bigint(row.views), encode_bigint(row.last_offset)],
+        decode_row=lambda columns: CountRow(*columns),
+        row_version=lambda row: row.last_offset,
+    )
 
 
-TOP_FORM: Form[TopKey, Top] = Form(
-    lambda key: [bigint(key.window_ms), int32(key.partition)],
-    lambda top: [_products(top), bigint(top.last_offset)],
-    lambda found: Top(tuple(tuple(pair) for pair in found[0]), found[1]),
-    lambda top: top.last_offset,
+def _encode_top_key(key: TopKey) -> list[bytes]:
+    return [encode_bigint(key.window_ms), encode_int(key.partition)]
+
+
+def _encode_top(top: TopProducts) -> list[bytes]:
+    pairs = [
+        _bigint_pair.pack(_PAIR_BYTES, BIGINT_BYTES, product, BIGINT_BYTES, views)
+        for product, views in top.products
+    ]
+    products = encode_int(len(pairs)) + b"".join(pairs)
+    return [products, encode_bigint(top.last_offset)]
+
+
+def _decode_top(columns: Sequence[Any]) -> TopProducts:
+    pairs, last_offset = columns
+    return TopProducts(tuple(tuple(pair) for pair in pairs), last_offset)
+
+
+def _encode_sketch(sketch: Sketch) -> list[bytes]:
+    return [
+        encode_bigint(estimate(sketch.registers)),
+        registers_to_bytes(sketch.registers),
+        encode_bigint(sketch.last_offset),
+    ]
+
+
+def _decode_sketch(columns: Sequence[Any]) -> Sketch:
+    _estimate, registers, last_offset = columns
+    return Sketch(registers_from_bytes(registers), last_offset)
+
+
+TOP_PRODUCTS_CODEC: RowCodec[TopKey, TopProducts] = RowCodec(
+    encode_key=_encode_top_key,
+    encode_row=_encode_top,
+    decode_row=_decode_top,
+    row_version=lambda top: top.last_offset,
 )
-SKETCH_FORM: Form[Key, Sketch] = Form(
-    lambda key: [bigint(key.subject), bigint(key.window_ms), int32(key.partition)],
-    lambda sketch: [bigint(estimate(sketch.registers)), to_bytes(sketch.registers), bigint(sketch.last_offset)],
-    lambda found: Sketch(from_bytes(found[1]), found[2]),
-    lambda sketch: sketch.last_offset,
+SKETCH_CODEC: RowCodec[CountKey, Sketch] = RowCodec(
+    encode_key=count_codec(has_windows=True).encode_key,
+    encode_row=_encode_sketch,
+    decode_row=_decode_sketch,
+    row_version=lambda sketch: sketch.last_offset,
 )
-
-
-class RowStore(Generic[K, V]):
-    """The rows of a view in one generation: what to ask for them, and how they are written."""
-
-    def __init__(self, session: Session, view: views.View, form: Form[K, V], keyspace: str, generation: int) -> None:
-        self._form, self._generation = form, generation
-        self._select = session.prepare(views.select_rows(view, keyspace))
-        self._upsert = session.prepare(views.upsert(view, keyspace))
-
-    def questions(self, keys: Iterable[K]) -> list["Question[K, V]"]:
-        """What to ask for the rows of some keys: many keys of equal clustering in one request."""
-        alike: dict[tuple[bytes, ...], dict[bytes, K]] = defaultdict(dict)
-        for key in keys:
-            first, *rest = self._form.key(key)
-            alike[tuple(rest)][first] = key
-        return [
-            Question(self._select, [_in_list(chunk), *clustering], found, self._form.parse)
-            for clustering, found in alike.items()
-            for chunk in _chunks(list(found))
-        ]
-
-    def packed(self, rows: Mapping[K, V]) -> Iterable[PackedRow]:
-        """The rows as the session writes them."""
-        for key, row in rows.items():
-            columns = self._form.key(key)
-            written_at = bigint(views.write_time(self._generation, self._form.version(row)))
-            yield PackedRow(columns[0], self._upsert, [*columns, *self._form.value(row), written_at])
 
 
 @dataclass(frozen=True)
-class Question(Generic[K, V]):
-    """A request for rows, and how to understand the answer."""
+class RowQuery(Generic[K, V]):
+    """A request for rows; `keys` has the key of each partition key in the wire's form."""
 
     prepared: Any
     arguments: list[bytes]
     keys: Mapping[bytes, K]
-    parse: Callable[[Sequence[Any]], V]
+    decode_row: Callable[[Sequence[Any]], V]
 
-    def understood(self, answer: Iterable[Sequence[Any]]) -> dict[K, V]:
-        """The rows in an answer, by key: as far as there are any."""
-        return {self.keys[_partition_key(first)]: self.parse(values) for first, *values in answer}
-
-
-def _chunks(keys: list[bytes]) -> Iterable[list[bytes]]:
-    return (keys[start : start + READ_TOGETHER] for start in range(0, len(keys), READ_TOGETHER))
-
-
-def _in_list(keys: Sequence[bytes]) -> bytes:
-    return int32(len(keys)) + b"".join(int32(len(key)) + key for key in keys)
+    def decode_answer(self, answer: Iterable[Sequence[Any]]) -> dict[K, V]:
+        """Return the rows of an answer by key. Keys without a row in Cassandra are absent."""
+        rows = {}
+        for partition_key, *columns in answer:
+            key = self.keys[_encode_partition_key(partition_key)]
+            rows[key] = self.decode_row(columns)
+        return rows
 
 
-def _partition_key(value: Any) -> bytes:
-    """A partition key as it was asked for: all are bigints, or timestamps that the driver reads as datetimes."""
-    return bigint(value if isinstance(value, int) else (value.replace(tzinfo=UTC) - EPOCH) // MILLISECOND)
+class RowStore(Generic[K, V]):
+    """The statements that read and write the rows of a view in one generation."""
+
+    def __init__(
+        self,
+        session: Session,
+        view: count_tables.View,
+        codec: RowCodec[K, V],
+        keyspace: str,
+        generation: int,
+    ) -> None:
+        """Prepare the statements. Raises Refused, Unavailable."""
+        self._codec = codec
+        self._generation = generation
+        self._select = session.prepare(count_tables.select_rows(view, keyspace))
+        self._upsert = session.prepare(count_tables.upsert(view, keyspace))
+
+    def queries(self, keys: Iterable[K]) -> list[RowQuery[K, V]]:
+        """Return the requests for the rows of these keys.
+
+        Keys with the same clustering columns share a request, KEYS_PER_READ at most.
+        """
+        keys_by_clustering: dict[tuple[bytes, ...], dict[bytes, K]] = defaultdict(dict)
+        for key in keys:
+            partition_key, *clustering = self._codec.encode_key(key)
+            keys_by_clustering[tuple(clustering)][partition_key] = key
+        queries = []
+        decode_row = self._codec.decode_row
+        for columns, keys_by_bytes in keys_by_clustering.items():
+            for chunk in _chunks(list(keys_by_bytes)):
+                arguments = [_encode_list(chunk), *columns]
+                query = RowQuery(self._select, arguments, keys_by_bytes, decode_row)
+                queries.append(query)
+        return queries
+
+    def encode_rows(self, rows: Mapping[K, V]) -> Iterator[PackedRow]:
+        """Yield the rows in the form that the session writes."""
+        codec = self._codec
+        for key, row in rows.items():
+            columns = codec.encode_key(key)
+            version = codec.row_version(row)
+            timestamp = write_time(self._generation, version)
+            values = [*columns, *codec.encode_row(row), encode_bigint(timestamp)]
+            yield PackedRow(columns[0], self._upsert, values)
+
+
+def _chunks(keys: list[bytes]) -> Iterator[list[bytes]]:
+    for start in range(0, len(keys), KEYS_PER_READ):
+        yield keys[start : start + KEYS_PER_READ]
+
+
+def _encode_list(keys: Sequence[bytes]) -> bytes:
+    elements = [encode_int(len(key)) + key for key in keys]
+    return encode_int(len(keys)) + b"".join(elements)
+
+
+def _encode_partition_key(value: int | datetime) -> bytes:
+    """Encode a partition key of an answer as it is in the request.
+
+    Each is a bigint, or a timestamp, which the driver returns as a datetime without zone.
+    """
+    if isinstance(value, int):
+        return encode_bigint(value)
+    return encode_bigint((value.replace(tzinfo=UTC) - EPOCH) // MILLISECOND)

@@ -1,49 +1,55 @@
-"""The products looked at most in a window: a short list that stays exact without knowing all products.
+"""The most viewed products of a window: a short list that is exact without all products.
 
-Counts only grow, so whoever enters the list has just been looked at: the list afterwards is the best of the list before and of the
-rows that a batch concerns. A row that a predecessor wrote may be ahead of the batch; then so is the list, and it may only be written
-once counting has come as far.
+Counts only grow, so a product enters the list only when it has just been viewed. The new
+list is the best of the old list and of the rows that a batch changes. A row that an
+earlier worker wrote may be ahead of the batch. Then the list is ahead too, and it may only
+be written when counting has reached the list's last offset.
 """
 
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from processors.counting import Key, Row
-from schemas.views import TOP
+from processors.counts.aggregate import CountKey, CountRow
+from schemas.count_tables import TOP
 
 
 class TopKey(NamedTuple):
-    """Which list: the start of its window in milliseconds of UTC, and the Kafka partition."""
+    """The key of a list: the window's start in milliseconds of UTC, the Kafka partition."""
 
     window_ms: int
     partition: int
 
 
-class Top(NamedTuple):
-    """Products with their views, the most viewed first; and the offset of the last event that they include."""
+class TopProducts(NamedTuple):
+    """Pairs of product and views, most viewed first; the offset of the last event counted."""
 
     products: tuple[tuple[int, int], ...]
     last_offset: int
 
 
-NO_PRODUCTS = Top((), -1)
+EMPTY_TOP = TopProducts((), -1)
 
 
-def keys_of(rows: Iterable[Key]) -> set[TopKey]:
-    """The lists that rows may change."""
-    return {TopKey(key.window_ms, key.partition) for key in rows}
+def top_keys(count_keys: Iterable[CountKey]) -> set[TopKey]:
+    """Return the keys of the lists that these rows may change."""
+    return {TopKey(key.window_ms, key.partition) for key in count_keys}
 
 
-def ranked(lists: Mapping[TopKey, Top], rows: Mapping[Key, Row]) -> dict[TopKey, Top]:
-    """The lists after some rows, as they are after a batch. `lists` has every key that `keys_of` names."""
-    candidates = {key: dict(top.products) for key, top in lists.items()}
-    last = {key: top.last_offset for key, top in lists.items()}
+def update_tops(
+    tops: Mapping[TopKey, TopProducts], rows: Mapping[CountKey, CountRow]
+) -> dict[TopKey, TopProducts]:
+    """Return the lists after these rows. `tops` has every key that `top_keys` names."""
+    views = {key: dict(top.products) for key, top in tops.items()}
+    last_offsets = {key: top.last_offset for key, top in tops.items()}
     for key, row in rows.items():
-        place = TopKey(key.window_ms, key.partition)
-        candidates[place][key.subject] = max(row.views, candidates[place].get(key.subject, 0))
-        last[place] = max(last[place], row.last_offset)
-    return {key: Top(_best(views), last[key]) for key, views in candidates.items()}
+        top_key = TopKey(key.window_ms, key.partition)
+        listed_views = views[top_key].get(key.subject, 0)
+        views[top_key][key.subject] = max(row.views, listed_views)
+        last_offsets[top_key] = max(last_offsets[top_key], row.last_offset)
+    return {key: TopProducts(_most_viewed(views[key]), last_offsets[key]) for key in views}
 
 
-def _best(views: Mapping[int, int]) -> tuple[tuple[int, int], ...]:
-    return tuple(sorted(views.items(), key=lambda item: (-item[1], item[0]))[:TOP])
+def _most_viewed(views: Mapping[int, int]) -> tuple[tuple[int, int], ...]:
+    """Sort by descending views, then by ascending product id."""
+    ranking = sorted(views.items(), key=lambda item: (-item[1], item[0]))
+    return tuple(ranking[:TOP])

@@ -1,99 +1,156 @@
-"""One topic's counts, and how far in the log they are: the windows at once, everything else (see `rollups`) every two seconds.
+"""The counts of one topic, and how far in the log they are.
 
-Three threads share it: one counts, one writes windows, one writes the rest and then has the offsets committed.
+Windows are counted immediately, all other views (see `rollups`) every two seconds. Three
+threads share the state: one counts, one writes windows, one writes roll-ups and then has
+the offsets committed.
 """
 
 import threading
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from confluent_kafka import Message
 
-from connectors.cassandra import Session
-from connectors.generations import Generation
-from processors import counting
-from processors.clicks import Clicks, Unreadable
-from processors.memory import NOTHING_BEFORE, UNKNOWN
-from processors.rollups import Gathered, Rollups
-from processors.tables import Position, Taken, counts_table, rows_of
-from schemas import views
+from connectors.cassandra.client import Session
+from connectors.cassandra.generations import Generation
+from processors.counts.aggregate import add_to_rows, group_by_subject, group_events
+from processors.counts.rollups import RollupInput, Rollups
+from processors.counts.row_cache import NO_EVENTS, UNKNOWN_TIME
+from processors.counts.state_tables import (
+    Checkpoint,
+    PendingWrite,
+    open_count_table,
+    read_rows,
+)
+from processors.decoding.clicks import Clicks, RejectedRecord
+from schemas import count_tables
+
+MIN_ROWS_PER_VIEW = 1000
 
 
-class Tally:
-    """`begin` and `count` belong to the counting thread, `take_windows` and `take_rollups` to one thread each."""
+class Backlog(NamedTuple):
+    """Rows of windows that wait to be written, and events that wait to be rolled up."""
 
-    def __init__(self, topic: str, session: Session, generation: Generation, rows_kept: int) -> None:
-        """`topic` is the contract's name; rows_kept bounds the rows in memory, over all views."""
-        counted = [view for view in views.COUNTS if view.topic == topic]
-        (view,) = (view for view in counted if view.window_ms == 0)
-        each = max(1000, rows_kept // len(counted))
+    window_rows: int
+    events: int
+
+
+class TopicState:
+    """The rows of one topic in memory.
+
+    `begin_epoch` and `count_clicks` belong to the counting thread, `take_windows` and
+    `take_rollups` to one writing thread each.
+    """
+
+    def __init__(
+        self, topic: str, session: Session, generation: Generation, max_rows: int
+    ) -> None:
+        """`topic` is the contract's name; `max_rows` bounds the rows over all views.
+
+        Raises Refused, Unavailable.
+        """
+        views = [view for view in count_tables.COUNTS if view.topic == topic]
+        (window_view,) = (view for view in views if view.window_ms == 0)
+        rows_per_view = max(MIN_ROWS_PER_VIEW, max_rows // len(views))
         self._lock = threading.Lock()
         self._session = session
-        self._windows = counts_table(session, generation, view, each)
-        self._rollups = Rollups(topic, session, generation, each)
+        self._windows = open_count_table(session, generation, window_view, rows_per_view)
+        self._rollups = Rollups(topic, session, generation, rows_per_view)
         self._epoch = -1
-        self._latest: dict[int, int] = {}
-        self._gathered, self._being_rolled_up = Gathered(), Gathered()
+        self._max_event_times: dict[int, int] = {}
+        self._next_rollup = RollupInput()
+        self._current_rollup = RollupInput()
 
-    def begin(self, epoch: int, positions: Mapping[int, int | None]) -> None:
-        """Forgets everything and counts on from the committed offsets: by partition the largest event time counted before them, -1 if
-        nothing was, None if nobody knows."""
-        times = {partition: UNKNOWN if at_ms is None else at_ms for partition, at_ms in positions.items()}
-        with self._lock:
-            self._windows.memory.begin(times)
-            self._epoch, self._latest = epoch, dict(times)
-            self._gathered = Gathered(epoch, times)
+    def begin_epoch(self, epoch: int, max_event_times: Mapping[int, int | None]) -> None:
+        """Forget everything, and continue at the committed offsets.
 
-    def count(self, clicks: Clicks, letters: Sequence[Unreadable[Message]], following: Mapping[int, int]) -> int:
-        """Adds a batch: all of it or, if a row cannot be read, nothing. Returns how many of its events were in their rows already.
-
-        `letters` are records to set aside, `following` the next offsets by partition. Raises Refused, Unavailable.
+        `max_event_times` has the largest event time before the committed offset of each
+        partition: -1 if there was no event, None if it is not known.
         """
-        group = counting.group(clicks, counting.subjects_of(clicks), self._windows.window_ms)
-        (rows,) = rows_of(self._session, [(self._windows, group.keys)])
-        changed = counting.add(rows, group, clicks, self._windows.window_ms)
+        known_times = {
+            partition: UNKNOWN_TIME if time_ms is None else time_ms
+            for partition, time_ms in max_event_times.items()
+        }
         with self._lock:
-            self._windows.memory.change(changed)
-            self._gathered.windows |= rows | changed
-            self._gathered.letters += letters
-            self._gathered.clicks.append(clicks)
-            self._advance(clicks, following)
-        new: int = sum(row.views - rows[key].views for key, row in changed.items())
-        return len(clicks) - new
+            self._windows.cache.begin_epoch(known_times)
+            self._epoch = epoch
+            self._max_event_times = dict(known_times)
+            self._next_rollup = RollupInput(epoch, known_times)
 
-    def _advance(self, clicks: Clicks, following: Mapping[int, int]) -> None:
-        for partition, offset in following.items():
-            times = clicks.viewed_ms[clicks.partition == partition]
-            self._latest[partition] = max(self._latest.get(partition, UNKNOWN), int(times.max(initial=NOTHING_BEFORE)))
-            self._gathered.positions[partition] = Position(offset, self._latest[partition])
+    def count_clicks(
+        self,
+        clicks: Clicks,
+        rejected_records: Sequence[RejectedRecord[Message]],
+        next_offsets: Mapping[int, int],
+    ) -> int:
+        """Count a batch: all of it or, if a row cannot be read, nothing of it.
+
+        `rejected_records` are to become dead letters; `next_offsets` follow the batch, by
+        partition. Returns how many events were in their rows already. Raises Refused,
+        Unavailable.
+        """
+        window_ms = self._windows.window_ms
+        groups = group_events(clicks, group_by_subject(clicks), window_ms)
+        (rows,) = read_rows(self._session, [(self._windows, groups.keys)])
+        changed_rows = add_to_rows(rows, groups, clicks, window_ms)
+        with self._lock:
+            self._windows.cache.put_dirty(changed_rows)
+            self._next_rollup.windows |= rows | changed_rows
+            self._next_rollup.rejected_records += rejected_records
+            self._next_rollup.clicks.append(clicks)
+            self._advance(clicks, next_offsets)
+        new_events = 0
+        for key, row in changed_rows.items():
+            new_events += row.views - rows[key].views
+        return len(clicks) - new_events
+
+    def _advance(self, clicks: Clicks, next_offsets: Mapping[int, int]) -> None:
+        for partition, offset in next_offsets.items():
+            event_times = clicks.viewed_ms[clicks.partition == partition]
+            max_event_ms = max(
+                self._max_event_times.get(partition, UNKNOWN_TIME),
+                int(event_times.max(initial=NO_EVENTS)),
+            )
+            self._max_event_times[partition] = max_event_ms
+            checkpoint = Checkpoint(offset, max_event_ms)
+            self._next_rollup.checkpoints[partition] = checkpoint
 
     @property
-    def unwritten(self) -> tuple[int, int]:
-        """How many rows of windows wait, to be written or to be rolled up; and how many clicks and letters to be rolled up."""
+    def backlog(self) -> Backlog:
+        """The changes that wait to be written."""
         with self._lock:
-            waiting = self._gathered, self._being_rolled_up
-            return sum(len(found.windows) for found in waiting) + self._windows.memory.unwritten, sum(map(len, waiting))
+            next_rollup = self._next_rollup
+            current_rollup = self._current_rollup
+            window_rows = len(next_rollup.windows) + len(current_rollup.windows)
+            return Backlog(
+                window_rows + self._windows.cache.dirty_count,
+                next_rollup.event_count + current_rollup.event_count,
+            )
 
-    def take_windows(self) -> Taken:
-        """The windows that changed since the last time."""
+    def take_windows(self) -> PendingWrite:
+        """Return the windows that changed since the last call."""
         with self._lock:
-            return Taken(self._epoch, [(self._windows.store, self._windows.memory.take())])
+            changed_rows = self._windows.cache.take_dirty()
+            return PendingWrite(self._epoch, [(self._windows.store, changed_rows)])
 
-    def take_rollups(self) -> Taken:
-        """What changed of everything else, with the positions that all rows have once the windows of now are written too.
+    def take_rollups(self) -> PendingWrite:
+        """Return the changes of all other views since the last call.
 
-        Raises Refused, Unavailable if a row cannot be read; then it can be asked again.
+        Its checkpoints are true once the windows changed until now are written too.
+        Raises Refused, Unavailable if a row cannot be read; then call it again.
         """
         with self._lock:
-            if self._gathered.epoch != self._being_rolled_up.epoch:
-                self._being_rolled_up = Gathered(self._gathered.epoch, self._gathered.times)
-            self._being_rolled_up.add(self._gathered)
-            self._gathered = Gathered(self._gathered.epoch, self._gathered.times)
-        taken = self._rollups.count(self._being_rolled_up)
+            next_rollup = self._next_rollup
+            if next_rollup.epoch != self._current_rollup.epoch:
+                self._current_rollup = next_rollup.empty_successor()
+            self._current_rollup.append(next_rollup)
+            self._next_rollup = next_rollup.empty_successor()
+        pending_write = self._rollups.count(self._current_rollup)
         with self._lock:
-            self._being_rolled_up = Gathered(self._being_rolled_up.epoch, self._being_rolled_up.times)
-        return taken
+            self._current_rollup = self._current_rollup.empty_successor()
+        return pending_write
 
-    def settled(self) -> None:
-        """Says that the rollups taken last, and all windows of that moment, are durable."""
-        self._windows.memory.settled()
-        self._rollups.settled()
+    def mark_durable(self) -> None:
+        """Note that the roll-ups taken last, and all windows of that moment, are durable."""
+        self._windows.cache.mark_durable()
+        self._rollups.mark_durable()

@@ -1,6 +1,7 @@
-"""Batches one after the other: until one is done, nothing after it is.
+"""Process batches in their order: none begins before the batch before it has succeeded.
 
-Trouble is waited out with the same batch; a batch that got lost on the way here is noticed by its number, and read again.
+A batch that fails is repeated. A batch that got lost between reader and processor is
+noticed by the gap in the numbers, and is read again.
 """
 
 import logging
@@ -8,10 +9,12 @@ import threading
 from collections.abc import Callable
 from typing import Protocol, TypeVar
 
-from connectors.kafka_group import Batch
-from infra.errors import KappaError
+from connectors.kafka.readers.batches import Batch
+from processors.runtime.clock import SYSTEM_CLOCK, Clock
+from schemas.errors import KappaError
 
-FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.1, 2.0
+FIRST_PAUSE_SECONDS = 0.1
+MAX_PAUSE_SECONDS = 2.0
 
 B = TypeVar("B", bound=Batch)
 
@@ -19,56 +22,81 @@ log = logging.getLogger(__name__)
 
 
 class Reader(Protocol):
-    """Where the batches come from."""
+    """The source of the batches."""
 
     @property
     def epoch(self) -> int: ...
     def rewind(self) -> None: ...
 
 
-class State(Protocol):
-    """Who is told what is in the way."""
+class ProblemReporter(Protocol):
+    """Shows users why processing does not continue."""
 
-    def trouble(self, where: str, error: KappaError) -> None: ...
+    def report_problem(self, where: str, error: KappaError) -> None: ...
 
 
-class InOrder:
-    """The batches of one reader, or of one of its topics, each taken once."""
+class OrderedBatches:
+    """The batches of one reader, or of one of its topics, each processed once."""
 
-    def __init__(self, process: str, reader: Reader, state: State, stopping: threading.Event) -> None:
-        """`process` is whose log has the details of a fault."""
-        self._process, self._reader, self._state, self._stopping = process, reader, state, stopping
-        self._epoch = self._due = -1
+    def __init__(
+        self,
+        process: str,
+        reader: Reader,
+        reporter: ProblemReporter,
+        stopping: threading.Event,
+        clock: Clock = SYSTEM_CLOCK,
+    ) -> None:
+        """`process` is the name of the log that has the details of a bug."""
+        self._process = process
+        self._reader = reader
+        self._reporter = reporter
+        self._stopping = stopping
+        self._clock = clock
+        self._epoch = -1
+        self._next_number = -1
 
-    def take(self, batch: B, settle: Callable[[B], None]) -> None:
-        """Settles a batch, again and again while that raises something. Returns when it is done or need not be: see `is_void`."""
+    def process_in_order(self, batch: B, process: Callable[[B], None]) -> None:
+        """Call `process` with the batch, repeating it with back-off until it succeeds.
+
+        Returns without success if the batch is void, or if a batch before it is missing.
+        """
         if not self._is_next(batch):
             return
         pause = FIRST_PAUSE_SECONDS
         while not self.is_void(batch):
             try:
-                settle(batch)
-                self._due += 1
+                process(batch)
+                self._next_number += 1
                 return
             except KappaError as error:
-                self._state.trouble(batch.topic, error)
-            except Exception as error:  # a fault of ours: losing the batch would miscount, so it stays and the state says so
-                log.exception("batch %s cannot be taken in", batch)
-                self._state.trouble(batch.topic, KappaError(f"{type(error).__name__}: {error}", f"see ./kappa logs {self._process}"))
-            self._stopping.wait(pause)
-            pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+                self._reporter.report_problem(batch.topic, error)
+            # A bug in this code. Without this batch counts would be wrong, so it is kept.
+            except Exception as error:
+                log.exception("batch %s cannot be processed", batch)
+                problem = KappaError(
+                    f"{type(error).__name__}: {error}", f"see ./kappa logs {self._process}"
+                )
+                self._reporter.report_problem(batch.topic, problem)
+            self._clock.wait(self._stopping, pause)
+            pause = min(2 * pause, MAX_PAUSE_SECONDS)
 
     def is_void(self, batch: Batch) -> bool:
-        """Whether a batch need not be done: its epoch is over, or we stop."""
+        """Return whether a batch is not needed: its epoch is over, or the process stops."""
         return self._stopping.is_set() or batch.epoch != self._reader.epoch
 
     def _is_next(self, batch: Batch) -> bool:
         if self.is_void(batch):
             return False
         if batch.epoch != self._epoch:
-            self._epoch, self._due = batch.epoch, 0
-        if batch.number != self._due:
-            log.warning("%s: batch %d came where %d was due; reading again from the committed offsets", batch, batch.number, self._due)
-            self._reader.rewind()
-            return False
-        return True
+            self._epoch = batch.epoch
+            self._next_number = 0
+        if batch.number == self._next_number:
+            return True
+        log.warning(
+            "%s: batch %d instead of %d; reading again from the committed offsets",
+            batch,
+            batch.number,
+            self._next_number,
+        )
+        self._reader.rewind()
+        return False

@@ -1,6 +1,8 @@
-"""The shape of the archive: one row per Kafka record, with its position, its raw bytes, and what they say as typed columns.
+"""The columns of the archive: one row per Kafka record, with its position, its raw bytes, and their
+content as typed columns.
 
-`version` is the version of the warehouse that took the record in; files of older releases do not say it, and read as NULL.
+`version` is the version of the warehouse that added the record; files of older releases do not have
+it, and give NULL.
 """
 
 from collections.abc import Sequence
@@ -8,10 +10,11 @@ from collections.abc import Sequence
 import pyarrow as pa
 
 from schemas.envelope import POSITION
-from schemas.logical import INSTANT, Column, struct_type
-from schemas.warehouse import Kind
+from schemas.hive.names import column_names
+from schemas.logical_types import INSTANT, Column, struct_type
+from schemas.warehouse_layout import Kind
 
-# What every row of the archive has: name -> (Arrow type, Hive type).
+# Columns of every row of the archive: name -> (Arrow type, Hive type).
 RECORD: dict[str, tuple[pa.DataType, str]] = {
     "topic": (pa.string(), "string"),
     "partition": (pa.int32(), "int"),
@@ -28,12 +31,16 @@ HIVE_OF = {pa.string(): "string", pa.int32(): "int", pa.int64(): "bigint"}
 
 
 def images(kind: Kind) -> tuple[str, ...]:
-    """The struct columns that hold what a record says: the row before and after a change, or just the record."""
+    """Return the struct columns of a record's content: the row before and after a change, or just
+    the record.
+    """
     return ("before", "after") if kind is Kind.CHANGES else ("after",)
 
 
 def arrow_schema(kind: Kind, columns: Sequence[Column] | None) -> pa.Schema:
-    """The Arrow schema of an archive file; without columns (nothing in it could be read) it has no images."""
+    """Return the Arrow schema of an archive file; None for `columns` if nothing in it could be
+    decoded.
+    """
     fields = [pa.field(name, arrow) for name, (arrow, _) in RECORD.items()]
     fields += [pa.field(name, arrow) for name, (arrow, _) in POSITION.items()]
     if columns is not None:
@@ -41,10 +48,19 @@ def arrow_schema(kind: Kind, columns: Sequence[Column] | None) -> pa.Schema:
     return pa.schema(fields)
 
 
-def hive_columns(kind: Kind, columns: Sequence[Column] | None) -> tuple[tuple[str, str], ...]:
-    """The columns (name, Hive type) of a lake table."""
-    found = [(name, hive) for name, (_, hive) in RECORD.items()] + [(name, HIVE_OF[arrow]) for name, (arrow, _) in POSITION.items()]
+def hive_columns(
+    kind: Kind, columns: Sequence[Column] | None
+) -> tuple[tuple[str, str], ...]:
+    """Return the columns (name, Hive type) of a lake table."""
+    hive_types = {name: hive for name, (_, hive) in RECORD.items()}
+    for name, (arrow, _) in POSITION.items():
+        hive_types[name] = HIVE_OF[arrow]
     if columns is not None:
-        row = ",".join(f"{column.name.lower()}:{column.type.hive}" for column in columns)
-        found += [(name, f"struct<{row}>") for name in images(kind)]
-    return tuple(found)
+        names = column_names([column.name for column in columns])
+        fields = [
+            f"{name.lower()}:{column.type.hive}"
+            for name, column in zip(names, columns, strict=True)
+        ]
+        row = ",".join(fields)
+        hive_types |= dict.fromkeys(images(kind), f"struct<{row}>")
+    return tuple(hive_types.items())

@@ -1,216 +1,407 @@
-"""The process warehouse:compactor: every few seconds, what is new in the log becomes a version of the warehouse, and Hive shows it.
+"""The process warehouse:compactor: every few seconds, the news in the log become a version of the
+warehouse, which Hive shows.
 
-Run as `python -m spark.compactor`. A file `run/compact.request` makes it compact at once.
+Run as `python -m spark.compactor`. A file `run/compact.request` makes it compact immediately,
+`run/republish.request` makes it compare Hive with the newest version (connectors/control).
 """
 
-import math
 import os
 import signal
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from types import FrameType
+from typing import Any
 from uuid import uuid4
 
-from connectors import hive
-from connectors.hdfs import Hdfs
-from infra import settings
-from infra.errors import KappaError
-from infra.log import start_logging
-from infra.settings import Settings
-from infra.state import ProcessState
-from spark.ceiling import Answer, CutFiles
-from spark.compaction import Compactor, Outcome
-from spark.hold import Rest, leased
-from spark.housekeeping import Housekeeper, settle_arrivals
-from spark.manifest import Manifest, Versions
-from spark.publish import Publisher
-from spark.session import Session, SparkGone
+from connectors.control.cut_request import CutFiles, CutResponse
+from connectors.control.repair_request import RepublishFile, RepublishRequest
+from connectors.control.replay_lease import CompactorPause, is_replay_running
+from connectors.debezium.applied_rules import RulesFile
+from connectors.debezium.binlog_findings import BinlogWatchFile, WatchState
+from connectors.debezium.connect_api import ConnectApi
+from connectors.debezium.snapshot_tables import left_out_tables
+from connectors.debezium.table_exclusion import ExclusionFile
+from connectors.hadoop import hive_metastore
+from connectors.hadoop.hdfs import Hdfs
+from connectors.hadoop.manifest_store import ManifestStore
+from connectors.runtime import settings as settings_module
+from connectors.runtime.logging_setup import start_logging
+from connectors.runtime.process_state import ProcessState
+from connectors.runtime.settings import Settings
+from schemas.errors import KappaError, Refused
+from schemas.gtid import GtidSet
+from schemas.manifest import Manifest, TableBase
+from schemas.topics import change_topic
+from schemas.warehouse_layout import Kind
+from spark.compactor.compaction import CompactionResult, Compactor
+from spark.compactor.refused_topics import RefusedTopics
+from spark.compactor.rereads import reached_gtids, rereads_of
+from spark.compactor.status import describe_status, names_in_hive
+from spark.compactor.suspects import Suspects, captured_suspects, find_suspects
+from spark.publish.foreign_files import ForeignFiles
+from spark.publish.hive_publisher import HivePublisher
+from spark.session import Session, SparkEnded
+from spark.storage.expire_versions import VersionExpiry, move_arrivals
 
 PROCESS = "compactor"
 REQUEST = "compact.request"
 TICK_SECONDS = 0.1
 HOLD_TICK_SECONDS = 0.02
-FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 1.0, 15.0
-TIDY_EVERY_SECONDS = 60.0
-# A refused topic is read again from where it stopped, which may be much: not with every version.
-RETRY_REFUSED_SECONDS = 300.0
+FIRST_WAIT_SECONDS = 1.0
+LONGEST_WAIT_SECONDS = 15.0
+EXPIRE_EVERY_SECONDS = 60.0
 
 
-@dataclass(frozen=True)
-class Refusal:
-    """Why a topic is left alone, and since when."""
+class CompactorProcess:
+    """The loop around compactions: publish the newest version, build and publish the next, wait."""
 
-    reason: str
-    since: float
-
-
-class Process:
-    """The loop around compactions: settles the newest version first, builds the next, publishes it, waits."""
-
-    def __init__(self, everything: Settings, session: Session) -> None:
-        self._settings, self._session = everything, session
-        self._hdfs = Hdfs(everything.hdfs)
-        self._versions = Versions(self._hdfs, everything.hdfs.root)
-        self._publisher = Publisher(everything, self._hdfs)
-        self._compactor = Compactor(everything, session, self._versions, uuid4().hex[:8])
-        self._housekeeper = Housekeeper(everything, self._hdfs, self._versions)
-        self._state = ProcessState(everything.home, PROCESS)
-        self._rest = Rest(everything.home)
+    def __init__(self, settings: Settings, session: Session) -> None:
+        self._settings = settings
+        self._session = session
+        self._hdfs = Hdfs(settings.hdfs)
+        self._versions = ManifestStore(self._hdfs, settings.hdfs.root)
+        self._publisher = HivePublisher(settings, self._hdfs)
+        self._foreign_files = ForeignFiles(self._hdfs, settings.hdfs.root)
+        self._compactor = Compactor(settings, session, self._versions, uuid4().hex[:8])
+        self._expiry = VersionExpiry(settings, self._hdfs, self._versions)
+        self._state = ProcessState(settings.home, PROCESS)
+        self._compactor_pause = CompactorPause(settings.home)
         self._log = start_logging(PROCESS)
-        self._cuts = CutFiles(everything.home)
-        self._settled: Manifest | None = None
-        self._shown: Manifest | None = None
-        self._refused: dict[str, Refusal] = {}
-        self._last = Outcome()
+        self._cut_files = CutFiles(settings.home)
+        self._republish_file = RepublishFile(settings.home)
+        self._last_republish_id = ""
+        self._published_version: Manifest | None = None  # None: Hive's state is unknown
+        self._visible: Manifest | None = None  # the newest version that Hive shows whole
+        self._refused_topics = RefusedTopics()
+        self._refusals_shown: dict[str, str] = {}
+        self._last_result = CompactionResult()
+        self._last_seconds: dict[str, float] = {}
+        self._rereads = rereads_of(settings, self._hdfs)
+        self._watch = BinlogWatchFile(settings.home)
+        self._exclusions = ExclusionFile(settings.home)
+        self._rules_file = RulesFile(settings.home)
         self._waits: list[str] = []
+        self._connector_gtids = ""
+        self._connect = ConnectApi(settings.connect.url)
+        self._knows_left_out_tables = False
         self._mixed_seconds = 0.0
-        self._tidied_at = time.monotonic()
-        self._swept = False
+        self._expired_at = time.monotonic()
+        self._has_swept = False
 
     def run(self) -> None:
-        """For ever. Raises SparkGone when Spark has ended, and what nobody foresaw; then the process is to be started anew."""
+        """Compact without end.
+
+        Raises SparkEnded, and errors that are no KappaError: then the process must be restarted.
+        """
         wait_seconds = FIRST_WAIT_SECONDS
         while True:
             begin = time.monotonic()
             try:
-                again = self._compact()
+                has_more = self._compact()
                 wait_seconds = FIRST_WAIT_SECONDS
-                self._pause(0 if again else self._settings.spark.interval_seconds - (time.monotonic() - begin))
-            except SparkGone:
+                pause_seconds = 0.0
+                if not has_more:
+                    seconds = time.monotonic() - begin
+                    pause_seconds = self._settings.spark.interval_seconds - seconds
+                self._pause(pause_seconds)
+            except SparkEnded:
                 raise
             except KappaError as error:
-                self._settled = None
-                self._publisher.forget()
-                self._report("waiting", f"{error}. {error.hint}" if error.hint else str(error))
+                self._forget_hive()
+                self._report(
+                    "waiting", f"{error}. {error.hint}" if error.hint else str(error)
+                )
                 self._pause(wait_seconds, report=False)
                 wait_seconds = min(wait_seconds * 2, LONGEST_WAIT_SECONDS)
 
     def _compact(self) -> bool:
-        """One round. Returns whether the log holds more than one version may take."""
-        self._hold()
-        previous = self._settled or self._settle(self._versions.newest())
-        if self._rest.taken():
-            # A replay has taken its last step, and may have published a version.
-            self._settled = None
-            self._publisher.forget()
+        """Run one round. Returns whether the log has more than one version may have."""
+        self._wait_while_held()
+        if (republish_request := self._republish_file.current_request()) is not None:
+            self._republish(republish_request)
+        previous = self._published_version or self._publish(self._versions.newest())
+        if self._compactor_pause.pause_if_requested():
+            # A replay has finished its last step, and may have published a version.
+            self._forget_hive()
             return True
-        outcome = self._compactor.compact(previous, self._held())
-        self._note_refused(outcome.refused)
-        self._waits = outcome.waits
-        begin = time.monotonic()
-        if outcome.manifest is not None:
-            self._settle(outcome.manifest)
-            outcome.timed("publish", begin)
-            outcome.seconds["mixed"] = self._mixed_seconds
-            self._last = outcome
-            self._log.info("version %d: %d records, %s", outcome.manifest.version, outcome.records, outcome.seconds)
-        if outcome.reached:
-            self._cuts.answer(Answer(outcome.reached, (self._settled or previous).version))
-        self._report("running", self._summary())
-        self._tidy()
-        return outcome.more
+        self._request_left_out_tables(previous)
+        watch = self._watch.read()
+        gtids_reached = reached_gtids(previous, self._connector_gtids)
+        bases = self._rereads.ready(previous, gtids_reached)
+        suspects = self._find_suspects(watch, previous, bases, gtids_reached)
+        result = self._compactor.compact(
+            previous,
+            self._refusals(bases, suspects),
+            bases,
+            within=watch.gtids if self._knows_left_out_tables else GtidSet(),
+            with_connector_gtids=self._rereads.is_waiting_for_cut or bool(suspects.to_wait),
+        )
+        self._connector_gtids = result.connector_gtids
+        refusals = self._note_refused(result.refusals, suspects)
+        self._waits = result.waits
+        if result.manifest is not None:
+            self._publish_result(result, result.manifest)
+        if result.reached:
+            version = (self._published_version or previous).version
+            self._cut_files.write_response(CutResponse(result.reached, version))
+        self._read_again(self._published_version or previous, refusals, suspects)
+        self._report("running", self._status())
+        self._expire_versions()
+        return result.more
 
-    def _hold(self) -> None:
-        """Begin nothing while somebody is about to name the point at which the next version is to end."""
-        while (request := self._cuts.asked()) is not None and request.holds:
-            self._session.check()
+    def _request_left_out_tables(self, manifest: Manifest) -> None:
+        """Request the tables whose rows Debezium's snapshot left out, unless they were read.
+
+        The first version has no changes before they are known: the log alone has not all rows.
+        """
+        if self._knows_left_out_tables:
+            return
+        try:
+            config = self._connect.config(self._settings.connect.connector)
+        except KappaError:
+            config = None
+        if config is None:
+            self._knows_left_out_tables = manifest.version >= 0
+            return
+        database = self._settings.mysql.database
+        tables = left_out_tables(config, database)
+        self._rereads.request_left_out(
+            manifest, [change_topic(database, table) for table in tables]
+        )
+        self._knows_left_out_tables = True
+
+    def _find_suspects(
+        self,
+        watch: WatchState,
+        manifest: Manifest,
+        bases: dict[str, TableBase],
+        gtids_reached: GtidSet,
+    ) -> Suspects:
+        """Return what the watch makes doubtful; take back `bases` that are older than that."""
+        by_topic = {base.topic: name for name, base in bases.items()}
+        last_bases = self._rereads.last_bases(manifest)
+        last_bases |= {topic: bases[name] for topic, name in by_topic.items()}
+        database = self._settings.mysql.database
+        suspects = find_suspects(
+            watch,
+            manifest,
+            last_bases,
+            self._compactor.recorded_statements(),
+            gtids_reached,
+            database,
+            self._exclusions.read(),
+        )
+        suspects = captured_suspects(
+            suspects,
+            manifest,
+            last_bases,
+            self._settings.mysql.capture_rules,
+            self._rules_file.refused(),
+            database,
+        )
+        for topic, reason in suspects.to_read.items():
+            if topic in by_topic:
+                del bases[by_topic[topic]]
+                self._rereads.reject(topic, reason)
+        return suspects
+
+    def _refusals(
+        self, bases: Mapping[str, TableBase], suspects: Suspects
+    ) -> dict[str, str]:
+        """Return the topics to leave alone: refused lately, doubtful, or read again."""
+        refusals = {**self._refused_topics.recent(), **self._rereads.waiting_topics()}
+        for base in bases.values():
+            refusals.pop(base.topic, None)
+        return {**refusals, **suspects.to_wait, **suspects.to_read}
+
+    def _read_again(
+        self, manifest: Manifest, refusals: Mapping[str, str], suspects: Suspects
+    ) -> None:
+        """Have the tables read again that are no longer replicated."""
+        self._rereads.finish(manifest)
+        self._rereads.request({**refusals, **suspects.to_read})
+        self._rereads.read_next(manifest)
+
+    def _republish(self, request: RepublishRequest) -> None:
+        """Make Hive and its folders what the newest version says, after any change to them."""
+        self._log.warning("publishing again: %s", request.reason)
+        self._last_republish_id = request.id
+        self._forget_hive()
+        manifests = [self._publish(self._versions.newest())]
+        if not manifests[0].whole:
+            # Of the newest version Hive does not show MySQL's tables.
+            manifests += self._publish_mysql_tables()
+        for manifest in manifests:
+            self._set_foreign_files_aside(manifest, request.folders)
+        self._republish_file.remove_request(request)
+
+    def _publish_mysql_tables(self) -> list[Manifest]:
+        """Publish MySQL's tables of the newest version that has no part of a snapshot, if any."""
+        for number in reversed(self._versions.numbers()):
+            manifest = self._versions.read(number)
+            if manifest.whole:
+                mysql_tables = {
+                    name: table
+                    for name, table in manifest.tables.items()
+                    if table.kind == Kind.CHANGES.value
+                }
+                mysql_part = replace(manifest, tables=mysql_tables, archives={})
+                self._publisher.publish(mysql_part)
+                return [mysql_part]
+        return []
+
+    def _set_foreign_files_aside(
+        self, manifest: Manifest, folders: Sequence[str] | None
+    ) -> None:
+        try:
+            new_paths = self._foreign_files.set_aside(manifest, folders)
+        except Refused as error:
+            # Versions are built without it, and the next proof asks again.
+            self._log.error("files of others cannot be set aside: %s", error)
+            return
+        for source, target in new_paths.items():
+            self._log.warning("set aside, as no version names it: %s -> %s", source, target)
+
+    def _must_republish(self) -> bool:
+        """Whether there is a request that was not tried yet."""
+        request = self._republish_file.current_request()
+        return request is not None and request.id != self._last_republish_id
+
+    def _wait_while_held(self) -> None:
+        """Begin no version while another process is about to name the point where it must end."""
+        while (
+            request := self._cut_files.current_request()
+        ) is not None and request.is_hold:
+            self._session.check_jvm()
             time.sleep(HOLD_TICK_SECONDS)
 
-    def _settle(self, manifest: Manifest) -> Manifest:
-        """Finish what a version's commit began: its files in place, and Hive showing it."""
-        if self._settled is None:
-            hive.prepare(self._settings)
-        self._settled = None
-        settle_arrivals(self._hdfs, manifest)
+    def _publish_result(self, result: CompactionResult, manifest: Manifest) -> None:
+        begin = time.monotonic()
+        self._publish(manifest)
+        publish_seconds = round(time.monotonic() - begin, 3)
+        self._last_seconds = {
+            **result.seconds,
+            "publish": publish_seconds,
+            "mixed": self._mixed_seconds,
+        }
+        self._last_result = result
+        self._log.info(
+            "version %d: %d records, %s",
+            manifest.version,
+            result.records,
+            self._last_seconds,
+        )
+
+    def _publish(self, manifest: Manifest) -> Manifest:
+        """Finish what a version's commit began: its files in place, and Hive shows it.
+
+        Returns the version that Hive shows now.
+        """
+        if self._published_version is None:
+            hive_metastore.prepare(self._settings)
+        self._published_version = None
+        move_arrivals(self._hdfs, manifest)
         self._mixed_seconds = round(self._publisher.publish(manifest), 4)
-        newest = self._versions.numbers()
-        if newest and newest[-1] > manifest.version:
-            # Another compactor was quicker, and Hive may now show our older version: show the newest.
+        numbers = self._versions.numbers()
+        if numbers and numbers[-1] > manifest.version:
+            # Another compactor was faster, and Hive may now show our older version.
             self._publisher.forget()
-            return self._settle(self._versions.newest())
-        self._settled = manifest
+            return self._publish(self._versions.newest())
+        self._published_version = manifest
         if manifest.whole:
-            self._shown = manifest
+            self._visible = manifest
         return manifest
 
-    def _tidy(self) -> None:
-        if leased(self._settings.home):
-            return  # a replay reads what would go
-        if not self._swept:
-            self._swept = True
-            self._log.info("removed %d folders of killed runs", self._housekeeper.sweep())
-        if time.monotonic() - self._tidied_at > TIDY_EVERY_SECONDS:
-            self._tidied_at = time.monotonic()
-            self._housekeeper.tidy()
+    def _forget_hive(self) -> None:
+        """Publish again in the next round, since Hive may have changed."""
+        self._published_version = None
+        self._publisher.forget()
+
+    def _expire_versions(self) -> None:
+        if is_replay_running(self._settings.home):
+            return  # a replay reads what would be removed
+        if not self._has_swept:
+            self._has_swept = True
+            self._log.info(
+                "removed %d folders of killed runs", self._expiry.remove_orphans()
+            )
+        if time.monotonic() - self._expired_at > EXPIRE_EVERY_SECONDS:
+            self._expired_at = time.monotonic()
+            self._expiry.expire_versions()
 
     def _pause(self, seconds: float, report: bool = True) -> None:
-        """Wait until the next round is due or asked for."""
+        """Wait until the next round is due, or requested."""
         request = self._settings.home / "run" / REQUEST
-        until = time.monotonic() + seconds
-        while not request.exists() and time.monotonic() < until:
-            self._session.check()
+        deadline = time.monotonic() + seconds
+        while not request.exists() and time.monotonic() < deadline:
+            if self._must_republish():
+                return
+            self._session.check_jvm()
             if report:
-                self._report("running", self._summary())
+                self._report("running", self._status())
             time.sleep(TICK_SECONDS)
         if request.exists():
             request.unlink(missing_ok=True)
-            self._refused = {topic: replace(refusal, since=-math.inf) for topic, refusal in self._refused.items()}
+            self._refused_topics.retry_all()
 
-    def _held(self) -> dict[str, str]:
-        recent = time.monotonic() - RETRY_REFUSED_SECONDS
-        return {topic: refusal.reason for topic, refusal in self._refused.items() if refusal.since > recent}
+    def _note_refused(
+        self, refusals: Mapping[str, str], suspects: Suspects
+    ) -> dict[str, str]:
+        """Remember the topics that are not replicated. Return those that do not only wait."""
+        waiting_topics = {**suspects.to_wait, **self._rereads.waiting_topics()}
+        new_refusals = {
+            topic: reason
+            for topic, reason in refusals.items()
+            if topic not in waiting_topics
+        }
+        for topic in self._refused_topics.note_refused(new_refusals):
+            self._log.warning("%s is not replicated: %s", topic, refusals[topic])
+        self._refusals_shown = dict(refusals)
+        return new_refusals
 
-    def _note_refused(self, refused: Mapping[str, str]) -> None:
-        for topic, reason in refused.items():
-            if topic not in self._refused or self._refused[topic].reason != reason:
-                self._log.warning("%s is not carried: %s", topic, reason)
-        now = time.monotonic()
-        held = self._held()
-        self._refused = {topic: self._refused[topic] if topic in held else Refusal(reason, now) for topic, reason in refused.items()}
-
-    def _summary(self) -> str:
-        if self._settled is None or self._settled.version < 0:
-            return "nothing to publish yet"
-        troubles = [f"{topic} not carried: {refusal.reason}" for topic, refusal in self._refused.items()]
-        troubles += self._snapshot(self._settled)
-        troubles += self._waits
-        troubles += [f"{count} unreadable in {topic}" for topic, count in self._settled.unreadable.items()]
-        return "; ".join([f"version {self._settled.version}", *troubles])
-
-    def _snapshot(self, settled: Manifest) -> list[str]:
-        """What a snapshot hides: a hole before it stays in the log for good, so it is told for good, not only until all of the snapshot is here."""
-        if settled.snapshot is None or (settled.whole and not settled.snapshot.after):
-            return []
-        if self._shown is None or self._shown.version < 0:
-            return ["MySQL's tables are shown when all of their snapshot is here"]
-        hole = f"Debezium took a snapshot anew: what MySQL did after {settled.snapshot.after} is not in the log one by one"
-        return [hole if settled.whole else f"{hole}; Hive shows version {self._shown.version} until all of the snapshot is here"]
+    def _status(self) -> str:
+        return describe_status(
+            self._published_version,
+            self._visible,
+            self._refusals_shown,
+            self._waits,
+        )
 
     def _report(self, state: str, detail: str) -> None:
-        shown = self._shown
-        figures = {"version": shown.version, "gtid": shown.gtid, "created_at": shown.created_at} if shown and shown.version >= 0 else {}
+        visible = self._visible
+        figures: dict[str, Any] = {}
+        if visible is not None and visible.version >= 0:
+            figures["version"] = visible.version
+            figures["gtid"] = visible.gtid
+            figures["created_at"] = visible.created_at
         self._state.report(
-            "running" if state == "running" else "waiting", detail, **figures, records=self._last.records, seconds=self._last.seconds,
-            unreadable=dict(shown.unreadable) if shown else {}, waits=self._waits,
-            refused={topic: found.reason for topic, found in self._refused.items()},
-        )  # fmt: skip
+            "running" if state == "running" else "waiting",
+            detail,
+            **figures,
+            records=self._last_result.records,
+            seconds=self._last_seconds,
+            unreadable=dict(visible.unreadable_records) if visible else {},
+            waits=self._waits,
+            refused=self._refusals_shown,
+            names_in_hive=names_in_hive(visible) if visible else {},
+        )
 
 
 def main() -> None:
-    """Start Spark, and compact for ever."""
-    everything = settings.load(os.environ)
+    """Start Spark, and compact without end."""
+    settings = settings_module.load(os.environ)
     log = start_logging(PROCESS)
-    signal.signal(signal.SIGTERM, _leave)
+    signal.signal(signal.SIGTERM, _exit)
     try:
-        Process(everything, Session(everything)).run()
-    except SparkGone as error:
+        CompactorProcess(settings, Session(settings)).run()
+    except SparkEnded as error:
         log.error("%s", error)
         raise SystemExit(1) from error
 
 
-def _leave(number: int, frame: FrameType | None) -> None:
-    """End at once: nothing is half done, since only a manifest commits. Spark's JVM ends with its parent."""
+def _exit(number: int, frame: FrameType | None) -> None:
+    """End immediately: only a manifest commits. Spark's JVM ends with its parent."""
     os._exit(0)
 
 

@@ -1,7 +1,10 @@
-"""The cut of a version in the making: it begins with every transaction that has ended, and gives up those that turn out not to be whole. Pure.
+"""The consistent cut of the version that is being built. Pure.
 
-Topics stand in step: one cut is for all of them. A topic that could not be carried was left at an earlier point; it has a cut of its own,
-which blocks nobody, until it is in step again.
+It starts with every transaction that has ended, and drops those whose changes are not complete in
+the log.
+
+Topics share one cut. A topic that could not be replicated lags behind: it has its own cut,
+which blocks no other topic, until it has caught up with the shared one.
 """
 
 from collections import defaultdict
@@ -9,184 +12,321 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from schemas.gtid import GtidSet, gtid_set
+from schemas.manifest import LaggingTopic, Manifest
 from schemas.topics import CHANGE_PREFIX
-from spark.archive import Archived
-from spark.cut import Allowed, Gap, Part, Transaction, allowed, portion, transactions, whole
-from spark.manifest import Left, Manifest
-from spark.transaction_log import Records
+from spark.archive.archived_ranges import ArchivedRanges
+from spark.log.consistent_cut import (
+    AllowedTransactions,
+    Gap,
+    PartitionChanges,
+    Transaction,
+    allow_transactions,
+    complete_prefix,
+    ended_transactions,
+    limit_transactions,
+)
+from spark.log.transactions import TransactionRecords
 
-REBUILD = "changes are missing in the log: restore the topic, or rebuild the warehouse from a new snapshot"
+REBUILD = (
+    "changes are missing in the log: restore the topic, or rebuild the warehouse from a "
+    "new snapshot"
+)
+# Key of the shared cut, among those of lagging topics.
+SHARED = ""
 
 
 @dataclass(frozen=True)
-class Ends:
-    """What the topic of transactions says between two offsets."""
+class TransactionLogRange:
+    """The records of the topic of transactions between two offsets."""
 
-    records: Records
+    records: TransactionRecords
     start: int
     end: int
 
 
 @dataclass
-class Scope:
-    """The transactions that topics hold, those that have ended since, and those that this version takes.
+class CutScope:
+    """The transactions of some topics: merged ones, candidates that have ended since, and the
+    selection of these for this version.
 
-    `until` is the offset in the topic of transactions up to which they are known.
+    `end_offset` is the offset in the topic of transactions up to which candidates are known. A
+    version must not go beyond `ceiling`, all of which `is_ceiling_logged` if the log has it.
     """
 
-    known: GtidSet
-    waiting: list[Transaction]
-    until: int
-    taken: list[Transaction] = field(default_factory=list)
+    merged_gtids: GtidSet
+    candidates: list[Transaction]
+    end_offset: int
+    selection: list[Transaction] = field(default_factory=list)
     gap: Gap | None = None
     ceiling: GtidSet | None = None
-    arrived: bool = False
+    is_ceiling_logged: bool = False
 
     @property
-    def reached(self) -> bool:
-        """Whether all of the ceiling's transactions are here and taken."""
-        return self.arrived and self.gap is None and len(self.taken) == len(self.waiting)
+    def reaches_ceiling(self) -> bool:
+        """Whether the selection has all of the ceiling's transactions."""
+        return self.is_ceiling_logged and self.gap is None and self.is_complete
 
-    def allowed(self) -> Allowed:
-        """What may be read."""
-        return allowed(self.known, self.taken, self.ceiling, self.reached)
+    @property
+    def is_complete(self) -> bool:
+        """Whether all candidates are selected."""
+        return len(self.selection) == len(self.candidates)
 
-    def stop_at(self, ceiling: GtidSet, arrived: bool) -> None:
-        """Take nothing beyond a set of transactions, of which `arrived` says whether the log holds all."""
-        self.ceiling, self.arrived = ceiling, arrived
-        self.waiting = [one for one in self.waiting if one.gtid in ceiling]
-        self.taken = [one for one in self.taken if one.gtid in ceiling]
-        self.gap = self.gap if self.gap and self.gap.gtid in ceiling else None
+    def allowed(self) -> AllowedTransactions:
+        """Return the transactions that may be read."""
+        return allow_transactions(
+            self.merged_gtids, self.selection, self.ceiling, self.reaches_ceiling
+        )
 
-    def keep_whole(self, seen: Mapping[str, list[Part]], carried: Collection[str]) -> set[str]:
-        """Take only the transactions that are whole, from the first on; the GTIDs of those that are given up."""
-        before, (self.taken, self.gap) = self.taken, whole(self.taken, seen, carried)
-        return {one.gtid for one in before[len(self.taken) :]}
+    def stop_at(self, ceiling: GtidSet, is_logged: bool) -> None:
+        """Select nothing beyond a set of transactions.
+
+        `is_logged` says whether the log has all of the set.
+        """
+        self.ceiling = ceiling
+        self.is_ceiling_logged = is_logged
+        self.candidates = [end for end in self.candidates if end.gtid in ceiling]
+        self.selection = [end for end in self.selection if end.gtid in ceiling]
+        if self.gap is not None and self.gap.gtid not in ceiling:
+            self.gap = None
+
+    def wait_for(self, gtids: GtidSet) -> bool:
+        """Drop the transactions from the first on that is not in a set. Return whether there is
+        one.
+        """
+        for number, transaction in enumerate(self.candidates):
+            if transaction.gtid not in gtids:
+                self.candidates = self.candidates[:number]
+                self.selection = self.selection[:number]
+                return True
+        return False
+
+    def keep_complete(
+        self, partitions: Mapping[str, list[PartitionChanges]], topics: Collection[str]
+    ) -> set[str]:
+        """Keep the prefix of transactions whose changes in `topics` were all read.
+
+        Returns the GTIDs of the others.
+        """
+        selection = self.selection
+        self.selection, self.gap = complete_prefix(selection, partitions, topics)
+        return {transaction.gtid for transaction in selection[len(self.selection) :]}
 
 
-class Cut:
-    """What each topic may hold in the next version, as far as is known."""
+class CutBuilder:
+    """The cut of each topic in the next version, as far as it is known."""
 
-    def __init__(self, previous: Manifest, ends: Ends, older: Mapping[str, Ends]) -> None:
-        """`ends` begin where the topics in step stand; `older` where each topic stands that was left behind and is now to be read again."""
-        self._previous, self.ends = previous, ends
-        self.step = _scope(gtid_set(previous.transactions), ends)
-        self.step.taken = portion(self.step.waiting, self._in_step(()))
-        self.left = {topic: self._left_scope(topic, found) for topic, found in older.items()}
-        for topic, scope in self.left.items():
-            scope.taken = portion(self._reached(scope), {topic})
+    def __init__(
+        self,
+        previous: Manifest,
+        log_range: TransactionLogRange,
+        lagging_ranges: Mapping[str, TransactionLogRange],
+    ) -> None:
+        """Select every transaction that has ended, up to the limit of one version.
+
+        `log_range` starts where the shared cut of `previous` ends, `lagging_ranges` start where
+        each lagging topic ends that is read again.
+        """
+        self._previous = previous
+        self.log_range = log_range
+        self.shared_scope = _scope(gtid_set(previous.transactions), log_range)
+        self.shared_scope.selection = limit_transactions(
+            self.shared_scope.candidates, self._topics_in_shared_cut(())
+        )
+        self.is_waiting = False
+        self.lagging_scopes: dict[str, CutScope] = {}
+        for topic, lagging_range in lagging_ranges.items():
+            self.lagging_scopes[topic] = self._lagging_scope(topic, lagging_range)
+        for topic, scope in self.lagging_scopes.items():
+            scope.selection = limit_transactions(self._candidates_in_cut(scope), {topic})
 
     @property
     def end(self) -> int:
-        """The offset in the topic of transactions after what the version takes: its end, unless something has begun and not ended."""
-        end, held, last = self.ends.start, {one.gtid for one in self.step.taken}, self.ends.start
-        for offset, record in self.ends.records:
-            last = offset + 1
-            if record["status"] == "END":
-                if record["id"] not in held and record["id"] not in self.step.known:
-                    return end
-                end = offset + 1
-        return self.ends.end if end == last else end
+        """The offset in the topic of transactions where the version ends.
+
+        It is the end of the log range, unless a transaction has begun and not ended.
+        """
+        end = self.log_range.start
+        selection = {transaction.gtid for transaction in self.shared_scope.selection}
+        next_offset = self.log_range.start
+        for offset, record in self.log_range.records:
+            next_offset = offset + 1
+            if record["status"] != "END":
+                continue
+            gtid = record["id"]
+            if gtid not in selection and gtid not in self.shared_scope.merged_gtids:
+                return end
+            end = next_offset
+        return self.log_range.end if end == next_offset else end
 
     @property
-    def more(self) -> bool:
-        """Whether there is more than one version may take."""
-        in_step = self.step.gap is None and len(self.step.taken) < len(self.step.waiting)
-        return in_step or any(
-            scope.gap is None and (len(scope.taken) < len(self._reached(scope)) or scope.until < self.end) for scope in self.left.values()
-        )
+    def has_more(self) -> bool:
+        """Whether the log has more transactions than one version may have."""
+        if self.shared_scope.gap is None and not self.shared_scope.is_complete:
+            return True
+        return any(self._lags_behind(scope) for scope in self.lagging_scopes.values())
 
     @property
-    def complete(self) -> bool:
-        """Whether the version takes all that has ended."""
-        return self.step.ceiling is None and len(self.step.taken) == len(self.step.waiting)
+    def is_complete(self) -> bool:
+        """Whether the version has every transaction that has ended."""
+        is_limited = self.is_waiting or self.shared_scope.ceiling is not None
+        return self.shared_scope.is_complete and not is_limited
 
-    def stop_at(self, ceiling: GtidSet, arrived: bool) -> None:
-        """Take nothing beyond a set that MySQL's history went through: a prefix of the ENDs, since the set is one of the commits."""
-        for scope in (self.step, *self.left.values()):
-            scope.stop_at(ceiling, arrived)
+    def stop_at(self, ceiling: GtidSet, is_logged: bool) -> None:
+        """Select nothing beyond a set that was MySQL's state at one moment.
 
-    def allowed(self, carried: Iterable[str]) -> dict[str, Allowed]:
-        """What may be read of each topic."""
-        in_step = self.step.allowed()
-        return {topic: self.left[topic].allowed() if topic in self.left else in_step for topic in carried}
+        So the selection stays a prefix of the END records. `is_logged` says whether the log has all
+        of the set.
+        """
+        for scope in (self.shared_scope, *self.lagging_scopes.values()):
+            scope.stop_at(ceiling, is_logged)
 
-    def known(self, topic: str) -> GtidSet:
-        """The transactions that a topic's table holds already."""
-        return (self.left.get(topic) or self.step).known
+    def wait_for(self, gtids: GtidSet) -> None:
+        """Select nothing from the first transaction on that is not in a growing set."""
+        for scope in (self.shared_scope, *self.lagging_scopes.values()):
+            self.is_waiting |= scope.wait_for(gtids)
 
     def stop_before(self, gap: Gap) -> None:
-        """Do not take a transaction of which changes are known to be missing."""
-        numbers = [number for number, one in enumerate(self.step.taken) if one.gtid == gap.gtid]
-        if numbers:
-            self.step.taken, self.step.gap = self.step.taken[: numbers[0]], gap
+        """Select no transaction from one on whose changes are known to be missing."""
+        gtids = [transaction.gtid for transaction in self.shared_scope.selection]
+        if gap.gtid in gtids:
+            self.shared_scope.selection = self.shared_scope.selection[
+                : gtids.index(gap.gtid)
+            ]
+            self.shared_scope.gap = gap
 
-    def settle(self, seen: Mapping[str, list[Part]], refused: dict[str, str]) -> dict[str, set[str]]:
-        """Give up what is not whole: the GTIDs given up, by topic ('' for the topics in step).
+    def allowed(self, topics: Iterable[str]) -> dict[str, AllowedTransactions]:
+        """Return the transactions that may be read from each topic."""
+        shared = self.shared_scope.allowed()
+        return {
+            topic: self.lagging_scopes[topic].allowed()
+            if topic in self.lagging_scopes
+            else shared
+            for topic in topics
+        }
 
-        A topic that lacks changes for good is refused, and then the others no longer wait for it.
+    def merged_gtids(self, topic: str) -> GtidSet:
+        """Return the transactions that a topic's table has in the previous version."""
+        scope = self.lagging_scopes.get(topic, self.shared_scope)
+        return scope.merged_gtids
+
+    def drop_incomplete(
+        self, partitions: Mapping[str, list[PartitionChanges]], refusals: dict[str, str]
+    ) -> dict[str, set[str]]:
+        """Drop the transactions whose changes were not all read.
+
+        Returns the dropped GTIDs by topic (SHARED for the shared cut). A topic that lacks changes
+        permanently is added to `refusals`, and the others no longer wait for it.
         """
-        before, gap = self.step.taken, self.step.gap
+        dropped_gtids = {SHARED: self._drop_from_shared(partitions, refusals)}
+        for topic, scope in self.lagging_scopes.items():
+            count = len(self._candidates_in_cut(scope))
+            beyond_cut = {transaction.gtid for transaction in scope.selection[count:]}
+            scope.selection = scope.selection[:count]
+            dropped_gtids[topic] = beyond_cut | scope.keep_complete(partitions, {topic})
+            if scope.gap is not None and scope.gap.is_permanent:
+                refusals[topic] = f"{scope.gap}; {REBUILD}"
+        return {topic: gtids for topic, gtids in dropped_gtids.items() if gtids}
+
+    def _drop_from_shared(
+        self, partitions: Mapping[str, list[PartitionChanges]], refusals: dict[str, str]
+    ) -> set[str]:
+        selection = self.shared_scope.selection
+        earlier_gap = self.shared_scope.gap
         while True:
-            self.step.taken = before
-            given_up = {"": self.step.keep_whole(seen, self._in_step(refused))}
-            if self.step.gap is None or not self.step.gap.passed:
+            self.shared_scope.selection = selection
+            topics = self._topics_in_shared_cut(refusals)
+            dropped_gtids = self.shared_scope.keep_complete(partitions, topics)
+            gap = self.shared_scope.gap
+            if gap is None or not gap.is_permanent:
                 break
-            refused[self.step.gap.topic] = f"{self.step.gap}; {REBUILD}"
-        self.step.gap = self.step.gap or gap
-        for topic, scope in self.left.items():
-            beyond = {one.gtid for one in scope.taken[len(self._reached(scope)) :]}
-            scope.taken = scope.taken[: len(self._reached(scope))]
-            given_up[topic] = beyond | scope.keep_whole(seen, {topic})
-            if scope.gap is not None and scope.gap.passed:
-                refused[topic] = f"{scope.gap}; {REBUILD}"
-        return {topic: gtids for topic, gtids in given_up.items() if gtids}
+            refusals[gap.topic] = f"{gap}; {REBUILD}"
+        self.shared_scope.gap = gap or earlier_gap
+        return dropped_gtids
 
-    def transactions(self, others: Mapping[str, set[str]]) -> GtidSet:
-        """The transactions that the version holds, with those that each topic has besides (`others`)."""
-        left = self.left_behind((), others)
-        alone = (gtid for topic, gtids in others.items() if topic not in left for gtid in gtids)
-        return self.step.known.plus(one.gtid for one in self.step.taken).plus(alone)
+    def transactions(self, truncate_gtids: Mapping[str, set[str]]) -> GtidSet:
+        """Return the transactions of the version.
 
-    def left_behind(self, refused: Collection[str], others: Mapping[str, set[str]]) -> dict[str, Left]:
-        """The topics that are not in step after this version, and where they stand."""
-        left = dict(self._previous.left)
-        for topic in (topic for topic in refused if topic.startswith(f"{CHANGE_PREFIX}.")):
-            left.setdefault(topic, Left(self.ends.start, self._previous.transactions))
-        for topic, scope in self.left.items():
-            if topic in refused:
+        TRUNCATEs (GTIDs by topic) have no END record, and are added for topics that do not lag.
+        """
+        lagging_topics = self.lagging_topics((), truncate_gtids)
+        gtids = [transaction.gtid for transaction in self.shared_scope.selection]
+        for topic, topic_gtids in truncate_gtids.items():
+            if topic not in lagging_topics:
+                gtids += topic_gtids
+        return self.shared_scope.merged_gtids.with_gtids(gtids)
+
+    def lagging_topics(
+        self, refusals: Collection[str], truncate_gtids: Mapping[str, set[str]]
+    ) -> dict[str, LaggingTopic]:
+        """Return the topics that lag behind the version, and where they are."""
+        topics = dict(self._previous.lagging_topics)
+        for topic in refusals:
+            if topic.startswith(f"{CHANGE_PREFIX}."):
+                topics.setdefault(
+                    topic, LaggingTopic(self.log_range.start, self._previous.transactions)
+                )
+        for topic, scope in self.lagging_scopes.items():
+            if topic in refusals:
                 continue
-            complete = len(scope.taken) == len(self._reached(scope))
-            if complete and scope.until >= self.end:
-                del left[topic]
-            elif complete or scope.taken:
-                held = scope.known.plus(one.gtid for one in scope.taken).plus(others.get(topic, ()))
-                left[topic] = Left(scope.until if complete else scope.taken[-1].following, str(held))
-        return left
+            has_all = len(scope.selection) == len(self._candidates_in_cut(scope))
+            if has_all and scope.end_offset >= self.end:
+                del topics[topic]
+            elif has_all or scope.selection:
+                gtids = [transaction.gtid for transaction in scope.selection]
+                gtids += truncate_gtids.get(topic, ())
+                offset = scope.end_offset if has_all else scope.selection[-1].next_offset
+                topics[topic] = LaggingTopic(
+                    offset, str(scope.merged_gtids.with_gtids(gtids))
+                )
+        return topics
 
-    def _left_scope(self, topic: str, older: Ends) -> Scope:
-        known = gtid_set(self._previous.left[topic].transactions)
-        if older.end < self.ends.start:
-            return _scope(known, older)
-        return _scope(known, Ends([*older.records, *self.ends.records], older.start, self.ends.end))
+    def _lags_behind(self, scope: CutScope) -> bool:
+        if scope.gap is not None:
+            return False
+        has_all = len(scope.selection) >= len(self._candidates_in_cut(scope))
+        return not has_all or scope.end_offset < self.end
 
-    def _in_step(self, refused: Collection[str]) -> set[str]:
-        """The topics with changes that all wait for each other."""
-        return {topic for one in self.step.waiting for topic in one.changes} - {*self._previous.left, *refused}
+    def _lagging_scope(self, topic: str, lagging_range: TransactionLogRange) -> CutScope:
+        merged_gtids = gtid_set(self._previous.lagging_topics[topic].transactions)
+        if lagging_range.end < self.log_range.start:
+            return _scope(merged_gtids, lagging_range)
+        records = [*lagging_range.records, *self.log_range.records]
+        whole_range = TransactionLogRange(records, lagging_range.start, self.log_range.end)
+        return _scope(merged_gtids, whole_range)
 
-    def _reached(self, scope: Scope) -> list[Transaction]:
-        """The transactions of a scope up to where the topics in step get."""
+    def _topics_in_shared_cut(self, refusals: Collection[str]) -> set[str]:
+        """Return the topics with changes that wait for each other."""
+        topics: set[str] = set()
+        for transaction in self.shared_scope.candidates:
+            topics |= transaction.changes.keys()
+        return topics - {*self._previous.lagging_topics, *refusals}
+
+    def _candidates_in_cut(self, scope: CutScope) -> list[Transaction]:
+        """Return the candidates of a lagging topic before the end of the shared cut."""
         end = self.end
-        return [one for one in scope.waiting if one.following <= end]
+        return [
+            transaction
+            for transaction in scope.candidates
+            if transaction.next_offset <= end
+        ]
 
 
-def _scope(known: GtidSet, ends: Ends) -> Scope:
-    return Scope(known, transactions(ends.records, known), ends.end)
+def _scope(merged_gtids: GtidSet, log_range: TransactionLogRange) -> CutScope:
+    candidates = ended_transactions(log_range.records, merged_gtids)
+    return CutScope(merged_gtids, candidates, log_range.end)
 
 
-def seen(archived: Iterable[Archived], partitions: Mapping[str, int]) -> dict[str, list[Part]]:
-    """What was read of each topic, by partition; those of which nothing was read included."""
-    found: defaultdict[str, list[Part]] = defaultdict(list)
-    for done in archived:
-        found[done.source.topic] += done.parts
-    return {topic: parts + [Part()] * (partitions.get(topic, len(parts)) - len(parts)) for topic, parts in found.items()}
+def changes_by_topic(
+    archived: Iterable[ArchivedRanges], partition_counts: Mapping[str, int]
+) -> dict[str, list[PartitionChanges]]:
+    """Return the changes read from each partition of the archived topics.
+
+    A partition without read changes has empty ones.
+    """
+    changes: defaultdict[str, list[PartitionChanges]] = defaultdict(list)
+    for archived_ranges in archived:
+        changes[archived_ranges.source.topic] += archived_ranges.partition_changes
+    for topic, partitions in changes.items():
+        unread = partition_counts.get(topic, len(partitions)) - len(partitions)
+        partitions += [PartitionChanges()] * unread
+    return dict(changes)

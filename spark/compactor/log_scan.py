@@ -1,142 +1,229 @@
-"""One look at the log before a version is built: what is new in each topic, and which transactions have ended."""
+"""The first value of a compaction: what is new in the log, and which transactions have ended."""
 
-import time
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
 
-from connectors import kafka
-from connectors.connect import ConnectApi
-from connectors.kafka import Range
-from infra.errors import ContractError, KappaError, WarehouseError
-from infra.settings import Settings
+from connectors.debezium.connect_api import ConnectApi
+from connectors.kafka import client as kafka
+from connectors.kafka.client import Watermarks
+from connectors.runtime.settings import Settings
 from schemas import topics
-from schemas.warehouse import Kind, Source, source_of
-from spark import plan, transaction_log
-from spark.archive import Archived
-from spark.cut import Allowed, Gap
-from spark.decoding import RowDecoder
-from spark.log_reader import Reading
-from spark.manifest import Manifest
-from spark.scopes import Cut, Ends
+from schemas.errors import KappaError, WarehouseError
+from schemas.manifest import Manifest
+from schemas.topics import TopicPartition
+from schemas.warehouse_layout import Kind, TableNames, sources_among
+from spark.compactor import plan
+from spark.compactor.cut_builder import CutBuilder, TransactionLogRange
+from spark.log import range_reader, transactions
+from spark.log.consistent_cut import AllowedTransactions
+from spark.log.range_reader import OffsetRange
+from spark.log.row_decoder import RowDecoder
+from spark.log.transactions import TransactionRecords
 
-# How far a topic that was left behind catches up at once, in records of the topic of transactions.
-MOST_OLDER = 20_000
-Place = tuple[str, int]
+# How far a lagging topic catches up in one version, in records of the topic of transactions.
+MOST_LAGGING = 20_000
+TRANSACTIONS_PARTITION = 0
+
+
+class Log(Protocol):
+    """Kafka and Connect, as far as a scan needs them. All methods raise Unavailable."""
+
+    def topics(self) -> list[str]:
+        """Return the names of all topics."""
+
+    def offsets(self, names: Iterable[str]) -> dict[TopicPartition, Watermarks]:
+        """Return the watermarks of the partitions of some topics; of those that exist."""
+
+    def transactions(self, start: int, end: int) -> TransactionRecords:
+        """Return the records of the topic of transactions in a range, with their offsets."""
+
+    def connector_gtids(self) -> str | None:
+        """Return the GTID set that the connector has written to the log, None if unknown."""
+
+
+class KafkaLog:
+    """The log in Kafka."""
+
+    def __init__(
+        self, settings: Settings, decoder: RowDecoder, tables: Callable[[], Iterable[str]]
+    ) -> None:
+        """`tables` returns the names of the tables that are known."""
+        self._settings = settings
+        self._decoder = decoder
+        self._tables = tables
+
+    def topics(self) -> list[str]:
+        """Return the names of all topics: those of tables, where several share one in Kafka."""
+        names = kafka.list_topics(self._settings.kafka)
+        return topics.table_topics(names, self._tables(), self._settings.mysql.database)
+
+    def offsets(self, names: Iterable[str]) -> dict[TopicPartition, Watermarks]:
+        """Return the watermarks of the partitions of some topics; of those that exist."""
+        return kafka.offsets(self._settings.kafka, names)
+
+    def transactions(self, start: int, end: int) -> TransactionRecords:
+        """Return the records of the topic of transactions in a range, with their offsets."""
+        return transactions.read_transactions(
+            self._settings.kafka, self._decoder, start, end
+        )
+
+    def connector_gtids(self) -> str | None:
+        """Return the GTID set that the connector has written to the log, None if unknown."""
+        connect = self._settings.connect
+        return ConnectApi(connect.url).gtids(connect.connector)
 
 
 @dataclass(frozen=True)
-class Wait:
-    """Changes that are waited for, since when, and what the log held of their topic when they were missed."""
+class LogScan:
+    """The log as it was when the compaction began.
 
-    gap: Gap
-    since: float
-    held: Mapping[Place, Range]
-
-    def still(self, log: Mapping[Place, Range]) -> bool:
-        """Whether nothing has come since."""
-        return self.held == {place: held for place, held in log.items() if place[0] == self.gap.topic}
-
-    def __str__(self) -> str:
-        return f"waits since {time.monotonic() - self.since:.0f} s: {self.gap}"
-
-
-@dataclass(frozen=True)
-class Look:
-    """What is to be read, without the transactions' own topic; the cut as far as it is known; what the log holds.
-
-    `base` is the GTID set that all of this amounts to, where it was needed and is sure.
+    `ranges` are new and can be read (without the topic of transactions); `cut` says which
+    transactions the version may have, as far as is known. `connector_gtids` is the GTID set of all
+    of this, where it was asked for and is certain. `refusals` say by topic why it cannot be
+    replicated.
     """
 
-    readings: list[Reading]
-    cut: Cut
-    log: Mapping[Place, Range]
-    base: str | None
+    previous: Manifest
+    ranges: list[OffsetRange]
+    cut: CutBuilder
+    watermarks: Mapping[TopicPartition, Watermarks]
+    connector_gtids: str | None
+    refusals: dict[str, str] = field(default_factory=dict)
 
     @property
-    def partitions(self) -> dict[str, int]:
-        """Each topic's number of partitions."""
-        return {topic: sum(name == topic for name, _ in self.log) for topic, _ in self.log}
+    def partition_counts(self) -> dict[str, int]:
+        """The number of partitions of each topic."""
+        return dict(Counter(topic for topic, _ in self.watermarks))
 
-    def due(self, previous: Manifest, only: Iterable[str] | None = None) -> list[Reading]:
-        """The ranges to read, of these topics only; that of the transactions' own topic ends where the cut does."""
-        begin = previous.offsets.get(topics.TRANSACTIONS, {}).get(0, 0)
-        ends = [Reading(transaction_log.source(), 0, begin, self.cut.end)] if self.cut.end > begin else []
-        return [reading for reading in [*ends, *self.readings] if only is None or reading.source.topic in only]
+    @property
+    def is_limited(self) -> bool:
+        """Whether the log has more records than the ranges."""
+        return any(
+            self.watermarks[read.source.topic, read.partition].stable > read.end
+            for read in self.ranges
+        )
 
-    def allowed(self, readings: Iterable[Reading]) -> dict[str, Allowed]:
-        """What may be taken of the topics of changes."""
-        return self.cut.allowed({reading.source.topic for reading in readings if reading.source.kind is Kind.CHANGES})
+    def ranges_in_cut(self, only: Iterable[str] | None = None) -> list[OffsetRange]:
+        """Return the ranges to archive, or those of some topics only.
+
+        The range of the topic of transactions ends where the cut ends.
+        """
+        ranges = list(self.ranges)
+        offsets = self.previous.offsets.get(topics.TRANSACTIONS, {})
+        start = offsets.get(TRANSACTIONS_PARTITION, 0)
+        if self.cut.end > start:
+            source = transactions.transaction_source()
+            ranges.insert(
+                0, OffsetRange(source, TRANSACTIONS_PARTITION, start, self.cut.end)
+            )
+        if only is None:
+            return ranges
+        selected_topics = set(only)
+        return [read for read in ranges if read.source.topic in selected_topics]
+
+    def allowed(self, ranges: Iterable[OffsetRange]) -> dict[str, AllowedTransactions]:
+        """Return the transactions that may be read from the topics with changes."""
+        change_topics = {
+            read.source.topic for read in ranges if read.source.kind is Kind.CHANGES
+        }
+        return self.cut.allowed(change_topics)
 
 
-def look(settings: Settings, decoder: RowDecoder, previous: Manifest, refused: dict[str, str]) -> Look:
-    """Look at the log; topics that cannot be carried are added to `refused`, with the reason.
+def scan_log(
+    log: Log,
+    database: str,
+    previous: Manifest,
+    refusals: Mapping[str, str],
+    *,
+    with_connector_gtids: bool = False,
+) -> LogScan:
+    """Scan the log since a version. Topics in `refusals` are not read.
 
-    The transactions that have ended are read first, so that their changes are mostly there. Raises WarehouseError if the log lacks
-    records that were not read yet, Unavailable if Kafka does not answer.
+    A snapshot of Debezium that is not whole yet needs the connector's GTID set too.
+
+    The transactions that have ended are read before their changes, so that these are mostly there.
+    Raises WarehouseError if the log lacks records that were not read yet, Unavailable.
     """
-    base = _base(settings, previous)
-    sources = _sources(kafka.list_topics(settings.kafka), settings.mysql.database, refused)
+    all_refusals = dict(refusals)
+    connector_gtids = None
+    if with_connector_gtids or _has_unknown_snapshot(previous):
+        connector_gtids = _connector_gtids(log)
+    names_in_archive = TableNames(previous.archive_names())
+    sources = [
+        source
+        for source in sources_among(log.topics(), database, names_in_archive)
+        if source.topic not in all_refusals and source.kind is not Kind.TRANSACTIONS
+    ]
     names = [source.topic for source in sources]
-    ended = kafka.offsets(settings.kafka, [topics.TRANSACTIONS])
-    log = {**kafka.offsets(settings.kafka, names), **ended}
-    begin = _begin(previous, ended)
-    for lost in set(previous.offsets) - {topic for topic, _ in log} - set(refused):
-        refused[lost] = "the topic is gone from Kafka; its table stays as it was"
-    readings = plan.readings(previous, sources, log)
-    stable = ended[topics.TRANSACTIONS, 0].stable if ended else 0
+    transaction_watermarks = log.offsets([topics.TRANSACTIONS])
+    watermarks = {**log.offsets(names), **transaction_watermarks}
+    start = _transactions_start(previous, transaction_watermarks)
+    _refuse_lost_topics(previous, watermarks, all_refusals)
+    ranges = plan.ranges_to_read(previous, sources, watermarks)
+    end = 0
+    if transaction_watermarks:
+        end = transaction_watermarks[topics.TRANSACTIONS, TRANSACTIONS_PARTITION].stable
+    lagging_ranges: dict[str, TransactionLogRange] = {}
+    for topic, left_behind in previous.lagging_topics.items():
+        if topic in names:
+            lagging_end = min(start, left_behind.offset + MOST_LAGGING)
+            lagging_ranges[topic] = _read_transactions(log, left_behind.offset, lagging_end)
+    cut = CutBuilder(previous, _read_transactions(log, start, end), lagging_ranges)
+    if any(partition.stable < partition.high for partition in watermarks.values()):
+        # Something that Connect counts as written may not be visible yet.
+        connector_gtids = None
+    return LogScan(
+        previous=previous,
+        ranges=ranges,
+        cut=cut,
+        watermarks=watermarks,
+        connector_gtids=connector_gtids,
+        refusals=all_refusals,
+    )
 
-    def ends(start: int, end: int) -> Ends:
-        return Ends(transaction_log.read(settings.kafka, decoder, start, end), start, max(start, end))
 
-    older = {topic: ends(left.offset, min(begin, left.offset + MOST_OLDER)) for topic, left in previous.left.items() if topic in names}
-    if any(held.stable < held.high for held in log.values()):
-        base = None  # something that Connect counts as written may not be visible yet
-    return Look(readings, Cut(previous, ends(begin, stable), older), log, base)
+def _read_transactions(log: Log, start: int, end: int) -> TransactionLogRange:
+    return TransactionLogRange(log.transactions(start, end), start, max(start, end))
 
 
-def _begin(previous: Manifest, ended: Mapping[Place, Range]) -> int:
-    """Where the topic of transactions is to be read from."""
-    start = previous.offsets.get(topics.TRANSACTIONS, {}).get(0)
-    if ended:
-        plan.check_held(topics.TRANSACTIONS, 0, start, ended[topics.TRANSACTIONS, 0])
+def _transactions_start(
+    previous: Manifest, transaction_watermarks: Mapping[TopicPartition, Watermarks]
+) -> int:
+    """Return the offset from which to read the topic of transactions."""
+    topic = topics.TRANSACTIONS
+    start = previous.offsets.get(topic, {}).get(TRANSACTIONS_PARTITION)
+    if transaction_watermarks:
+        watermarks = transaction_watermarks[topic, TRANSACTIONS_PARTITION]
+        range_reader.check_retained(topic, TRANSACTIONS_PARTITION, start, watermarks)
     elif start is not None:
         raise WarehouseError(
-            f"the topic {topics.TRANSACTIONS} is gone from Kafka: nothing else says which transactions are whole",
+            f"the topic {topic} is gone from Kafka: nothing else says which transactions are whole",
             "restore the topic, or rebuild the warehouse from a new snapshot",
         )
     return start or 0
 
 
-def _base(settings: Settings, previous: Manifest) -> str | None:
-    """A snapshot's rows do not say at which GTID set it was taken: Connect does, once it is over."""
-    if previous.snapshot is None or previous.snapshot.whole or not previous.snapshot.ended:
-        return None
+def _has_unknown_snapshot(previous: Manifest) -> bool:
+    """Whether MySQL must tell the GTID set of a snapshot: its rows do not have it."""
+    snapshot = previous.snapshot
+    return snapshot is not None and snapshot.has_ended and not snapshot.whole
+
+
+def _connector_gtids(log: Log) -> str | None:
     try:
-        return ConnectApi(settings.connect.url).gtids(settings.connect.connector)
+        return log.connector_gtids()
     except KappaError:
         return None  # the next transaction tells as well
 
 
-def to_repeat(archived: Iterable[Archived], given_up: Mapping[str, set[str]]) -> set[str]:
-    """The topics of which something was archived that is now given up (GTIDs by topic; '' for all in step)."""
-    again = set()
-    for done in archived:
-        topic, gone = done.source.topic, given_up.get("", set()) | given_up.get(done.source.topic, set())
-        counted = {gtid for part in done.parts for gtid in part.changes}
-        if gone and (topic == topics.TRANSACTIONS or gone & counted or done.others):
-            again.add(topic)
-    return again
-
-
-def _sources(names: Iterable[str], database: str, refused: dict[str, str]) -> list[Source]:
-    """The sources that are to be carried, but for the transactions."""
-    sources = []
-    for topic in names:
-        try:
-            source = source_of(topic, database)
-        except ContractError as error:
-            refused[topic] = f"{error}; {error.hint}"
-            continue
-        if source is not None and topic not in refused and source.kind is not Kind.TRANSACTIONS:
-            sources.append(source)
-    return sources
+def _refuse_lost_topics(
+    previous: Manifest,
+    watermarks: Mapping[TopicPartition, Watermarks],
+    refusals: dict[str, str],
+) -> None:
+    existing_topics = {topic for topic, _ in watermarks}
+    for topic in previous.offsets:
+        if topic not in existing_topics and topic not in refusals:
+            refusals[topic] = "the topic is gone from Kafka; its table stays as it was"

@@ -1,4 +1,6 @@
-"""A row's history: from the archive, and from the log where that has gone on; and where the row is now."""
+"""The history of a row, from the archive and from the newer part of the log, and the row's current
+state.
+"""
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -8,174 +10,297 @@ from itertools import groupby
 import pyarrow as pa
 from confluent_kafka import Message
 
-from connectors import kafka
-from connectors.hdfs import Hdfs
-from connectors.kafka import Range
-from connectors.registry import SchemaRegistry
-from infra.errors import ContractError, WarehouseError
-from infra.settings import Settings
-from schemas.envelope import key_columns
-from schemas.logical import columns_of
-from schemas.warehouse import Source
-from spark import plan
-from spark.archive import Rows, archive_table
-from spark.decoding import RowDecoder, Unreadable
-from spark.log_reader import LogReader, Reading
-from spark.manifest import Archive, Manifest, Table
-from spark.parquet import ANEW
-from spark.pruned import Footers, Group
-from spark.row_changes import Change, Key, Place, Wanted, changes_in, holding, may_hold, value_of
-from spark.row_lives import of_row, unsearched
+from connectors.hadoop.hdfs import Hdfs
+from connectors.kafka import client as kafka
+from connectors.kafka.schema_registry import SchemaRegistry
+from connectors.runtime.settings import Settings
+from schemas.avro_schema import columns_of_fields
+from schemas.envelope import key_columns, row_columns
+from schemas.errors import ContractError, WarehouseError
+from schemas.manifest import LakeDay, LakeTable, Manifest, PublishedTable
+from schemas.topics import kafka_topic
+from schemas.warehouse_layout import Source
+from spark.archive.archive_rows import ArchiveRows, archive_table
+from spark.history.row_changes import (
+    BinlogPosition,
+    Change,
+    Key,
+    RowQuery,
+    changes_in,
+    may_hold,
+    rows_with_key,
+    value_of,
+)
+from spark.history.row_identity import RowTrace, next_query, trace_row
+from spark.log import range_reader
+from spark.log.range_reader import OffsetRange, RangeReader
+from spark.log.row_decoder import RowDecoder, Unreadable, is_own_content
+from spark.storage.parquet import RESTORE_HINT
+from spark.storage.row_group_pruning import FooterCache, RowGroup
 
 FETCHES = 8
 CLIENT = "kappa-explain"
-# Of a record, what takes the most room and is not shown.
-LEFT_OUT = ("value", "schema_id")
+# The largest columns of a record, which are not shown.
+OMITTED_COLUMNS = ("value", "schema_id")
 
 Report = Callable[[str, float | None, str], None]
-File = tuple[str, int]  # path and size
+File = tuple[str, int]  # path and size in bytes
 
 
 @dataclass(frozen=True)
-class History:
-    """The changes of a row in the order of the log, and the keys under which it stands after them (a key may have had several rows).
+class RowHistory:
+    """The changes of a row in the order of the log, and the keys that it has after them.
 
-    Searched were so many files and records of the archive, and records of the log behind it.
+    There are several `current_keys` if the key belonged to several rows. The counts say how much
+    was searched: files and records of the archive, and records of the log behind it.
     """
 
     changes: list[Change]
-    standing: list[Key]
-    files: int
-    archived: int
-    logged: int
+    current_keys: list[Key]
+    archive_files: int
+    archive_records: int
+    log_records: int
 
 
-class Historian:
-    """Looks for the changes of rows of one table."""
+class RowHistoryReader:
+    """Finds the changes of rows of one table."""
 
-    def __init__(self, settings: Settings, hdfs: Hdfs, newest: Manifest, source: Source, report: Report) -> None:
-        """Raises Refused if the registry knows no key of the table, ContractError if its key cannot be read; Unavailable."""
-        self._settings, self._hdfs, self._newest, self._source, self._report = settings, hdfs, newest, source, report
+    def __init__(
+        self,
+        settings: Settings,
+        hdfs: Hdfs,
+        newest: Manifest,
+        source: Source,
+        report: Report,
+    ) -> None:
+        """Read the table's columns from the registry, and its key, unless it is published.
+
+        Raises Refused if the registry knows no key of the table, ContractError if a schema is not
+        valid, Unavailable.
+        """
+        self._settings = settings
+        self._hdfs = hdfs
+        self._newest = newest
+        self._source = source
+        self._report = report
         self._registry = SchemaRegistry(settings.registry.url)
-        self._footers = Footers(hdfs)
+        self._footers = FooterCache(hdfs)
         where = f"table {source.table}"
-        schema = self._registry.newest(f"{source.topic}-key")
-        self.names, self.columns = key_columns(schema, where), columns_of(schema, where)
+        topic = kafka_topic(source.topic)
+        table = newest.tables.get(source.table)
+        if table is not None:
+            columns = row_columns(self._registry.schema(table.schema_id), where)
+            self.names = table.key
+        else:
+            columns = row_columns(self._registry.newest(f"{topic}-value"), where)
+            fields = key_columns(self._registry.newest(f"{topic}-key"), where)
+            self.names = columns_of_fields(fields, [column.name for column in columns])
+        columns_by_name = {column.name: column for column in columns}
+        self.columns = [columns_by_name[name] for name in self.names]
 
     def values(self, key: Key) -> list[object]:
-        """A key's values."""
-        found = [value_of(text, column.type.arrow) for text, column in zip(key, self.columns, strict=True)]
-        return [None if value is None else value.as_py() for value in found]
+        """Return the values of a key's columns."""
+        values: list[object] = []
+        for text, column in zip(key, self.columns, strict=True):
+            scalar = value_of(text, column.type.arrow)
+            values.append(None if scalar is None else scalar.as_py())
+        return values
 
-    def history(self, key: Key) -> History:
-        """The changes of the rows that ever had a key. Raises WarehouseError for a damaged archive or a hole between it and the log; Unavailable."""
-        files, tail = self._files(), list(self._logged(self._log_behind()))
-        wanted: Wanted | None = Wanted(self.names, frozenset({key}))
+    def history(self, key: Key) -> RowHistory:
+        """Return the changes of the rows that ever had a key.
+
+        Raises WarehouseError for a damaged archive or a gap between it and the log, Unavailable.
+        """
+        files = self._archive_files()
+        log_rows = list(self._rows_in_log(self._ranges_behind_archive()))
+        query: RowQuery | None = RowQuery(self.names, frozenset({key}))
+        trace = RowTrace([], [], set(), set(), set())
         changes: list[Change] = []
-        keys, places, raw_keys = frozenset[Key](), frozenset[Place](), frozenset[bytes]()
-        while wanted is not None:
-            keys, places, raw_keys = keys | wanted.keys, places | wanted.places, raw_keys | wanted.raw_keys
-            changes += [change for change in self._archived(files, wanted) if wanted.hit(change)]
-            changes += [change for rows in tail for change in changes_in(rows.filter(wanted.pick(rows)), waits=True) if wanted.hit(change)]
-            found = of_row(changes, self.names, key)
-            wanted = unsearched(found, keys, self.names, places, raw_keys)
-        archived, logged = sum(self._footers.rows(path) for path, _ in files), sum(rows.num_rows for rows in tail)
-        return History(found.changes, found.standing, len(files), archived, logged)
+        keys = frozenset[Key]()
+        positions = frozenset[BinlogPosition]()
+        raw_keys = frozenset[bytes]()
+        while query is not None:
+            keys = keys | query.keys
+            positions = positions | query.positions
+            raw_keys = raw_keys | query.raw_keys
+            changes += self._changes_in_archive(files, query)
+            changes += _changes_in_log(log_rows, query)
+            trace = trace_row(changes, self.names, key)
+            query = next_query(trace, keys, self.names, positions, raw_keys)
+        return RowHistory(
+            changes=trace.changes,
+            current_keys=trace.current_keys,
+            archive_files=len(files),
+            archive_records=sum(self._footers.rows(path) for path, _ in files),
+            log_records=sum(rows.num_rows for rows in log_rows),
+        )
 
-    def _files(self) -> list[File]:
-        """The table's files of the archive. Raises WarehouseError if there are fewer than the newest version states."""
-        archive = self._newest.archives.get(self._source.table) or Archive(self._source.topic, ())
-        found = []
-        waiting = {final: staged for staged, final in self._newest.arrivals}
+    def _archive_files(self) -> list[File]:
+        archive = self._newest.archive(self._source.topic)
+        if archive is None:
+            archive = LakeTable(self._source.topic, ())
+        files: list[File] = []
         for day in archive.days.values():
-            held = {f"{day.location}/{entry.name}": entry.size for entry in self._hdfs.list(day.location)}
-            # What the newest version brings is moved after its commit, perhaps at this moment.
-            due = {final: staged for final, staged in waiting.items() if final.rpartition("/")[0] == day.location and final not in held}
-            held |= dict.fromkeys((path for final, staged in due.items() for path in (staged, final) if self._hdfs.exists(path)), 0)
-            if len(held) < day.files:
-                raise WarehouseError(f"{day.location} holds {len(held)} files, and version {self._newest.version} states {day.files}", ANEW)
-            found += list(held.items())
-        return found
+            files += self._files_of_day(day)
+        return files
 
-    def _archived(self, files: Sequence[File], wanted: Wanted) -> list[Change]:
-        found: list[Change] = []
+    def _files_of_day(self, day: LakeDay) -> list[File]:
+        """Raises WarehouseError if there are fewer files than the newest version states."""
+        sizes = {
+            f"{day.location}/{entry.name}": entry.size
+            for entry in self._hdfs.list(day.location)
+        }
+        # The newest version's files are moved after its commit, perhaps at this moment.
+        for staged_path, path in self._newest.arrivals:
+            folder, _, _ = path.rpartition("/")
+            if folder != day.location or path in sizes:
+                continue
+            if self._hdfs.exists(staged_path):
+                sizes[staged_path] = 0
+            if self._hdfs.exists(path):
+                sizes[path] = 0
+        if len(sizes) < day.files:
+            raise WarehouseError(
+                f"{day.location} holds {len(sizes)} files, and version {self._newest.version} "
+                f"states {day.files}",
+                RESTORE_HINT,
+            )
+        return list(sizes.items())
+
+    def _changes_in_archive(self, files: Sequence[File], query: RowQuery) -> list[Change]:
+        def read_matches(file: File) -> list[pa.Table]:
+            path, size = file
+            return self._footers.read_rows(
+                path,
+                size,
+                query.may_match,
+                query.filter_columns,
+                query.mask,
+                OMITTED_COLUMNS,
+            )
+
+        changes: list[Change] = []
         with ThreadPoolExecutor(FETCHES) as pool:
-            reads = pool.map(lambda file: self._footers.read(file[0], file[1], wanted.worth, wanted.telling, wanted.pick, LEFT_OUT), files)
-            for number, tables in enumerate(reads, 1):
-                found += [change for rows in tables for change in changes_in(rows)]
-                self._report(f"the archive of {self._source.table}", number / len(files), f"{number} of {len(files)} files")
-        return found
+            for number, tables in enumerate(pool.map(read_matches, files), 1):
+                for rows in tables:
+                    changes += filter(query.matches, changes_in(rows))
+                self._report(
+                    f"the archive of {self._source.table}",
+                    number / len(files),
+                    f"{number} of {len(files)} files",
+                )
+        return changes
 
-    def _log_behind(self) -> list[Reading]:
-        """What the log holds beyond the archive. Raises WarehouseError if something between the two is gone."""
-        log: dict[tuple[str, int], Range] = kafka.offsets(self._settings.kafka, [self._source.topic])
-        readings = []
-        for (topic, partition), held in sorted(log.items()):
-            start = self._newest.offsets.get(topic, {}).get(partition)
-            plan.check_held(topic, partition, start, held)
-            begin = held.low if start is None else start
-            if begin < held.stable:
-                readings.append(Reading(self._source, partition, begin, held.stable))
-        return readings
+    def _ranges_behind_archive(self) -> list[OffsetRange]:
+        """Raises WarehouseError if records between the archive and the log are lost."""
+        topic = self._source.topic
+        log = kafka.offsets(self._settings.kafka, [topic])
+        archived_offsets = self._newest.offsets.get(topic, {})
+        ranges = []
+        for (_, partition), watermarks in sorted(log.items()):
+            start = archived_offsets.get(partition)
+            range_reader.check_retained(topic, partition, start, watermarks)
+            begin = watermarks.low if start is None else start
+            if begin < watermarks.stable:
+                ranges.append(
+                    OffsetRange(self._source, partition, begin, watermarks.stable)
+                )
+        return ranges
 
-    def _logged(self, readings: Sequence[Reading]) -> Iterator[pa.Table]:
-        """Everything beyond the archive, as it would be archived."""
-        if not readings:
+    def _rows_in_log(self, ranges: Sequence[OffsetRange]) -> Iterator[pa.Table]:
+        """Yield the records of some ranges as rows of the archive."""
+        if not ranges:
             return
-        decoder, read, length = RowDecoder(self._registry), 0, sum(reading.length for reading in readings)
-        with LogReader(self._settings.kafka, CLIENT, readings) as log:
+        decoder = RowDecoder(self._registry)
+        records = 0
+        length = sum(offset_range.length for offset_range in ranges)
+        with RangeReader(self._settings.kafka, CLIENT, ranges) as log:
             for _, messages in log.batches():
-                read += len(messages)
-                self._report("the log behind it", read / length, f"{read} records")
-                yield from _as_archived(self._source, messages, decoder)
+                records += len(messages)
+                self._report("the log behind it", records / length, f"{records} records")
+                yield from _archive_rows(self._source, messages, decoder)
 
 
-def _as_archived(source: Source, messages: Sequence[Message], decoder: RowDecoder) -> Iterator[pa.Table]:
-    """Records as rows of the archive, those of one schema after the other; without tombstones and what takes room."""
-    decoded = [(message, *_decoded(source, message, decoder)) for message in messages if message.value() is not None]
-    for schema_id, group in groupby(decoded, key=lambda one: one[1]):
-        rows, some = Rows(), list(group)
-        for message, _, record, error in some:
-            rows.add(message, schema_id, record, error)
-        columns = None if schema_id is None else decoder.contract(source, schema_id).columns
-        try:
-            yield archive_table(source, columns, rows, None).drop_columns(list(LEFT_OUT))
-        except ContractError as unfit:
-            raw = Rows()
-            for message, *_ in some:
-                raw.add(message, None, None, str(unfit))
-            yield archive_table(source, None, raw, None).drop_columns(list(LEFT_OUT))
-
-
-def _decoded(source: Source, message: Message, decoder: RowDecoder) -> tuple[int | None, dict[str, object] | None, str | None]:
-    try:
-        return *decoder.decode(source, message.value()), None
-    except (Unreadable, ContractError) as error:
-        return None, None, str(error)
+def _changes_in_log(tables: Sequence[pa.Table], query: RowQuery) -> list[Change]:
+    changes: list[Change] = []
+    for rows in tables:
+        candidates = changes_in(rows.filter(query.mask(rows)), is_pending=True)
+        changes += filter(query.matches, candidates)
+    return changes
 
 
 @dataclass(frozen=True)
-class Standing:
-    """Where a row is in a version: its hive partition, the file, and the row."""
+class DecodedMessage:
+    """A message with its schema and content, or the reason why it cannot be decoded."""
+
+    message: Message
+    schema_id: int | None
+    record: dict[str, object] | None
+    error: str | None
+
+
+def _archive_rows(
+    source: Source, messages: Sequence[Message], decoder: RowDecoder
+) -> Iterator[pa.Table]:
+    """Yield tables as the archive has them, one per run of equal schemas, without tombstones."""
+    decoded_messages = []
+    for message in messages:
+        if message.value() is None:
+            continue
+        decoded = _decode(source, message, decoder)
+        if decoded.record is None or is_own_content(source, decoded.record):
+            decoded_messages.append(decoded)
+    for schema_id, group in groupby(
+        decoded_messages, key=lambda decoded: decoded.schema_id
+    ):
+        same_schema = list(group)
+        rows = ArchiveRows()
+        for decoded in same_schema:
+            rows.add_record(decoded.message, schema_id, decoded.record, decoded.error)
+        columns = None if schema_id is None else decoder.contract(source, schema_id).columns
+        try:
+            table = archive_table(source, columns, rows, None)
+        except ContractError as error:
+            raw_rows = ArchiveRows()
+            for decoded in same_schema:
+                raw_rows.add_record(decoded.message, None, None, str(error))
+            table = archive_table(source, None, raw_rows, None)
+        yield table.drop_columns(list(OMITTED_COLUMNS))
+
+
+def _decode(source: Source, message: Message, decoder: RowDecoder) -> DecodedMessage:
+    try:
+        schema_id, record = decoder.decode(source, message.value())
+    except (Unreadable, ContractError) as error:
+        return DecodedMessage(message, None, None, str(error))
+    return DecodedMessage(message, schema_id, record, None)
+
+
+@dataclass(frozen=True)
+class CurrentRow:
+    """A row in a version, with its hive partition and its file."""
 
     hive_partition: str
     file: str
     row: dict[str, object]
 
 
-def standing(hdfs: Hdfs, table: Table, key: Key) -> Standing | None:
-    """A row of a published table; None if there is none of that key. Raises WarehouseError for a damaged file, Unavailable."""
-    footers = Footers(hdfs)
+def find_current_row(hdfs: Hdfs, table: PublishedTable, key: Key) -> CurrentRow | None:
+    """Return the row of a published table with a key. None if there is none.
 
-    def worth(group: Group) -> bool:
+    Raises WarehouseError for a damaged file, Unavailable.
+    """
+    footers = FooterCache(hdfs)
+
+    def may_match(group: RowGroup) -> bool:
         return may_hold(group, "", table.key, key)
 
-    def pick(rows: pa.Table) -> pa.BooleanArray:
-        return holding(rows.to_struct_array().combine_chunks(), table.key, key)
+    def mask(rows: pa.Table) -> pa.BooleanArray:
+        return rows_with_key(rows.to_struct_array().combine_chunks(), table.key, key)
 
     for value, partition in table.partitions.items():
         for entry in hdfs.list(partition.location):
             path = f"{partition.location}/{entry.name}"
-            for rows in footers.read(path, entry.size, worth, table.key, pick):
-                return Standing(value, path, rows.to_pylist()[0])
+            for rows in footers.read_rows(path, entry.size, may_match, table.key, mask):
+                return CurrentRow(value, path, rows.to_pylist()[0])
     return None

@@ -1,192 +1,267 @@
-"""The cut: which transactions a version holds, and where it ends in each partition of the log. Pure.
+"""The consistent cut: the transactions of a version, and its end in each partition. Pure.
 
-Debezium writes an END for every transaction into one topic of one partition, in commit order, with the number of changes that the
-transaction has in each table. A cut is a prefix of these ENDs such that the log holds all their changes. Within each partition changes
-stand in commit order too, so the first one of a transaction that is not in the cut ends the partition's part of the version.
-Kafka's own transactions are not needed for that: what arrives twice, or in one topic earlier than in another, changes no cut.
+Debezium writes an END for every transaction into one topic of one partition, in commit order, with
+the number of changes that the transaction has in each table. A cut is a prefix of these ENDs such
+that the log holds all their changes. Changes are in commit order within each partition too, so the
+first one of a transaction beyond the cut ends the partition's part of the version. Kafka's own
+transactions are not needed for that: what arrives twice, or in one topic earlier than in another,
+changes no cut.
 """
 
-import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from infra.errors import ContractError
 from schemas.envelope import READ as READ_ROW
 from schemas.envelope import TRUNCATE, is_snapshot_row
-from schemas.gtid import GtidSet, parts
-from schemas.topics import CHANGE_PREFIX
+from schemas.errors import ContractError
+from schemas.gtid import GtidSet, split_gtid
+from schemas.topics import topic_of_collection
 
-# A version takes transactions of at most so many changes together (but always one), so that memory is bounded however long the backlog is.
-MOST_CHANGES = 200_000
-MOST_TRANSACTIONS = 50_000
-MOST_SNAPSHOT_ROWS = 500_000
+# The transactions of one version have at most so many changes together (but there is always one
+# transaction), so that memory is bounded however long the backlog is.
+MAX_CHANGES = 200_000
+MAX_TRANSACTIONS = 50_000
+MAX_SNAPSHOT_ROWS = 500_000
 
 
 @dataclass(frozen=True)
 class Transaction:
-    """A transaction as its END says: its GTID, its number of changes by topic, and the offset after the END."""
+    """A transaction as its END describes it: GTID, number of changes by topic, offset after the
+    END.
+    """
 
     gtid: str
     changes: Mapping[str, int]
-    following: int
+    next_offset: int
 
 
-def transactions(records: Iterable[tuple[int, Mapping[str, Any]]], known: GtidSet) -> list[Transaction]:
-    """The transactions that some records (by offset) of the topic of transactions end, each once, without those that are known."""
-    found: dict[str, Transaction] = {}
+def ended_transactions(
+    records: Iterable[tuple[int, Mapping[str, Any]]], known: GtidSet
+) -> list[Transaction]:
+    """Return the transactions that END in some records (with their offsets), in log order.
+
+    Each is returned once; those in `known` are left out.
+    """
+    transactions: dict[str, Transaction] = {}
     for offset, record in records:
         gtid = record["id"]
-        if record["status"] == "END" and gtid not in found and gtid not in known:
-            changes: Counter[str] = Counter()
-            for collection in record["data_collections"] or ():
-                changes[topic_of(collection["data_collection"])] += collection["event_count"]
-            found[gtid] = Transaction(gtid, dict(changes), offset + 1)
-    return list(found.values())
+        if record["status"] != "END" or gtid in transactions or gtid in known:
+            continue
+        changes: Counter[str] = Counter()
+        for collection in record["data_collections"] or ():
+            topic = topic_of_collection(collection["data_collection"])
+            changes[topic] += collection["event_count"]
+        transactions[gtid] = Transaction(gtid, dict(changes), offset + 1)
+    return list(transactions.values())
 
 
-def topic_of(collection: str) -> str:
-    """The topic of a table, `database.table`, by Debezium's rule for names that Kafka does not take."""
-    return re.sub(r"[^A-Za-z0-9._-]", "_", f"{CHANGE_PREFIX}.{collection}")
-
-
-def portion(waiting: Sequence[Transaction], topics: Collection[str], most: int = MOST_CHANGES) -> list[Transaction]:
-    """The first transactions that one version may take, by their changes in `topics`: not too many, but at least one."""
-    taken: list[Transaction] = []
+def limit_transactions(
+    transactions: Sequence[Transaction],
+    topics: Collection[str],
+    max_changes: int = MAX_CHANGES,
+) -> list[Transaction]:
+    """Return the first transactions with at most `max_changes` in `topics`, at least one."""
+    limited: list[Transaction] = []
     total = 0
-    for transaction in waiting[:MOST_TRANSACTIONS]:
-        total += sum(count for topic, count in transaction.changes.items() if topic in topics)
-        if taken and total > most:
+    for transaction in transactions[:MAX_TRANSACTIONS]:
+        changes = transaction.changes
+        total += sum(count for topic, count in changes.items() if topic in topics)
+        if limited and total > max_changes:
             break
-        taken.append(transaction)
-    return taken
+        limited.append(transaction)
+    return limited
 
 
 @dataclass(frozen=True)
-class Allowed:
-    """What may be taken of a topic: transactions of earlier versions, which can only be repetitions, and those of this version.
+class AllowedTransactions:
+    """The transactions that may be read from a topic.
 
-    Nothing beyond `ceiling`, if there is one.
+    `new` ones belong to this version; `earlier` ones can only be repetitions. `last_numbers` is the
+    highest GTID number per origin. Nothing beyond `ceiling` is allowed.
     """
 
-    known: GtidSet
-    taken: frozenset[str]
-    last: Mapping[str, int] = field(default_factory=dict)
+    earlier: GtidSet
+    new: frozenset[str]
+    last_numbers: Mapping[str, int] = field(default_factory=dict)
     ceiling: GtidSet | None = None
 
-    def holds(self, gtid: str) -> bool:
-        """Whether a transaction is one of them."""
-        return gtid in self.taken or gtid in self.known
+    def includes(self, gtid: str) -> bool:
+        """Return whether a transaction is allowed."""
+        return gtid in self.new or gtid in self.earlier
 
-    def surely_after(self, gtid: str) -> bool:
-        """Whether nothing that comes before a GTID is missing: a later one of the same origin is held, or the one just before it."""
-        origin, number = parts(gtid)
-        return number <= self.last.get(origin, 0) + 1 and not self.beyond_ceiling(gtid)
+    def includes_all_before(self, gtid: str) -> bool:
+        """Return whether no transaction before a GTID is missing: a later one of the same origin is
+        allowed, or the one just before it.
+        """
+        origin, number = split_gtid(gtid)
+        is_next_or_earlier = number <= self.last_numbers.get(origin, 0) + 1
+        return is_next_or_earlier and not self.is_beyond_ceiling(gtid)
 
-    def beyond_ceiling(self, gtid: str) -> bool:
-        """Whether a statement, which no END counts, is one that this version must not hold."""
+    def is_beyond_ceiling(self, gtid: str) -> bool:
+        """Return whether this version must not hold a statement, which no END counts."""
         return self.ceiling is not None and gtid not in self.ceiling
 
 
-def allowed(known: GtidSet, taken: Iterable[Transaction], ceiling: GtidSet | None = None, reached: bool = False) -> Allowed:
-    """What may be taken of the topics that stand where `known` says. A ceiling that is `reached` says that nothing before its end is missing."""
-    gtids = frozenset(transaction.gtid for transaction in taken)
-    together = known.plus(gtids)
-    whole = together.joined(ceiling) if ceiling is not None and reached else together
-    return Allowed(known, gtids, {origin: whole.last(origin) for origin in whole.intervals}, ceiling)
+def allow_transactions(
+    earlier: GtidSet,
+    new: Iterable[Transaction],
+    ceiling: GtidSet | None = None,
+    reached: bool = False,
+) -> AllowedTransactions:
+    """Return what may be read from the topics that stand at `earlier`.
+
+    If the ceiling is `reached`, no transaction before its end is missing.
+    """
+    gtids = frozenset(transaction.gtid for transaction in new)
+    complete = earlier.with_gtids(gtids)
+    if ceiling is not None and reached:
+        complete = complete.union(ceiling)
+    last_numbers = {origin: complete.last_number(origin) for origin in complete.intervals}
+    return AllowedTransactions(earlier, gtids, last_numbers, ceiling)
 
 
-class Gate:
-    """Looks at the changes of one partition in their order, counts those of each transaction, and says where the version ends."""
+class PartitionCut:
+    """Finds where a version ends in one partition, and counts the changes of each transaction.
 
-    def __init__(self, allowed: Allowed) -> None:
+    `includes` receives the changes in their order. `is_beyond` tells that a transaction was met
+    that is not allowed; `truncate_gtids` have no END; `waiting_reason` says what else the partition
+    waits for.
+    """
+
+    def __init__(self, allowed: AllowedTransactions) -> None:
         self.changes: Counter[str] = Counter()
-        self.others: set[str] = set()  # what has a GTID and no END: TRUNCATE
-        self.beyond = False  # a transaction that is not allowed has been met
-        self._stopped = False
-        self.awaited = ""
+        self.truncate_gtids: set[str] = set()
+        self.is_beyond = False
+        self.waiting_reason = ""
         self._allowed = allowed
-        self._reached: dict[str, int] = {}
+        self._has_ended = False
+        self._last_orders: dict[str, int] = {}
         self._snapshot_rows = 0
 
     @property
-    def full(self) -> bool:
-        """Whether there are more rows of a snapshot than one version may take."""
-        return self._snapshot_rows > MOST_SNAPSHOT_ROWS
+    def is_full(self) -> bool:
+        """Whether there are more rows of a snapshot than one version may hold."""
+        return self._snapshot_rows > MAX_SNAPSHOT_ROWS
 
-    def admits(self, change: Mapping[str, Any]) -> bool:
-        """Whether the next change belongs to the version; after the first that does not, nothing does.
+    def includes(self, change: Mapping[str, Any]) -> bool:
+        """Return whether the next change belongs to the version. After the first that does not,
+        none does.
 
-        Raises ContractError for one that stands in no transaction, so that its place among the others cannot be told.
+        Raises ContractError for a change outside any transaction, whose place among the others
+        cannot be determined.
         """
-        self._stopped = self._stopped or not self._belongs(change)
-        return not self._stopped
+        if not self._has_ended:
+            self._has_ended = not self._belongs(change)
+        return not self._has_ended
 
     def _belongs(self, change: Mapping[str, Any]) -> bool:
         if change["op"] == READ_ROW:
-            # A chunk of an incremental snapshot repeats rows as they stand at its place in the log.
+            # A chunk of an incremental snapshot repeats rows as they are at its place in the log.
             self._snapshot_rows += is_snapshot_row(change)
-            return not self.full
-        if change["transaction"] is None:
+            return not self.is_full
+        transaction = change["transaction"]
+        if transaction is None:
             return self._belongs_alone(change)
-        gtid, order = change["transaction"]["id"], change["transaction"]["data_collection_order"]
-        if gtid in self._allowed.taken:
-            # What Connect writes again after a crash has the same numbers again.
-            if order > self._reached.get(gtid, 0):
-                self._reached[gtid] = order
+        gtid = transaction["id"]
+        order = transaction["data_collection_order"]
+        if gtid in self._allowed.new:
+            # Changes that Connect repeats after a crash have the same numbers.
+            if order > self._last_orders.get(gtid, 0):
+                self._last_orders[gtid] = order
                 self.changes[gtid] += 1
             return True
-        self.beyond = gtid not in self._allowed.known
-        return not self.beyond
+        self.is_beyond = gtid not in self._allowed.earlier
+        return not self.is_beyond
 
     def _belongs_alone(self, change: Mapping[str, Any]) -> bool:
-        """A TRUNCATE is DDL: it is in no transaction, so its GTID must tell its place among them."""
+        """A TRUNCATE is DDL, and the rows of an XA transaction are logged when it is prepared: they
+        are in no transaction that ends in the log, so only the GTID tells their place.
+        """
         gtid = change["source"]["gtid"]
-        if change["op"] != TRUNCATE or gtid is None:
-            raise ContractError("a change that belongs to no transaction", "the connector needs provide.transaction.metadata, MySQL gtid_mode=ON")
-        if self._allowed.surely_after(gtid):
-            self.others.add(gtid)
+        if gtid is None:
+            raise ContractError(
+                "a change that belongs to no transaction",
+                "the connector needs provide.transaction.metadata, MySQL gtid_mode=ON",
+            )
+        if self._allowed.includes_all_before(gtid):
+            self.truncate_gtids.add(gtid)
             return True
-        self.awaited = f"a TRUNCATE, {gtid}, waits for a transaction after it"
+        change_kind = "a TRUNCATE" if change["op"] == TRUNCATE else "an XA transaction"
+        self.waiting_reason = f"{change_kind}, {gtid}, waits for a transaction after it"
         return False
 
 
 @dataclass(frozen=True)
-class Part:
-    """What was read of a partition: its changes by transaction, and whether one that is not allowed stands behind them.
-
-    It is `full` if more of a snapshot stands there than a version may take; `awaited` says what else it waits for.
-    """
+class PartitionChanges:
+    """The changes read from a partition, by transaction (see PartitionCut for the rest)."""
 
     changes: Mapping[str, int] = field(default_factory=dict)
-    beyond: bool = False
-    full: bool = False
-    awaited: str = ""
+    is_beyond: bool = False
+    is_full: bool = False
+    waiting_reason: str = ""
 
 
 @dataclass(frozen=True)
 class Gap:
-    """Changes that an END states and the log does not hold. If `passed`, later ones stand behind them everywhere, so they never come."""
+    """Changes that an END states and the log does not hold.
+
+    It `is_permanent` if later changes follow in every partition, so that these never come.
+    """
 
     gtid: str
     topic: str
-    stated: int
-    found: int
-    passed: bool
+    expected_changes: int
+    actual_changes: int
+    is_permanent: bool
 
     def __str__(self) -> str:
-        return f"transaction {self.gtid} has {self.stated} changes in {self.topic}, and the log holds {self.found} of them"
+        return (
+            f"transaction {self.gtid} has {self.expected_changes} changes in {self.topic}, and the "
+            f"log holds {self.actual_changes} of them"
+        )
 
 
-def whole(taken: Sequence[Transaction], seen: Mapping[str, Sequence[Part]], topics: Collection[str]) -> tuple[list[Transaction], Gap | None]:
-    """The longest prefix of transactions whose changes in `topics` are all there, and what is missing of the next one."""
-    for number, transaction in enumerate(taken):
-        for topic, stated in transaction.changes.items():
-            partitions = seen.get(topic, ())
-            found = sum(part.changes.get(transaction.gtid, 0) for part in partitions)
-            if topic in topics and found < stated:
-                later = {following.gtid for following in taken[number + 1 :]}
-                passed = bool(partitions) and all(part.beyond or later & part.changes.keys() for part in partitions)
-                return list(taken[:number]), Gap(transaction.gtid, topic, stated, found, passed)
-    return list(taken), None
+def complete_prefix(
+    transactions: Sequence[Transaction],
+    partitions: Mapping[str, Sequence[PartitionChanges]],
+    topics: Collection[str],
+) -> tuple[list[Transaction], Gap | None]:
+    """Return the longest prefix of transactions whose changes in `topics` were all read.
+
+    The gap is what is missing of the next transaction. `partitions` are the changes read from each
+    topic.
+    """
+    for number, transaction in enumerate(transactions):
+        for topic, expected_changes in transaction.changes.items():
+            if topic not in topics:
+                continue
+            topic_partitions = partitions.get(topic, ())
+            actual_changes = _count_changes(topic_partitions, transaction.gtid)
+            if actual_changes < expected_changes:
+                later_gtids = {later.gtid for later in transactions[number + 1 :]}
+                gap = Gap(
+                    transaction.gtid,
+                    topic,
+                    expected_changes,
+                    actual_changes,
+                    is_permanent=_all_continue(topic_partitions, later_gtids),
+                )
+                return list(transactions[:number]), gap
+    return list(transactions), None
+
+
+def _count_changes(partitions: Iterable[PartitionChanges], gtid: str) -> int:
+    return sum(partition.changes.get(gtid, 0) for partition in partitions)
+
+
+def _all_continue(partitions: Sequence[PartitionChanges], later_gtids: set[str]) -> bool:
+    """Whether later changes follow in every partition (False if there is no partition)."""
+    if not partitions:
+        return False
+    for partition in partitions:
+        has_later = bool(later_gtids & partition.changes.keys())
+        if not partition.is_beyond and not has_later:
+            return False
+    return True

@@ -1,53 +1,115 @@
-"""The statements of Debezium's schema change topic, read as they come. There are few of them: all are kept."""
+"""The statements of Debezium's schema change topic. They are few: all are kept in memory."""
 
-from connectors import kafka
-from connectors.registry import Decoder, SchemaRegistry
-from infra.settings import Settings
-from schemas.gtid import parts
-from schemas.statements import Statement, statements
+from dataclasses import dataclass
+from typing import Protocol
+
+from confluent_kafka import Message
+
+from connectors.kafka import client as kafka
+from connectors.kafka.schema_registry import Decoder, SchemaRegistry
+from connectors.runtime.settings import Settings
+from schemas.ddl.statements import DdlStatement, StatementKind, read_statements
+from schemas.gtid import GtidSet, split_gtid
 from schemas.topics import CHANGE_PREFIX
-from schemas.warehouse import Kind, Source
-from spark.cut import Allowed
-from spark.log_reader import LogReader, Reading
+from schemas.warehouse_layout import Kind, Source
+from spark.log.consistent_cut import AllowedTransactions
+from spark.log.range_reader import OffsetRange, RangeReader
 
 SOURCE = Source(CHANGE_PREFIX, CHANGE_PREFIX, Kind.TRANSACTIONS)
 
 
+class Statements(Protocol):
+    """The statements about tables, in their order."""
+
+    def offset_after(self, gtids: GtidSet) -> int:
+        """Return the offset of the first statement that is not in a GTID set; else the end."""
+
+    def up_to(self, allowed: AllowedTransactions) -> tuple[list[DdlStatement], int]:
+        """Return the statements that a version with these transactions follows, and the offset
+        after them.
+        """
+
+
+@dataclass(frozen=True)
+class RecordedStatements:
+    """The GTIDs of the statements that Debezium has recorded, and the tables that exist by them."""
+
+    gtids: frozenset[str]
+    tables: frozenset[str]
+
+
 class StatementLog:
-    """What is known of the topic so far."""
+    """The statements read so far. `read_new` reads further ones."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._decoder = Decoder(SchemaRegistry(settings.registry.url))
-        self._known: list[Statement] = []
+        self._statements: list[DdlStatement] = []
         self._end = 0
 
-    def read(self) -> bool:
-        """Read what is new; whether there was anything. Raises Unavailable, or ContractError for a record that cannot be read."""
-        held = kafka.offsets(self._settings.kafka, [CHANGE_PREFIX]).get((CHANGE_PREFIX, 0))
-        if held is None or held.stable <= self._end:
+    def read_new(self) -> bool:
+        """Read new statements; return whether there was a new record.
+
+        Raises Unavailable, ContractError for a record that cannot be decoded.
+        """
+        watermarks = kafka.offsets(self._settings.kafka, [CHANGE_PREFIX])
+        partition = watermarks.get((CHANGE_PREFIX, 0))
+        if partition is None or partition.stable <= self._end:
             return False
-        reading = Reading(SOURCE, 0, max(self._end, held.low), held.stable)
-        with LogReader(self._settings.kafka, "compactor-statements", [reading]) as log:
+        start = max(self._end, partition.low)
+        offset_range = OffsetRange(SOURCE, 0, start, partition.stable)
+        with RangeReader(
+            self._settings.kafka, "compactor-statements", [offset_range]
+        ) as log:
             for _, messages in log.batches():
                 for message in messages:
-                    record = self._decoder.decode(message.value() or b"").record
-                    self._known += statements(record, message.offset() or 0, self._settings.mysql.database)
-        self._end = held.stable
+                    self._statements += self._decode(message)
+        self._end = partition.stable
         return True
 
-    def up_to(self, held: Allowed) -> tuple[list[Statement], int]:
-        """The statements, in their order, before which no transaction is missing in a version that holds these; the offset after them.
+    def _decode(self, message: Message) -> list[DdlStatement]:
+        record = self._decoder.decode(message.value() or b"").record
+        return read_statements(record, message.offset() or 0, self._settings.mysql.database)
 
-        One that comes later waits: the changes before it are still to be merged as the table was then.
+    def tables(self) -> set[str]:
+        """Return the names in MySQL of all tables that the statements name."""
+        tables = {statement.table for statement in self._statements}
+        return tables | {statement.to for statement in self._statements if statement.to}
+
+    def up_to(self, allowed: AllowedTransactions) -> tuple[list[DdlStatement], int]:
+        """Return the statements that a version with these transactions follows.
+
+        With them the offset after them. The first statement before which a transaction is missing
+        waits, with all after it: the changes before it are still to be merged with the table's
+        shape of that time.
         """
-        last = dict(held.last)
-        for number, statement in enumerate(self._known):
-            if statement.gtid:
-                if held.beyond_ceiling(statement.gtid):
-                    return self._known[:number], statement.offset
-                origin, transaction = parts(statement.gtid)
-                if transaction > last.get(origin, 0) + 1:
-                    return self._known[:number], statement.offset
-                last[origin] = max(last.get(origin, 0), transaction)
-        return list(self._known), self._end
+        last_numbers = dict(allowed.last_numbers)
+        for number, statement in enumerate(self._statements):
+            if not statement.gtid:
+                continue
+            origin, transaction = split_gtid(statement.gtid)
+            last_number = last_numbers.get(origin, 0)
+            if allowed.is_beyond_ceiling(statement.gtid) or transaction > last_number + 1:
+                return self._statements[:number], statement.offset
+            last_numbers[origin] = max(last_number, transaction)
+        return list(self._statements), self._end
+
+    def recorded_statements(self) -> RecordedStatements:
+        """Return what Debezium has recorded so far."""
+        tables: set[str] = set()
+        for statement in self._statements:
+            if statement.kind in (StatementKind.DROP, StatementKind.RENAME):
+                tables.discard(statement.table)
+            if statement.kind is StatementKind.DROP_ALL:
+                tables.clear()
+            elif statement.kind is not StatementKind.DROP:
+                tables.add(statement.to or statement.table)
+        gtids = frozenset(statement.gtid for statement in self._statements)
+        return RecordedStatements(gtids, frozenset(tables))
+
+    def offset_after(self, gtids: GtidSet) -> int:
+        """Return the offset of the first statement that is not in a GTID set; else the end."""
+        for statement in self._statements:
+            if statement.gtid and statement.gtid not in gtids:
+                return statement.offset
+        return self._end

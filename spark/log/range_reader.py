@@ -1,26 +1,25 @@
-"""The records of a range of the log, in batches."""
+"""The records of offset ranges of the log, in batches."""
 
-import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
+from confluent_kafka import Message
 
-from connectors.kafka import as_kappa_error, errors, reader
-from infra.errors import Unavailable
-from infra.settings import Kafka
-from schemas.warehouse import Source
+from connectors.kafka.client import Watermarks
+from connectors.kafka.readers.range_consumer import RangeConsumer
+from connectors.runtime.settings import Kafka
+from schemas.errors import WarehouseError
+from schemas.topics import TopicPartition, kafka_topic
+from schemas.warehouse_layout import Source
 
-BATCH_RECORDS = 10_000
-POLL_SECONDS = 1.0
-SILENCE_SECONDS = 30.0
-# Each task buffers this much of the log at most.
-BUFFER = {"enable.partition.eof": True, "queued.max.messages.kbytes": 16_384, "fetch.wait.max.ms": 10, "fetch.message.max.bytes": 4_194_304}
+# A task of the compactor holds this much of one partition's answer at most.
+FETCH_SETTINGS: dict[str, Any] = {"fetch.message.max.bytes": 4_194_304}
 
 
 @dataclass(frozen=True)
-class Reading:
+class OffsetRange:
     """A range of one partition of a topic: from offset `start` up to, not including, `end`."""
 
     source: Source
@@ -30,72 +29,91 @@ class Reading:
 
     @property
     def length(self) -> int:
-        """How many offsets there are (records, aborted ones and Kafka's own marks together)."""
+        """The number of offsets: of records, aborted records and Kafka's own marks together."""
         return self.end - self.start
 
     def __str__(self) -> str:
         return f"{self.source.topic}[{self.partition}]@{self.start}-{self.end}"
 
 
-class LogReader:
-    """A connection to the log that reads some ranges side by side, since each alone would wait for its first answer."""
+class RangeReader:
+    """Reads some ranges of the log side by side, since each alone would wait for its first answer.
 
-    def __init__(self, kafka: Kafka, client_id: str, readings: Sequence[Reading]) -> None:
-        self._consumer: Consumer = reader(kafka, client_id, **BUFFER)
-        self._open = {(reading.source.topic, reading.partition): reading for reading in readings}
-        self._reached = {place: reading.start for place, reading in self._open.items()}
+    A context manager. Ranges of topics that are one in Kafka are read once, and have all records.
+    """
 
-    def __enter__(self) -> "LogReader":
+    def __init__(self, kafka: Kafka, client_id: str, ranges: Sequence[OffsetRange]) -> None:
+        self._ranges: defaultdict[TopicPartition, list[OffsetRange]] = defaultdict(list)
+        for offset_range in ranges:
+            self._ranges[_partition(offset_range)].append(offset_range)
+        offsets = {
+            partition: range(
+                min(offset_range.start for offset_range in partition_ranges),
+                max(offset_range.end for offset_range in partition_ranges),
+            )
+            for partition, partition_ranges in self._ranges.items()
+        }
+        self._consumer = RangeConsumer(kafka, client_id, offsets, **FETCH_SETTINGS)
+
+    def __enter__(self) -> "RangeReader":
+        self._consumer.__enter__()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._consumer.close()
+        self._consumer.__exit__()
 
-    def batches(self) -> Iterator[tuple[Reading, list[Message]]]:
-        """The committed records of all ranges, each range's in offset order. Raises Unavailable if the log falls silent before their ends."""
-        with errors("reading the log"):
-            self._consumer.assign([TopicPartition(topic, partition, offset) for (topic, partition), offset in self._reached.items()])
-        heard_at = time.monotonic()
-        while self._open:
-            with errors("reading the log"):
-                found = self._poll()
-            if found:
-                heard_at = time.monotonic()
-            elif time.monotonic() - heard_at > SILENCE_SECONDS:
-                waiting = next(iter(self._open.values()))
-                raise Unavailable(f"Kafka gave nothing of {waiting} for {SILENCE_SECONDS:.0f} s", "see ./kappa logs kafka")
-            yield from self._by_reading(found)
-            self._close_finished()
+    def batches(self) -> Iterator[tuple[OffsetRange, list[Message]]]:
+        """Yield the committed records of all ranges, each range's in offset order.
 
-    def leave(self, reading: Reading) -> None:
-        """Read no more of a range."""
-        place = reading.source.topic, reading.partition
-        if self._open.pop(place, None):
-            with errors(f"leaving {reading}"):
-                self._consumer.incremental_unassign([TopicPartition(*place)])
+        Raises Unavailable if Kafka falls silent before their ends, Refused if it no longer has
+        their beginnings.
+        """
+        for batch in self._consumer.batches():
+            for partition, messages in batch.items():
+                for offset_range in list(self._ranges[partition]):
+                    own_messages = _messages_in(offset_range, messages)
+                    if own_messages:
+                        yield offset_range, own_messages
 
-    def _poll(self) -> list[Message]:
-        """What has arrived: waits for the first message only, since the end of a range may hold none."""
-        first = self._consumer.poll(POLL_SECONDS)
-        return [] if first is None else [first, *self._consumer.consume(BATCH_RECORDS - 1, 0)]
+    def stop_reading(self, offset_range: OffsetRange) -> None:
+        """Stop reading records of a range. Raises Unavailable."""
+        partition = _partition(offset_range)
+        partition_ranges = self._ranges[partition]
+        if offset_range in partition_ranges:
+            partition_ranges.remove(offset_range)
+        if not partition_ranges:
+            self._consumer.stop_reading(partition)
 
-    def _by_reading(self, found: list[Message]) -> Iterator[tuple[Reading, list[Message]]]:
-        records: defaultdict[Reading, list[Message]] = defaultdict(list)
-        for message in found:
-            error, offset = message.error(), message.offset() or 0
-            if error is not None and error.code() != KafkaError._PARTITION_EOF:
-                raise as_kappa_error(error, "reading the log")
-            place = message.topic() or "", message.partition() or 0
-            reading = self._open.get(place)
-            if reading is None:
-                continue
-            # Aborted records and Kafka's own marks have offsets too, so a range may end without a record.
-            self._reached[place] = max(self._reached[place], offset if error is not None else offset + 1)
-            if error is None and reading.start <= offset < reading.end:
-                records[reading].append(message)
-        yield from records.items()
 
-    def _close_finished(self) -> None:
-        for place, reading in list(self._open.items()):
-            if self._reached[place] >= reading.end:
-                self.leave(reading)
+def _partition(offset_range: OffsetRange) -> TopicPartition:
+    return kafka_topic(offset_range.source.topic), offset_range.partition
+
+
+def _messages_in(offset_range: OffsetRange, messages: Sequence[Message]) -> list[Message]:
+    return [
+        message
+        for message in messages
+        if offset_range.start <= (message.offset() or 0) < offset_range.end
+    ]
+
+
+def check_retained(
+    topic: str, partition: int, next_offset: int | None, watermarks: Watermarks
+) -> None:
+    """Raise WarehouseError if a partition no longer holds, or no longer reaches, what is read next.
+
+    `next_offset` is None for a partition of which nothing was read yet.
+    """
+    first = next_offset or 0
+    if watermarks.low > first:
+        raise WarehouseError(
+            f"{topic}[{partition}] begins at offset {watermarks.low}: records {first} to "
+            f"{watermarks.low - 1} are gone and were never archived",
+            "restore the topic, or rebuild the warehouse from a new snapshot",
+        )
+    if next_offset is not None and watermarks.high < next_offset:
+        raise WarehouseError(
+            f"{topic}[{partition}] ends at offset {watermarks.high}, but version data up to "
+            f"{next_offset} is published: the topic was recreated",
+            "restore the topic, or rebuild the warehouse from a new snapshot",
+        )

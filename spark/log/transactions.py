@@ -1,37 +1,55 @@
-"""What Debezium says of transactions: which have ended, in commit order."""
+"""The records of Debezium's topic of transactions, in commit order."""
 
 from collections.abc import Mapping
 from typing import Any
 
-from infra.errors import WarehouseError
-from infra.settings import Kafka
+from confluent_kafka import Message
+
+from connectors.runtime.settings import Kafka
 from schemas import topics
-from schemas.warehouse import TRANSACTION_TABLE, Kind, Source
-from spark.decoding import RowDecoder, Unreadable
-from spark.log_reader import LogReader, Reading
+from schemas.errors import WarehouseError
+from schemas.warehouse_layout import TRANSACTION_TABLE, Kind, Source
+from spark.log.range_reader import OffsetRange, RangeReader
+from spark.log.row_decoder import RowDecoder, Unreadable
 
-Records = list[tuple[int, Mapping[str, Any]]]
+TransactionRecords = list[tuple[int, Mapping[str, Any]]]
 
 
-def source() -> Source:
-    """The topic of transactions."""
+def transaction_source() -> Source:
+    """Return the topic of transactions."""
     return Source(topics.TRANSACTIONS, TRANSACTION_TABLE, Kind.TRANSACTIONS)
 
 
-def read(kafka: Kafka, decoder: RowDecoder, start: int, end: int) -> Records:
-    """The records of a range, with their offsets. Raises WarehouseError for one that cannot be read, since nobody knows what it ends; Unavailable."""
+def read_transactions(
+    kafka: Kafka, decoder: RowDecoder, start: int, end: int
+) -> TransactionRecords:
+    """Return the records of a range, with their offsets.
+
+    Raises WarehouseError for a record that cannot be decoded, since the transaction that it ends is
+    unknown; Unavailable.
+    """
     if start >= end:
         return []
-    reading = Reading(source(), 0, start, end)
-    found: Records = []
-    with LogReader(kafka, "compactor", [reading]) as log:
+    offset_range = OffsetRange(transaction_source(), 0, start, end)
+    records: TransactionRecords = []
+    with RangeReader(kafka, "compactor", [offset_range]) as log:
         for _, messages in log.batches():
-            for message in messages:
-                try:
-                    found.append((message.offset() or 0, decoder.decode(reading.source, message.value() or b"")[1]))
-                except Unreadable as error:
-                    raise WarehouseError(
-                        f"{reading.source.topic}[0]@{message.offset()} is no record of a transaction: {error}",
-                        "whoever writes to that topic must stop; then rebuild the warehouse from a new snapshot",
-                    ) from error
-    return found
+            records += [
+                _decode(message, offset_range.source, decoder) for message in messages
+            ]
+    return records
+
+
+def _decode(
+    message: Message, source: Source, decoder: RowDecoder
+) -> tuple[int, Mapping[str, Any]]:
+    offset = message.offset() or 0
+    try:
+        _, record = decoder.decode(source, message.value() or b"")
+    except Unreadable as error:
+        raise WarehouseError(
+            f"{source.topic}[0]@{offset} is no record of a transaction: {error}",
+            "whoever writes to that topic must stop; then rebuild the warehouse from a new "
+            "snapshot",
+        ) from error
+    return offset, record

@@ -1,146 +1,333 @@
-"""Where each table's rows come from: its topics between the statements about it, from what is published on. Pure."""
+"""The lineage of each table: its topics between the statements about it, from the published table
+on. Pure.
+"""
 
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from infra.errors import ContractError
-from schemas.statements import START, Carry, Kind, Position, Shape, Statement, carry
+from schemas.ddl.certain_effects import RowConversion, row_conversion
+from schemas.ddl.statements import START, DdlStatement, Position, StatementKind, TableSchema
+from schemas.errors import ContractError
+from schemas.manifest import DdlPosition
 
-NOTHING = Carry()
-
-
-@dataclass(frozen=True)
-class Start:
-    """From where on statements about a published table have still to be carried out: an offset, and the table's name at that point."""
-
-    offset: int
-    name: str
-
-
-NOWHERE = Start(0, "")
+NO_CONVERSION = RowConversion()
+UNKNOWN_ROWS = RowConversion(
+    problem="it comes from another database, and the log does not have its rows"
+)
+MAX_STATEMENT_TEXT = 120
+END: Position = (2**31, 0)
 
 
 @dataclass(frozen=True)
-class Stretch:
-    """The changes under one name between two statements, their key (empty if unknown), and the statement at their end with how rows get over it."""
+class SchemaPeriod:
+    """The changes of a table under one name between two statements about it.
+
+    `key` is empty if it is not known. The period ends with a `statement`; `conversion` is how rows
+    cross it.
+    """
 
     name: str
     after: Position = START
     until: Position | None = None
     key: tuple[str, ...] = ()
-    statement: Statement | None = None
-    carry: Carry = NOTHING
+    statement: DdlStatement | None = None
+    conversion: RowConversion = NO_CONVERSION
 
-    def holds(self, position: Position) -> bool:
-        """Whether a change at a position belongs to it."""
+    def contains(self, position: Position) -> bool:
+        """Return whether a change at a position belongs to the period."""
         return self.after <= position and (self.until is None or position < self.until)
 
 
 @dataclass
-class Lineage:
-    """A table's way to its present `name`, from the published table `base` (None: from nothing)."""
+class TableLineage:
+    """The history of a table that has `name` now, since the published table `base` (None: since
+    nothing was published).
+
+    Statements before the offset `start` are in the published table. `has_unknown_rows`: the table
+    may have had rows before the first record of it, so that it must be read.
+    """
 
     name: str
     base: str | None
     start: int
-    stretches: list[Stretch] = field(default_factory=list)
+    periods: list[SchemaPeriod] = field(default_factory=list)
+    has_unknown_rows: bool = False
 
-    @property
-    def plain(self) -> bool:
-        """Whether no statement concerns it."""
-        return self.base in (None, self.name) and len(self.stretches) == 1 and self.stretches[0].after == START
-
-    def close(self, statement: Statement, over: Carry, name: str, shape: Shape | None) -> None:
-        """A statement ends a stretch, and the next begins under a name."""
-        key = shape.key if shape else ()
-        self.stretches[-1] = replace(self.stretches[-1], until=statement.position, statement=statement, carry=over)
-        self.stretches.append(Stretch(name, statement.position, key=key))
-        self.name = name
+    def end_period(
+        self,
+        statement: DdlStatement,
+        over: RowConversion,
+        next_name: str,
+        next_shape: TableSchema | None,
+    ) -> None:
+        """End the last period with a statement, and begin the next one."""
+        self.periods[-1] = replace(
+            self.periods[-1], until=statement.position, statement=statement, conversion=over
+        )
+        key = next_shape.key if next_shape else ()
+        self.periods.append(SchemaPeriod(next_name, statement.position, key=key))
+        self.name = next_name
 
     def check(self) -> None:
-        """Raises ContractError for a statement that rows do not get over."""
-        for stretch in self.stretches:
-            if stretch.carry.problem:
-                raise ContractError(stretch.carry.problem, WAY_ON.format(table=self.name))
+        """Raise ContractError for a statement that rows cannot cross."""
+        for period in self.periods:
+            if period.conversion.problem:
+                raise ContractError(period.conversion.problem)
 
-    def carried(self, newest: Mapping[str, Position]) -> tuple[list[Stretch], Start | None]:
-        """The stretches up to the last change that is there (`newest` by name), and from where on the rest waits: None if nothing does.
+    def periods_with_changes(
+        self, newest: Mapping[str, Position]
+    ) -> tuple[list[SchemaPeriod], DdlPosition | None]:
+        """Return the periods up to the last change, and from where on the further statements wait.
 
-        Columns become known with the first change after a statement: until then, rows stay as they are.
+        `newest` is the position of the last change by name. Nothing waits if the start is None.
+        Columns become known with the first change after a statement: until then, rows stay as they
+        are. Raises ContractError if it is unknown whether there is one: of a topic's changes only
+        the last position is known, and that may be in the table which has the name now.
         """
-        last = max((n for n, one in enumerate(self.stretches) if one.holds(newest.get(one.name, START)) and newest.get(one.name)), default=-1)
-        for number, stretch in enumerate(self.stretches):
-            if number >= max(last, 0) and stretch.statement and stretch.statement.kind is Kind.ALTER:
-                waiting = replace(stretch, until=None, statement=None, carry=NOTHING)
-                return [*self.stretches[:number], waiting], Start(stretch.statement.offset, stretch.name)
-        return self.stretches, None
+        last = self._last_period_with_changes(newest)
+        for number, period in enumerate(self.periods):
+            statement = period.statement
+            if (
+                number < last
+                or statement is None
+                or statement.kind is not StatementKind.ALTER
+            ):
+                continue
+            check_no_hidden_changes(self.name, self.periods[number + 1 :], newest)
+            waiting = replace(period, until=None, statement=None, conversion=NO_CONVERSION)
+            return [*self.periods[:number], waiting], DdlPosition(
+                statement.offset, period.name
+            )
+        return self.periods, None
+
+    def _last_period_with_changes(self, newest: Mapping[str, Position]) -> int:
+        """The number of the period, 0 if no change belongs to any."""
+        last = 0
+        for number, period in enumerate(self.periods):
+            position = newest.get(period.name)
+            if position is not None and period.contains(position):
+                last = number
+        return last
 
 
-WAY_ON = "make it anew: CREATE TABLE new LIKE {table}; INSERT INTO new SELECT * FROM {table}; DROP TABLE {table}; RENAME TABLE new TO {table}"
-SHOWN_TEXT = 120
-IF_NOT_EXISTS = re.compile(r"\bIF\s+NOT\s+EXISTS\b", re.IGNORECASE)
-END: Position = (2**31, 0)
+def check_no_hidden_changes(
+    table: str, periods: Iterable[SchemaPeriod], newest: Mapping[str, Position]
+) -> None:
+    """Raise ContractError if a topic may have changes in one of some periods and has newer ones.
 
-
-def _short(text: str) -> str:
-    return text if len(text) <= SHOWN_TEXT else f"{text[:SHOWN_TEXT]}…"
-
-
-def lineages(history: Iterable[Statement], published: Mapping[str, Start], names: Iterable[str]) -> list[Lineage]:
-    """The lineage of every table that exists after the statements so far.
-
-    `published` are the tables of the newest version, by their name now; `names` are tables that have a topic.
+    `newest` is the position of the last change by name.
     """
-    found = [Lineage(start.name, name, start.offset, [Stretch(start.name)]) for name, start in published.items()]
-    shapes: dict[str, Shape] = {}
-    created: set[str] = set()
+    for period in periods:
+        position = newest.get(period.name)
+        if period.until is None or position is None or period.until <= period.after:
+            continue
+        if position >= period.until:
+            raise ContractError(
+                f"table {table} had the name {period.name}, which another table has now: it is "
+                "unknown which changes in the log are its own"
+            )
+
+
+def table_lineages(
+    history: Iterable[DdlStatement],
+    published: Mapping[str, DdlPosition],
+    names: Iterable[str],
+) -> list[TableLineage]:
+    """Return the lineage of every table that exists after the statements of `history`.
+
+    `published` are the tables of the newest version, by their present name; `names` are tables that
+    have a topic.
+    """
+    builder = _LineageBuilder(published)
     for statement in history:
-        created.add(statement.table)
-        concerned = next((one for one in found if one.name == statement.table and one.start <= statement.offset), None)
-        _apply(statement, concerned, found, shapes, published)
-    known = {one.name for one in found} | created | set(published)
-    return found + [Lineage(name, None, 0, [Stretch(name)]) for name in names if name not in known]
+        builder.apply(statement)
+    return builder.finish(names)
 
 
-def _apply(statement: Statement, one: Lineage | None, found: list[Lineage], shapes: dict[str, Shape], published: Mapping[str, Start]) -> None:
-    before = shapes.get(statement.table)
-    if one is not None and statement.kind is Kind.CREATE and not IF_NOT_EXISTS.search(statement.text):
-        found.remove(one)  # it was gone, or MySQL would have refused
-        one = None
-    match statement.kind:
-        case Kind.CREATE | Kind.FOUND if one is None and not _is_past(statement, published):
-            after = statement.position if statement.kind is Kind.CREATE else START
-            found.append(Lineage(statement.table, None, statement.offset, [Stretch(statement.table, after)]))
-        case Kind.ALTER if one is not None and before is not None:
-            one.stretches[-1] = replace(one.stretches[-1], key=before.key)
-            over = carry(before, statement)
-            problem = f"table {statement.table}: `{_short(statement.text)}`: {over.problem}" if over.problem else ""
-            one.close(statement, replace(over, problem=problem), statement.table, statement.shape)
-        case Kind.RENAME if one is not None:
-            one.close(statement, NOTHING, statement.to, before)
-        case Kind.DROP if one is not None:
-            found.remove(one)
-    if statement.kind is Kind.RENAME:
-        if before is not None:
-            shapes[statement.to] = shapes.pop(statement.table)
-    elif statement.kind is Kind.DROP:
-        shapes.pop(statement.table, None)
-    elif statement.shape is not None:
-        shapes[statement.table] = statement.shape
+class _LineageBuilder:
+    def __init__(self, published: Mapping[str, DdlPosition]) -> None:
+        self._published = published
+        self._shapes: dict[str, TableSchema] = {}
+        self._mentioned: set[str] = set()
+        self._may_share_names = False
+        self._lineages = []
+        for name, start in published.items():
+            periods = [SchemaPeriod(start.name)]
+            self._lineages.append(TableLineage(start.name, name, start.offset, periods))
+
+    def apply(self, statement: DdlStatement) -> None:
+        """Apply the next statement of the history."""
+        self._leave_names_to_newer(statement.offset)
+        if statement.kind is StatementKind.DROP_ALL:
+            self._remove(lambda lineage: lineage.start <= statement.offset)
+            self._shapes.clear()
+            return
+        self._mentioned.add(statement.table)
+        lineage = self._lineage_of(statement)
+        if lineage is not None and _creates_table(statement):
+            # The table was dropped before, or MySQL would have refused.
+            self._lineages.remove(lineage)
+            lineage = None
+        if lineage is not None:
+            self._continue(lineage, statement)
+        elif not self._is_published(statement.table, statement.offset):
+            self._begin(statement)
+        self._note_shape(statement)
+
+    def _remove(self, is_removed: Callable[[TableLineage], bool]) -> None:
+        self._lineages = [lineage for lineage in self._lineages if not is_removed(lineage)]
+
+    def _leave_names_to_newer(self, offset: int | None) -> None:
+        """Remove published tables that others continue, which were read again under a new name.
+
+        A table that waits may have that name for a while only, before the other one gets it. At
+        `offset` (None: at the end), it still has the name if it is the same table.
+        """
+        if not self._may_share_names:
+            return
+        newest: dict[str, int] = {}
+        for lineage in self._lineages:
+            if lineage.base is not None and (offset is None or lineage.start <= offset):
+                newest[lineage.name] = max(newest.get(lineage.name, 0), lineage.start)
+        self._remove(
+            lambda lineage: (
+                lineage.base is not None and lineage.start < newest.get(lineage.name, 0)
+            )
+        )
+
+    def _begin(self, statement: DdlStatement) -> None:
+        """Begin the lineage of a table with the first that is known of it.
+
+        That is an ALTER if Debezium did not understand how the table was created.
+        """
+        kind = statement.kind
+        name = statement.table
+        has_unknown_rows = kind in (StatementKind.ARRIVED, StatementKind.ALTER)
+        if not has_unknown_rows and kind not in (StatementKind.CREATE, StatementKind.FOUND):
+            return
+        is_new = kind in (StatementKind.CREATE, StatementKind.ARRIVED)
+        after = statement.position if is_new else START
+        lineage = TableLineage(name, None, statement.offset, [SchemaPeriod(name, after)])
+        if has_unknown_rows:
+            lineage.has_unknown_rows = True
+            over = _conversion_of(None, statement)
+            lineage.end_period(statement, over, name, statement.shape)
+        self._lineages.append(lineage)
+
+    def finish(self, names: Iterable[str]) -> list[TableLineage]:
+        """Return all lineages, with those of named tables that no statement mentions."""
+        self._leave_names_to_newer(None)
+        known_names = {lineage.name for lineage in self._lineages}
+        known_names |= self._mentioned | set(self._published)
+        new_names = [name for name in names if name not in known_names]
+        return self._lineages + [new_lineage(name) for name in new_names]
+
+    def _lineage_of(self, statement: DdlStatement) -> TableLineage | None:
+        for lineage in self._lineages:
+            if lineage.name == statement.table and lineage.start <= statement.offset:
+                return lineage
+        return None
+
+    def _continue(self, lineage: TableLineage, statement: DdlStatement) -> None:
+        shape = self._shapes.get(statement.table)
+        if statement.kind is StatementKind.ALTER:
+            if shape is not None:
+                lineage.periods[-1] = replace(lineage.periods[-1], key=shape.key)
+            over = _conversion_of(shape, statement)
+            lineage.end_period(statement, over, statement.table, statement.shape)
+        elif statement.kind is StatementKind.RENAME:
+            self._rename(lineage, statement, shape)
+        elif statement.kind is StatementKind.DROP:
+            self._lineages.remove(lineage)
+
+    def _rename(
+        self, lineage: TableLineage, statement: DdlStatement, shape: TableSchema | None
+    ) -> None:
+        if self._is_published(statement.to, statement.offset):
+            if lineage.base is None:
+                # The published table continues this one.
+                self._lineages.remove(lineage)
+                return
+            self._may_share_names = True
+        # A table of that name has left, or MySQL would have refused: Debezium does not log that a
+        # table goes into another database.
+        self._remove(
+            lambda candidate: (
+                candidate.name == statement.to and candidate.start <= statement.offset
+            )
+        )
+        lineage.end_period(statement, NO_CONVERSION, statement.to, shape)
+
+    def _is_published(self, table: str, offset: int) -> bool:
+        """Whether a published table includes the effect of a statement about a table already."""
+        for name, start in self._published.items():
+            if offset < start.offset and table in (name, start.name):
+                return True
+        return False
+
+    def _note_shape(self, statement: DdlStatement) -> None:
+        shapes = self._shapes
+        if statement.kind is StatementKind.RENAME:
+            shape = shapes.pop(statement.table, None)
+            if shape is not None:
+                shapes[statement.to] = shape
+        elif statement.kind is StatementKind.DROP:
+            shapes.pop(statement.table, None)
+        elif statement.shape is None:
+            shape = shapes.get(statement.table)
+            if shape is not None and statement.kind is StatementKind.ALTER:
+                shapes[statement.table] = replace(shape, is_unclear=True)
+        elif statement.kind is StatementKind.ARRIVED:
+            shapes[statement.table] = statement.shape.after(None)
+        elif statement.kind is StatementKind.ALTER:
+            previous = shapes.get(statement.table)
+            over = row_conversion(previous, statement)
+            new_shape = replace(statement.shape, is_unclear=over.has_unclear_columns)
+            shapes[statement.table] = new_shape.after(previous)
+        else:
+            shapes[statement.table] = statement.shape
 
 
-def _is_past(statement: Statement, published: Mapping[str, Start]) -> bool:
-    """Whether a published table includes what the statement did already."""
-    return any(statement.offset < start.offset for name, start in published.items() if statement.table in (name, start.name))
+def new_lineage(name: str) -> TableLineage:
+    """Return the lineage of a table that no statement mentions and that is not published."""
+    return TableLineage(name, None, 0, [SchemaPeriod(name)])
 
 
-def dropped(published: Iterable[str], now: Sequence[Lineage]) -> set[str]:
-    """The published tables that exist no more, under whatever name."""
-    return set(published) - {one.base for one in now}
+def _creates_table(statement: DdlStatement) -> bool:
+    """Whether a statement creates a table that did not exist."""
+    if statement.kind is StatementKind.ARRIVED:
+        return True
+    return statement.kind is StatementKind.CREATE and not statement.only_if_absent
 
 
-def void(names: Iterable[str], now: Sequence[Lineage]) -> dict[str, Position]:
-    """Up to where what is in the topics of some names is no table's any more: it cannot keep a later table of that name from being carried."""
-    begins = {name: min((one.after for line in now for one in line.stretches if one.name == name), default=END) for name in names}
-    return {name: position for name, position in begins.items() if position > START}
+def _conversion_of(shape: TableSchema | None, statement: DdlStatement) -> RowConversion:
+    if statement.kind is StatementKind.ARRIVED:
+        over = UNKNOWN_ROWS
+    else:
+        over = row_conversion(shape, statement)
+    if not over.problem:
+        return over
+    text = " ".join(statement.text.split())
+    if len(text) > MAX_STATEMENT_TEXT:
+        text = f"{text[:MAX_STATEMENT_TEXT]}…"
+    return replace(over, problem=f"table {statement.table}: `{text}`: {over.problem}")
+
+
+def dropped_tables(published: Iterable[str], lineages: Sequence[TableLineage]) -> set[str]:
+    """Return the published tables that no longer exist under any name."""
+    return set(published) - {lineage.base for lineage in lineages}
+
+
+def obsolete_positions(
+    names: Iterable[str], lineages: Sequence[TableLineage]
+) -> dict[str, Position]:
+    """Return up to which position the topics of some names hold records of dropped tables only.
+
+    Such records cannot prevent a later table of that name from being replicated.
+    """
+    begins: dict[str, Position] = {}
+    for lineage in lineages:
+        for period in lineage.periods:
+            begins[period.name] = min(begins.get(period.name, END), period.after)
+    positions = {name: begins.get(name, END) for name in names}
+    return {name: position for name, position in positions.items() if position > START}

@@ -1,7 +1,4 @@
-"""Changes into rows, on Arrow tables: the latest change of each key, and the old rows that no change touched.
-
-Pure functions; order always means order in the log.
-"""
+"""The latest change of each key, and the old rows that no change touched. Pure, on Arrow tables."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,263 +6,253 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from infra.errors import ContractError
-from schemas.envelope import DELETE, INCREMENTAL, POSITION, TRUNCATE, UPDATE, binlog_number, snapshot_id
-from schemas.envelope import READ as READ_ROW
+from schemas.envelope import DELETE, INCREMENTAL, POSITION, READ, TRUNCATE, UPDATE
 from schemas.gtid import GtidSet
-from schemas.statements import START, Carry, Position
-from schemas.warehouse import WHOLE, Partitioning, utc_dates
+from spark.merge.change_order import (
+    ROW_NUMBER,
+    in_log_order,
+    row_numbers,
+    since_restart,
+    without_repetitions,
+)
+from spark.merge.projection import concatenate, project, struct_fields
+from spark.merge.row_copies import subtract_rows
 
-# Names of our own, which no MySQL column has.
-PLACE = "\x00place"
-GONE = "\x00gone"
+# A name that no MySQL column has.
+IS_REMOVED = "\x00gone"
 NO_TRANSACTIONS = GtidSet()
-# What a merge reads of an archive file.
 IMAGES = ["before", "after"]
-PLACED = ["partition", "offset", "op", "snapshot", "gtid", "binlog_file", "binlog_pos", "binlog_row", "tx_id", "tx_table_order"]
-READ = [*PLACED, *IMAGES]
+POSITION_COLUMNS = [
+    "partition",
+    "offset",
+    "op",
+    "snapshot",
+    "gtid",
+    "binlog_file",
+    "binlog_pos",
+    "binlog_row",
+    "tx_id",
+    "tx_table_order",
+]
+# The columns of an archive file that a merge reads.
+MERGE_COLUMNS = [*POSITION_COLUMNS, "key", *IMAGES]
 
 
 @dataclass(frozen=True)
-class Latest:
-    """What a batch of changes leaves: the rows to have, every key that changed (also those whose row is gone), whether all older rows go."""
+class LatestRows:
+    """The outcome of a batch of changes.
+
+    `rows` to insert, `keys` that changed (also those whose row was removed); `truncated` if the
+    table must be emptied first. If the table does not `has_key`, `keys` are whole rows, of which
+    one copy each was removed.
+    """
 
     rows: pa.Table
     keys: pa.Table
     truncated: bool
+    has_key: bool = True
 
 
 def latest_per_key(
-    archived: Sequence[pa.Table], schema: pa.Schema, key: Sequence[str], known: GtidSet = NO_TRANSACTIONS, snapshot: str = ""
-) -> Latest:
-    """The latest state of every key in some archived changes (tables with the columns `READ`).
+    archived_tables: Sequence[pa.Table],
+    schema: pa.Schema,
+    key: Sequence[str],
+    merged_gtids: GtidSet = NO_TRANSACTIONS,
+    snapshot: str = "",
+) -> LatestRows:
+    """Return the latest state of every key in some archived changes (with `MERGE_COLUMNS`).
 
-    Deletes leave no row, whatever came before them; a changed key removes the old one; changes before a TRUNCATE do not count.
-    What Connect wrote again after a crash does not count either, be it of `known` transactions, which are merged already, or of these.
-    The rows of another full snapshot than that which the table began with (`snapshot`) stand for all that came before them.
+    Deletes leave no row; a changed key removes the old one; changes before a TRUNCATE do not count.
+    Changes that Connect repeated after a crash do not count either, of transactions in
+    `merged_gtids` or of these. The rows of another full snapshot than the one that the table began
+    with (`snapshot`) replace everything before them.
+
+    Raises ContractError for values that do not fit the schema.
     """
-    changes = once(in_log_order([_with_images(table, schema) for table in archived]), known)
-    changes, truncated = _since_restart(changes, snapshot)
+    tables = [_with_images(table, schema) for table in archived_tables]
+    changes = without_repetitions(in_log_order(tables), merged_gtids)
+    changes, truncated = since_restart(changes, snapshot)
     events = _events(changes, schema, key)
-    last = events.append_column(PLACE, pa.array(range(events.num_rows), pa.int64())).group_by(list(key)).aggregate([(PLACE, "max")])
-    states = events.take(last.column(f"{PLACE}_max").sort())
-    rows = states.filter(pc.invert(states.column(GONE))).select(schema.names)
-    return Latest(rows, states.select(list(key)), truncated)
+    numbered_changes = events.append_column(ROW_NUMBER, row_numbers(events.num_rows))
+    last = numbered_changes.group_by(list(key)).aggregate([(ROW_NUMBER, "max")])
+    states = events.take(last.column(f"{ROW_NUMBER}_max").sort())
+    rows = states.filter(pc.invert(states.column(IS_REMOVED))).select(schema.names)
+    return LatestRows(rows, states.select(list(key)), truncated)
 
 
-def facts(archived: Sequence[pa.Table], schema: pa.Schema) -> Latest:
-    """Rows that are only ever added, in log order."""
-    records = [table.filter(pc.is_valid(table.column("after"))) for table in archived if "after" in table.column_names]
-    rows = [project(_fields(table.column("after")), schema) for table in records]
-    return Latest(_concatenated(rows, schema), pa.table({}), False)
+def net_rows(
+    archived_tables: Sequence[pa.Table],
+    schema: pa.Schema,
+    merged_gtids: GtidSet = NO_TRANSACTIONS,
+    snapshot: str = "",
+) -> LatestRows:
+    """Return the rows that some archived changes of a table without a key add and remove.
 
+    Each change counts once, as in latest_per_key. A row that they add as often as they remove it is
+    in neither. The rows of an incremental snapshot repeat those that the table has.
 
-@dataclass(frozen=True)
-class Phase:
-    """What happened to a table up to a statement, and how rows get over that statement."""
-
-    latest: Latest
-    carry: Carry
-
-
-def over(rows: pa.Table, phases: Sequence[Phase]) -> pa.Table:
-    """What is left of rows after some phases, with the columns that the table has then."""
-    for phase in phases:
-        stay = rows.slice(0, 0) if phase.latest.truncated else without(rows, phase.latest.keys)
-        rows = carried(stay, phase.carry)
-    return rows
-
-
-def arrivals(phases: Sequence[Phase], schema: pa.Schema) -> pa.Table:
-    """The rows that some phases leave, without those that were there before."""
-    left = [over(carried(phase.latest.rows, phase.carry), phases[number + 1 :]) for number, phase in enumerate(phases)]
-    return _concatenated([project(rows, schema) for rows in left if rows.num_rows], schema)
-
-
-def carried(rows: pa.Table, carry: Carry) -> pa.Table:
-    """Rows after a statement: columns under their new names, and new columns with their first value (a text; `project` gives it its type).
-
-    Raises ContractError if there are rows, and they do not get over it.
+    Raises ContractError for values that do not fit the schema.
     """
-    if carry.problem and rows.num_rows:
-        raise ContractError(carry.problem)
-    names = dict(carry.renames)
-    rows = rows.rename_columns([names.get(name, name) for name in rows.column_names])
-    for name, value in carry.added:
-        column = pa.array([value] * rows.num_rows, pa.string())
-        rows = rows.drop_columns([name]) if name in rows.column_names else rows
-        rows = rows.append_column(name, column)
-    return rows
+    tables = [_with_images(table, schema) for table in archived_tables]
+    changes = without_repetitions(_distinct_records(in_log_order(tables)), merged_gtids)
+    changes, truncated = since_restart(changes, snapshot)
+    is_repeated_read = pc.and_(
+        pc.equal(changes.column("op"), READ),
+        pc.fill_null(pc.equal(changes.column("snapshot"), INCREMENTAL), False),
+    )
+    changes = changes.filter(pc.invert(is_repeated_read))
+    before = changes.column("before")
+    after = changes.column("after")
+    removed = struct_fields(before.filter(pc.is_valid(before)))
+    inserted_rows = struct_fields(after.filter(pc.is_valid(after)))
+    rows, removed_rows = subtract_rows(inserted_rows, removed)
+    return LatestRows(rows, removed_rows, truncated, has_key=False)
 
 
-def between(archived: pa.Table, after: Position, until: Position | None) -> pa.Table:
-    """The changes of an archive file between two positions of the binlog."""
-    if after == START and until is None:
-        return archived
-    files = archived.column("binlog_file").combine_chunks().dictionary_encode()
-    numbers = pa.array([binlog_number(name) for name in files.dictionary.to_pylist()], pa.int64()).take(files.indices)
-    place = pc.add(pc.multiply(numbers, pa.scalar(2**40)), archived.column("binlog_pos"))
-    kept = pc.greater_equal(place, pa.scalar(after[0] * 2**40 + after[1]))
-    if until is not None:
-        kept = pc.and_(kept, pc.less(place, pa.scalar(until[0] * 2**40 + until[1])))
-    return archived.filter(pc.fill_null(kept, False))
-
-
-def in_log_order(changes: Sequence[pa.Table]) -> pa.Table:
-    """Changes in the order of the log: by offset within one partition; across partitions by binlog file, position and row as numbers."""
-    together = pa.concat_tables(changes)
-    if len(together.column("partition").unique()) <= 1:
-        return together.sort_by("offset")
-    files = together.column("binlog_file").combine_chunks().dictionary_encode()
-    numbers = pa.array([binlog_number(name) for name in files.dictionary.to_pylist()], pa.int64()).take(files.indices)
-    order = [("binlog_number", "ascending"), ("binlog_pos", "ascending"), ("binlog_row", "ascending"), ("offset", "ascending")]
-    return together.append_column("binlog_number", numbers).sort_by(order)
-
-
-def once(changes: pa.Table, known: GtidSet) -> pa.Table:
-    """Changes in their order without repetitions: an older change that stands behind a newer one would undo it."""
-    truncated = pc.equal(changes.column("op"), TRUNCATE)
-    ids = pc.if_else(truncated, changes.column("gtid"), pc.if_else(pc.equal(changes.column("op"), READ_ROW), None, changes.column("tx_id")))
-    merged = pa.array([gtid for gtid in ids.unique().to_pylist() if gtid is not None and gtid in known] if known else [], pa.string())
-    placed = pa.table({"id": ids, "order": changes.column("tx_table_order"), PLACE: pa.array(range(changes.num_rows), pa.int64())})
-    alone = placed.filter(pc.is_null(ids)).column(PLACE)
-    of_transactions = placed.filter(pc.and_(pc.is_valid(ids), pc.invert(pc.is_in(ids, value_set=merged))))
-    first = of_transactions.group_by(["id", "order"]).aggregate([(PLACE, "min")]).column(f"{PLACE}_min")
-    if len(alone) + len(first) == changes.num_rows:
+def _distinct_records(changes: pa.Table) -> pa.Table:
+    """The changes without copies: a replay's slices may have the same record."""
+    places = changes.select(["partition", "offset"])
+    numbered_places = places.append_column(ROW_NUMBER, row_numbers(changes.num_rows))
+    groups = numbered_places.group_by(["partition", "offset"])
+    first_rows = groups.aggregate([(ROW_NUMBER, "min")]).column(f"{ROW_NUMBER}_min")
+    if len(first_rows) == changes.num_rows:
         return changes
-    return changes.take(pa.chunked_array([*alone.chunks, *first.chunks], pa.int64()).sort())
+    return changes.take(first_rows.sort())
 
 
-def without(old: pa.Table, keys: pa.Table) -> pa.Table:
-    """The old rows whose key is not among `keys`, in their order."""
+def has_rows_without_key(archived_tables: Sequence[pa.Table], key: Sequence[str]) -> bool:
+    """Return whether a change in some archived changes is one of a row that no key tells from
+    others: its record has none, or a column of the key is NULL.
+    """
+    return any(_lacks_key(table, key) for table in archived_tables)
+
+
+def _lacks_key(table: pa.Table, key: Sequence[str]) -> bool:
+    is_row = pc.and_(
+        pc.is_valid(table.column("op")), pc.not_equal(table.column("op"), TRUNCATE)
+    )
+    rows = table.filter(is_row)
+    if "key" in rows.column_names and rows.column("key").null_count:
+        return True
+    for name in IMAGES:
+        if name not in rows.column_names:
+            continue
+        image = rows.column(name)
+        image_rows = struct_fields(image.filter(pc.is_valid(image)))
+        for column in key:
+            if column in image_rows.column_names and image_rows.column(column).null_count:
+                return True
+    return False
+
+
+def fact_rows(archived_tables: Sequence[pa.Table], schema: pa.Schema) -> LatestRows:
+    """Return archived facts, which are only ever added, in log order. Raises ContractError."""
+    rows = []
+    for table in archived_tables:
+        if "after" not in table.column_names:
+            continue
+        readable = table.filter(pc.is_valid(table.column("after")))
+        rows.append(project(struct_fields(readable.column("after")), schema))
+    return LatestRows(concatenate(rows, schema), pa.table({}), False)
+
+
+def without_keys(old: pa.Table, keys: pa.Table) -> pa.Table:
+    """Return the old rows whose key is not among `keys`, in their order."""
     if not keys.num_columns or not keys.num_rows:
         return old
     names = keys.column_names
-    of_old = project(old, keys.schema)
+    old_keys = project(old, keys.schema)
     if len(names) == 1:
-        return _without_one(old, of_old.column(names[0]), keys.column(names[0]))
-    placed = of_old.append_column(PLACE, pa.array(range(old.num_rows), pa.int64()))
-    return old.take(placed.join(keys, names, join_type="left anti").column(PLACE).sort())
+        return _without_single_column_keys(
+            old, old_keys.column(names[0]), keys.column(names[0])
+        )
+    numbered_changes = old_keys.append_column(ROW_NUMBER, row_numbers(old.num_rows))
+    remaining = numbered_changes.join(keys, names, join_type="left anti")
+    return old.take(remaining.column(ROW_NUMBER).sort())
 
 
-def _without_one(old: pa.Table, held: pa.ChunkedArray, keys: pa.ChunkedArray) -> pa.Table:
-    """By a key of one column. Numbers outside the span of the old ones are not looked up: most changes are of other row groups."""
-    if pa.types.is_integer(held.type) and old.num_rows:
-        span = pc.min_max(held)
-        keys = keys.filter(pc.and_(pc.greater_equal(keys, span["min"]), pc.less_equal(keys, span["max"])))
+def _without_single_column_keys(
+    old: pa.Table, old_keys: pa.ChunkedArray, keys: pa.ChunkedArray
+) -> pa.Table:
+    """Numbers outside the span of the old keys are not looked up: most changes concern other row
+    groups.
+    """
+    if pa.types.is_integer(old_keys.type) and old.num_rows:
+        span = pc.min_max(old_keys)
+        is_above = pc.greater_equal(keys, span["min"])
+        is_below = pc.less_equal(keys, span["max"])
+        keys = keys.filter(pc.and_(is_above, is_below))
     if not len(keys):
         return old
-    gone = pc.is_in(held, value_set=keys.combine_chunks())
-    return old.filter(pc.invert(gone)) if pc.any(gone).as_py() else old
-
-
-def by_hive_partition(rows: pa.Table, cut: Partitioning | None) -> dict[str, pa.Table]:
-    """Rows by the hive partition that they belong to, in their order."""
-    if cut is None:
-        return {WHOLE: rows} if rows.num_rows else {}
-    values = pa.chunked_array(hive_partitions(rows, cut)).combine_chunks().dictionary_encode()
-    found, ordered = values.dictionary.to_pylist(), rows.take(pc.sort_indices(values.indices))
-    sizes = {entry["values"]: entry["counts"] for entry in pc.value_counts(values.indices).to_pylist()}
-    parts, start = {}, 0
-    for number, value in enumerate(found):
-        parts[value], start = ordered.slice(start, sizes[number]), start + sizes[number]
-    return parts
-
-
-def project(table: pa.Table, schema: pa.Schema) -> pa.Table:
-    """A table with the columns of a schema, by name: what it lacks is null, what is too much is left out (TRAPS 28).
-
-    Raises ContractError for a column whose values do not fit the schema's type.
-    """
-    return pa.Table.from_arrays([_column(table, wanted) for wanted in schema], schema=schema)
-
-
-def hive_partitions(table: pa.Table, cut: Partitioning | None) -> pa.Array | pa.ChunkedArray:
-    """The hive partition of each row."""
-    if cut is None:
-        return pa.array([WHOLE] * table.num_rows, pa.string())
-    return utc_dates(table.column(cut.column))
-
-
-def _column(table: pa.Table, wanted: pa.Field) -> pa.Array | pa.ChunkedArray:
-    if wanted.name not in table.column_names:
-        return pa.nulls(table.num_rows, wanted.type)
-    found = table.column(wanted.name)
-    if found.type == wanted.type:
-        return found
-    try:
-        if pa.types.is_timestamp(wanted.type) and pa.types.is_string(found.type):
-            return found.cast(pa.timestamp("us")).cast(wanted.type)  # a DATETIME's text, which is UTC
-        return found.cast(wanted.type)
-    except pa.ArrowException as error:
-        raise ContractError(
-            f"column {wanted.name} changed from {found.type} to {wanted.type}, and older values do not fit: {error}",
-            "give the column a type that holds the older values",
-        ) from error
+    is_removed = pc.is_in(old_keys, value_set=keys.combine_chunks())
+    if not pc.any(is_removed).as_py():
+        return old
+    return old.filter(pc.invert(is_removed))
 
 
 def _with_images(table: pa.Table, schema: pa.Schema) -> pa.Table:
-    """Archived changes with images of the wanted columns; without tombstones and what could not be read."""
+    """Archived changes with images of the schema's columns, without tombstones and undecoded
+    records.
+    """
     changes = table.filter(pc.is_valid(table.column("op")))
-    images = {}
-    for name in IMAGES:
+    columns: dict[str, pa.Array | pa.ChunkedArray] = {}
+    for name in POSITION_COLUMNS:
         if name in changes.column_names:
-            image = changes.column(name).combine_chunks()
-            rows = project(_fields(image), schema)
-            arrays = [column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column for column in rows.columns]
-            images[name] = pa.StructArray.from_arrays(arrays, fields=list(schema), mask=image.is_null())
+            columns[name] = changes.column(name)
         else:
-            images[name] = pa.nulls(changes.num_rows, pa.struct(list(schema)))
-    nothing = {name: pa.nulls(changes.num_rows, kind) for name, (kind, _) in POSITION.items()}
-    place = {name: changes.column(name) if name in changes.column_names else nothing[name] for name in PLACED}
-    return pa.table({**place, **images})
+            kind, _ = POSITION[name]
+            columns[name] = pa.nulls(changes.num_rows, kind)
+    for name in IMAGES:
+        columns[name] = _image(changes, name, schema)
+    return pa.table(columns)
 
 
-def _since_restart(changes: pa.Table, snapshot: str) -> tuple[pa.Table, bool]:
-    """The changes after the last TRUNCATE, or from the first row of another snapshot on; and whether there is such a point."""
-    place = pa.array(range(changes.num_rows), pa.int64())
-    truncates = place.filter(pc.equal(changes.column("op"), TRUNCATE))
-    begin = truncates[-1].as_py() + 1 if len(truncates) else 0
-    full = pc.and_(pc.equal(changes.column("op"), READ_ROW), pc.fill_null(pc.not_equal(changes.column("snapshot"), INCREMENTAL), False))
-    rows = changes.select(["binlog_file", "binlog_pos"]).append_column(PLACE, place).filter(full)
-    if rows.num_rows:
-        newest = rows.slice(rows.num_rows - 1).to_pylist()[0]
-        same = pc.and_(pc.equal(rows.column("binlog_file"), newest["binlog_file"]), pc.equal(rows.column("binlog_pos"), newest["binlog_pos"]))
-        if snapshot_id({"file": newest["binlog_file"], "pos": newest["binlog_pos"]}) != snapshot:
-            begin = max(begin, rows.filter(same).column(PLACE)[0].as_py())
-            return changes.slice(begin), True
-    return changes.slice(begin), bool(len(truncates))
+def _image(changes: pa.Table, name: str, schema: pa.Schema) -> pa.Array:
+    fields = list(schema)
+    if name not in changes.column_names:
+        return pa.nulls(changes.num_rows, pa.struct(fields))
+    image = changes.column(name).combine_chunks()
+    rows = project(struct_fields(image), schema)
+    arrays = []
+    for column in rows.columns:
+        is_chunked = isinstance(column, pa.ChunkedArray)
+        arrays.append(column.combine_chunks() if is_chunked else column)
+    return pa.StructArray.from_arrays(arrays, fields=fields, mask=image.is_null())
 
 
 def _events(changes: pa.Table, schema: pa.Schema, key: Sequence[str]) -> pa.Table:
-    """What happens to keys, in order: a row appears under its key, or a key's row is gone."""
-    deleted = pc.equal(changes.column("op"), DELETE)
-    before, after = _fields(changes.column("before")), _fields(changes.column("after"))
-    position = pa.array(range(changes.num_rows), pa.int64())
-    moved = pc.and_(pc.equal(changes.column("op"), UPDATE), pc.and_(pc.is_valid(changes.column("before")), _differ(before, after, key)))
-    leaving, arriving = pc.or_(deleted, moved), pc.invert(deleted)
-    gone = before.append_column(PLACE, position).filter(leaving)
-    come = after.append_column(PLACE, position).filter(arriving)
-    # What goes and what comes at one place have different keys: their order does not matter.
-    return pa.concat_tables([_marked(gone, True), _marked(come, False)]).sort_by(PLACE).select([*schema.names, GONE])
+    """Return the events of keys in order: a row appears, or a key's row is removed."""
+    is_delete = pc.equal(changes.column("op"), DELETE)
+    before = struct_fields(changes.column("before"))
+    after = struct_fields(changes.column("after"))
+    has_new_key = pc.and_(
+        pc.is_valid(changes.column("before")), _differ(before, after, key)
+    )
+    is_moved = pc.and_(pc.equal(changes.column("op"), UPDATE), has_new_key)
+    numbers = row_numbers(changes.num_rows)
+    old_rows = before.append_column(ROW_NUMBER, numbers)
+    new_rows = after.append_column(ROW_NUMBER, numbers)
+    removed_rows = old_rows.filter(pc.or_(is_delete, is_moved))
+    inserted_rows = new_rows.filter(pc.invert(is_delete))
+    # The old and the new row of one change have different keys: their order does not matter.
+    events = pa.concat_tables(
+        [
+            _with_flag(removed_rows, is_removed=True),
+            _with_flag(inserted_rows, is_removed=False),
+        ]
+    )
+    return events.sort_by(ROW_NUMBER).select([*schema.names, IS_REMOVED])
 
 
-def _marked(rows: pa.Table, gone: bool) -> pa.Table:
-    return rows.append_column(GONE, pa.repeat(gone, rows.num_rows))
+def _with_flag(rows: pa.Table, *, is_removed: bool) -> pa.Table:
+    return rows.append_column(IS_REMOVED, pa.repeat(is_removed, rows.num_rows))
 
 
-def _differ(before: pa.Table, after: pa.Table, key: Sequence[str]) -> pa.Array | pa.ChunkedArray:
-    different = pa.repeat(False, before.num_rows)
+def _differ(
+    before: pa.Table, after: pa.Table, key: Sequence[str]
+) -> pa.Array | pa.ChunkedArray:
+    differ = pa.repeat(False, before.num_rows)
     for name in key:
-        different = pc.or_(different, pc.fill_null(pc.not_equal(before.column(name), after.column(name)), False))
-    return different
-
-
-def _fields(image: pa.Array | pa.ChunkedArray) -> pa.Table:
-    """A struct column as a table; a null struct gives null fields."""
-    struct = image.combine_chunks() if isinstance(image, pa.ChunkedArray) else image
-    return pa.Table.from_arrays(struct.flatten(), schema=pa.schema(list(struct.type)))
-
-
-def _concatenated(tables: Sequence[pa.Table], schema: pa.Schema) -> pa.Table:
-    return pa.concat_tables(tables) if tables else schema.empty_table()
+        column_differs = pc.not_equal(before.column(name), after.column(name))
+        differ = pc.or_(differ, pc.fill_null(column_differs, False))
+    return differ

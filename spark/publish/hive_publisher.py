@@ -1,134 +1,340 @@
-"""Hive brought to a version: tables made, partitions switched. Repeatable: only what differs from the manifest is changed."""
+"""Publishing of a version in Hive: tables are created and partitions are switched.
+
+Repeatable: only differences between Hive and the manifest are changed.
+"""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
-from dataclasses import replace
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass, replace
+from typing import Protocol
 
-from connectors.hdfs import Hdfs
-from connectors.hive import HiveTable, Metastore
-from infra.settings import Settings
-from schemas.warehouse import LAKE_PARTITION, WHOLE, Kind, lake_folder, table_folder
-from spark.manifest import Archive, Manifest, Table
+from connectors.hadoop.hive_metastore import (
+    EXTERNAL,
+    HiveTable,
+    Metastore,
+    PartitionDefinition,
+)
+from connectors.runtime.settings import Settings
+from schemas.manifest import LakeTable, Manifest
+from schemas.warehouse_layout import LAKE_PARTITION, Kind, lake_folder
+from spark.publish.hive_tables import TableState, UriResolver, hive_columns, warehouse_table
 
-Wanted = tuple[HiveTable, dict[str, str]]  # a table, and where each of its partitions lies
-Switch = Callable[[Metastore], None]
+TableName = tuple[str, str]  # database and table
+# A table property: "true" from the change of a table's columns until its partitions have them too.
+SWITCHING = "kappa.switching"
+# The metastore has a thread per connection, 64 in all, and Hive's queries need some of them.
+MAX_CONNECTIONS = 8
+# Types that can be changed into ours in place; another one (a view) is dropped.
+TABLE_TYPES = (EXTERNAL, "MANAGED_TABLE")
 
 
-class Publisher:
-    """Publishes manifests, and remembers what Hive shows, so that a quiet table costs no call."""
+class FileSystem(UriResolver, Protocol):
+    """HDFS, as far as the publisher needs it."""
 
-    def __init__(self, settings: Settings, hdfs: Hdfs) -> None:
-        self._settings, self._hdfs = settings, hdfs
-        self._shown: dict[tuple[str, str], Wanted] = {}
+    def mkdirs(self, folder: str) -> None:
+        """Create a folder if it does not exist."""
+
+
+class MetastoreConnection(Protocol):
+    """One connection to the metastore, as far as the publisher needs it."""
+
+    def table(self, database: str, name: str) -> HiveTable | None:
+        """Return a table, None if it does not exist."""
+
+    def ensure_table(self, table: HiveTable) -> None:
+        """Create a table, or give the existing one these columns, location and properties."""
+
+    def drop_table(self, database: str, name: str) -> None:
+        """Drop a table if it exists."""
+
+    def partitions(self, database: str, name: str) -> dict[str, PartitionDefinition]:
+        """Return the partitions by their values."""
+
+    def add_partitions(self, table: HiveTable, locations: Mapping[str, str]) -> None:
+        """Add partitions in one call."""
+
+    def alter_partitions(self, table: HiveTable, locations: Mapping[str, str]) -> None:
+        """Switch the locations of partitions in one call."""
+
+    def drop_partitions(self, table: HiveTable, values: Sequence[str]) -> None:
+        """Drop partitions in one call."""
+
+    def describe_database(self, name: str, properties: Mapping[str, str]) -> None:
+        """Set further properties of a database."""
+
+
+Connect = Callable[[str], AbstractContextManager[MetastoreConnection]]
+
+
+@dataclass(frozen=True)
+class TableUpdate:
+    """The state of a table in Hive (None if it does not exist) and the one to reach.
+
+    `was_interrupted`: an earlier update changed the table's columns, and maybe not its partitions'.
+    `altered_values` are partitions that Hive reads by other columns or classes than the target's.
+    """
+
+    current: TableState | None
+    target: TableState
+    was_interrupted: bool = False
+    altered_values: frozenset[str] = frozenset()
+
+    @property
+    def current_locations(self) -> Mapping[str, str]:
+        """The location of each partition in Hive."""
+        return self.current.locations if self.current else {}
+
+    @property
+    def has_other_columns(self) -> bool:
+        """Whether the table exists with other columns."""
+        return (
+            self.current is not None
+            and self.current.table.columns != self.target.table.columns
+        )
+
+    @property
+    def changes_table(self) -> bool:
+        """Whether the table must be created, or changed before its partitions are."""
+        if self.current is None or self.was_interrupted or self.has_other_columns:
+            return True
+        current = self.current.table
+        target = self.target.table
+        return (current.location, current.storage, current.table_type) != (
+            target.location,
+            target.storage,
+            target.table_type,
+        )
+
+    @property
+    def new_values(self) -> list[str]:
+        """The partitions that Hive does not have yet."""
+        current = self.current_locations
+        return [value for value in self.target.locations if value not in current]
+
+    @property
+    def removed_values(self) -> list[str]:
+        """The partitions that have no rows any longer."""
+        target = self.target.locations
+        return [value for value in self.current_locations if value not in target]
+
+    @property
+    def switched_locations(self) -> dict[str, str]:
+        """The new locations. All of them if columns changed, since partitions have columns too."""
+        target = self.target.locations
+        if self.has_other_columns or self.was_interrupted:
+            return dict(target)
+        current = self.current_locations
+        switched_locations = {}
+        for value, location in target.items():
+            if current.get(value) != location or value in self.altered_values:
+                switched_locations[value] = location
+        return switched_locations
+
+
+class HivePublisher:
+    """Publishes versions. Remembers what Hive has, so that an unchanged table costs no call."""
+
+    def __init__(
+        self, settings: Settings, hdfs: FileSystem, connect: Connect = Metastore
+    ) -> None:
+        self._settings = settings
+        self._hdfs = hdfs
+        self._connect = connect
+        self._published_tables: dict[TableName, TableState] = {}
+        # New and removed partitions point here, where no file is.
+        self._empty_folder = f"{settings.hdfs.root}/_hive/_empty"
 
     def forget(self) -> None:
-        """Look at Hive anew next time: somebody else may have changed it."""
-        self._shown.clear()
+        """Read Hive's state again next time, since another process may have changed it."""
+        self._published_tables.clear()
 
     def publish(self, manifest: Manifest) -> float:
-        """Make Hive show a version; the seconds during which tables of different versions could be seen.
+        """Make Hive show a version. Returns the seconds during which versions could be mixed.
 
-        Everything that readers do not see is done before and after the switches of MySQL's tables, which are one call each, all at once.
-        Raises Unavailable or Refused; then it is to be called again, and goes on where it stopped.
+        Three steps: what readers cannot see; the switches of MySQL's tables, one call each, all
+        in parallel; what readers do not see again. Raises Unavailable or Refused: call it again,
+        and it continues where it stopped.
         """
-        changed = [wanted for wanted in self._wanted(manifest) if self._shown.get(_name(wanted[0])) != wanted]
-        with Metastore(self._settings.hive.metastore_uris) as metastore:
-            found = [(self._shown.pop(_name(table), None) or _shown(metastore, table), table, locations) for table, locations in changed]
-            switches = {_name(table): self._prepared(metastore, shown, table, locations) for shown, table, locations in found}
-            of_mysql = [switches.pop(name) for name in self._of_mysql(manifest) if name in switches]
-            seconds = self._all_at_once(of_mysql)
-            for switch in switches.values():
-                switch(metastore)
-            for shown, table, locations in found:
-                self._finish(metastore, shown, table, locations)
-                self._shown[_name(table)] = (table, locations)
-            for gone in ((self._settings.hive.warehouse_database, name) for name in manifest.dropped):
-                metastore.drop_table(*gone)
-                self._shown.pop(gone, None)
-            if manifest.whole and manifest.version >= 0:
-                about = {"kappa.version": str(manifest.version), "kappa.gtid": manifest.gtid}
-                metastore.describe_database(self._settings.hive.warehouse_database, about)
+        targets = self._target_states(manifest)
+        changed_targets = [
+            target
+            for target in targets
+            if self._published_tables.get(target.name) != target
+        ]
+        mysql_tables = self._mysql_tables(manifest)
+        with self._connect(self._settings.hive.metastore_uris) as metastore:
+            updates = [self._update(metastore, target) for target in changed_targets]
+            for update in updates:
+                self._prepare(metastore, update)
+            mysql_updates = [u for u in updates if u.target.name in mysql_tables]
+            other_updates = [u for u in updates if u.target.name not in mysql_tables]
+            seconds = self._switch_in_parallel(mysql_updates)
+            for update in other_updates:
+                self._switch(metastore, update)
+            for update in updates:
+                self._finish(metastore, update)
+                self._published_tables[update.target.name] = update.target
+            self._drop_tables(metastore, manifest)
+            self._describe_database(metastore, manifest)
         return seconds
 
-    def _of_mysql(self, manifest: Manifest) -> list[tuple[str, str]]:
-        """The tables that one cut is for."""
+    def _mysql_tables(self, manifest: Manifest) -> set[TableName]:
+        """The tables that one consistent cut is for."""
         database = self._settings.hive.warehouse_database
-        return [(database, name) for name, table in manifest.tables.items() if table.kind == Kind.CHANGES.value]
+        return {
+            (database, name)
+            for name, table in manifest.tables.items()
+            if table.kind == Kind.CHANGES.value
+        }
 
-    def _all_at_once(self, switches: Sequence[Switch]) -> float:
-        """Each over a connection of its own, since the metastore has no call for several tables; the seconds from the first to the last."""
-        if not switches:
-            return 0.0
-        with ExitStack() as stack, ThreadPoolExecutor(len(switches)) as pool:
-            connections = [stack.enter_context(Metastore(self._settings.hive.metastore_uris)) for _ in switches]
-            begin = time.monotonic()
-            list(pool.map(lambda switch, connection: switch(connection), switches, connections))
-            return time.monotonic() - begin
+    def _update(self, metastore: MetastoreConnection, target: TableState) -> TableUpdate:
+        """Forget the table's state: if the update fails, Hive is read again."""
+        current = self._published_tables.pop(target.name, None)
+        if current is not None:
+            return TableUpdate(current, target)
+        return _update_from_hive(metastore, target)
 
-    def _prepared(self, metastore: Metastore, shown: Wanted | None, table: HiveTable, locations: Mapping[str, str]) -> Switch:
-        """Everything but the switch, which is what comes back: new partitions are there, empty."""
-        if table.partition_column is None:
-            return lambda connection: connection.ensure_table(table)
-        if shown is None or shown[0].columns != table.columns or shown[0].location != table.location:
-            metastore.ensure_table(replace(table, properties={}))
-        before = shown[1] if shown else {}
-        recast = shown is not None and shown[0].columns != table.columns
-        nowhere = self._hdfs.uri(f"{self._settings.hdfs.root}/_hive/_empty")
-        new, emptied = [value for value in locations if value not in before], [value for value in before if value not in locations]
-        if new or emptied:
-            self._hdfs.mkdirs(f"{self._settings.hdfs.root}/_hive/_empty")
-        metastore.add_partitions(table, dict.fromkeys(new, nowhere))
-        switched = {value: location for value, location in locations.items() if recast or before.get(value) != location}
-        return lambda connection: connection.alter_partitions(table, switched | dict.fromkeys(emptied, nowhere))
-
-    def _finish(self, metastore: Metastore, shown: Wanted | None, table: HiveTable, locations: Mapping[str, str]) -> None:
-        """Emptied partitions go. The properties, which name the version, come last: they never promise too much."""
+    def _prepare(self, metastore: MetastoreConnection, update: TableUpdate) -> None:
+        """Create new partitions empty, where readers cannot see them."""
+        table = update.target.table
         if table.partition_column is None:
             return
-        metastore.drop_partitions(table, [value for value in (shown[1] if shown else {}) if value not in locations])
-        if shown is None or shown[0] != table:
-            metastore.ensure_table(table)
+        if update.changes_table:
+            metastore.ensure_table(replace(table, properties={SWITCHING: "true"}))
+        if update.new_values or update.removed_values:
+            self._hdfs.mkdirs(self._empty_folder)
+        empty_locations = dict.fromkeys(
+            update.new_values, self._hdfs.uri(self._empty_folder)
+        )
+        metastore.add_partitions(table, empty_locations)
 
-    def _wanted(self, manifest: Manifest) -> list[Wanted]:
-        hive = self._settings.hive
-        # What holds a part of a snapshot stands for no point of MySQL's history; clicks and the archive have none to stand for.
-        shown = {name: table for name, table in manifest.tables.items() if manifest.whole or table.kind == Kind.FACTS.value}
-        tables = [self._table(hive.warehouse_database, name, table) for name, table in shown.items()]
-        return tables + [self._archive(hive.lake_database, name, archive) for name, archive in manifest.archives.items()]
-
-    def _table(self, database: str, name: str, table: Table) -> Wanted:
-        locations = {value: self._hdfs.uri(partition.location) for value, partition in table.partitions.items()}
-        folder = self._hdfs.uri(table_folder(self._settings.hdfs.root, name))
-        properties = {"kappa.version": str(table.version), "kappa.gtid": table.gtid}
-        hive_table = HiveTable(database, name, _lower(table.columns), table.partition_column, folder, properties)
+    def _switch(self, metastore: MetastoreConnection, update: TableUpdate) -> None:
+        """Make readers see the new state, in one call."""
+        table = update.target.table
         if table.partition_column is None:
-            return replace(hive_table, location=locations[WHOLE]), {}
-        return hive_table, locations
+            metastore.ensure_table(table)
+            return
+        empty_locations = dict.fromkeys(
+            update.removed_values, self._hdfs.uri(self._empty_folder)
+        )
+        metastore.alter_partitions(table, update.switched_locations | empty_locations)
 
-    def _archive(self, database: str, name: str, archive: Archive) -> Wanted:
+    def _finish(self, metastore: MetastoreConnection, update: TableUpdate) -> None:
+        """Drop the removed partitions, then set the properties.
+
+        The properties name the version. They are last, so that they never claim too much.
+        """
+        table = update.target.table
+        if table.partition_column is None:
+            return
+        metastore.drop_partitions(table, update.removed_values)
+        if update.changes_table or update.current is None or update.current.table != table:
+            properties = {**table.properties, SWITCHING: "false"}
+            metastore.ensure_table(replace(table, properties=properties))
+
+    def _switch_in_parallel(self, updates: Sequence[TableUpdate]) -> float:
+        """Switch tables over several connections: the metastore has no call for several tables.
+
+        Returns the seconds from the first switch to the last.
+        """
+        if not updates:
+            return 0.0
+        uris = self._settings.hive.metastore_uris
+        workers = min(len(updates), MAX_CONNECTIONS)
+        shares = [updates[number::workers] for number in range(workers)]
+        with ExitStack() as stack, ThreadPoolExecutor(workers) as pool:
+            connections = [stack.enter_context(self._connect(uris)) for _ in shares]
+            begin = time.monotonic()
+            list(pool.map(self._switch_all, connections, shares))
+            return time.monotonic() - begin
+
+    def _switch_all(
+        self, metastore: MetastoreConnection, updates: Sequence[TableUpdate]
+    ) -> None:
+        for update in updates:
+            self._switch(metastore, update)
+
+    def _drop_tables(self, metastore: MetastoreConnection, manifest: Manifest) -> None:
+        database = self._settings.hive.warehouse_database
+        for name in manifest.dropped_tables:
+            metastore.drop_table(database, name)
+            self._published_tables.pop((database, name), None)
+
+    def _describe_database(
+        self, metastore: MetastoreConnection, manifest: Manifest
+    ) -> None:
+        if manifest.whole and manifest.version >= 0:
+            properties = {
+                "kappa.version": str(manifest.version),
+                "kappa.gtid": manifest.gtid,
+            }
+            metastore.describe_database(self._settings.hive.warehouse_database, properties)
+
+    def _target_states(self, manifest: Manifest) -> list[TableState]:
+        """The tables to show.
+
+        A version with a part of a snapshot equals no point of MySQL's history: MySQL's tables stay
+        as they are. Clicks and the archive do not depend on such a point.
+        """
+        root = self._settings.hdfs.root
+        database = self._settings.hive.warehouse_database
+        states = []
+        for name, table in manifest.tables.items():
+            if manifest.whole or table.kind == Kind.FACTS.value:
+                states.append(warehouse_table(self._hdfs, root, database, name, table))
+        for name, archive in manifest.archives.items():
+            states.append(self._lake_table(name, archive))
+        return states
+
+    def _lake_table(self, name: str, archive: LakeTable) -> TableState:
         folder = self._hdfs.uri(lake_folder(self._settings.hdfs.root, archive.topic))
-        locations = {day: self._hdfs.uri(found.location) for day, found in archive.days.items()}
-        return HiveTable(database, name, _lower(archive.columns), LAKE_PARTITION, folder, {}), locations
+        locations = {
+            date: self._hdfs.uri(lake_day.location)
+            for date, lake_day in archive.days.items()
+        }
+        hive_table = HiveTable(
+            database=self._settings.hive.lake_database,
+            name=name,
+            columns=hive_columns(archive.columns),
+            partition_column=LAKE_PARTITION,
+            location=folder,
+        )
+        return TableState(hive_table, locations)
 
 
-def _shown(metastore: Metastore, table: HiveTable) -> Wanted | None:
-    """What Hive shows under a table's name now, with the properties of ours only."""
-    found = metastore.table(table.database, table.name)
-    if found is None:
-        return None
-    if found.partition_column != table.partition_column:
-        metastore.drop_table(table.database, table.name)
-        return None
-    ours = {key: found.properties[key] for key in table.properties if key in found.properties}
-    partitions = metastore.partitions(table.database, table.name) if found.partition_column else {}
-    return replace(found, properties=ours), partitions
+def _update_from_hive(metastore: MetastoreConnection, target: TableState) -> TableUpdate:
+    """Read a table's state with only the properties that the target has.
+
+    A table with another partition column is dropped, and so is what is no table.
+    """
+    hive_table = metastore.table(*target.name)
+    if hive_table is None:
+        return TableUpdate(None, target)
+    partition_column = target.table.partition_column
+    is_table = hive_table.table_type in TABLE_TYPES
+    if not is_table or hive_table.partition_column != partition_column:
+        metastore.drop_table(*target.name)
+        return TableUpdate(None, target)
+    definitions = metastore.partitions(*target.name) if partition_column else {}
+    properties = {
+        key: value
+        for key, value in hive_table.properties.items()
+        if key in target.table.properties
+    }
+    locations = {value: part.location for value, part in definitions.items()}
+    current = TableState(replace(hive_table, properties=properties), locations)
+    was_interrupted = hive_table.properties.get(SWITCHING) == "true"
+    altered_values = _altered_values(definitions, target.table)
+    return TableUpdate(current, target, was_interrupted, altered_values)
 
 
-def _name(table: HiveTable) -> tuple[str, str]:
-    return table.database, table.name
-
-
-def _lower(columns: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
-    return tuple((name.lower(), kind) for name, kind in columns)
+def _altered_values(
+    definitions: Mapping[str, PartitionDefinition], table: HiveTable
+) -> frozenset[str]:
+    altered_values = set()
+    for value, part in definitions.items():
+        if part.columns != table.columns or part.storage != table.storage:
+            altered_values.add(value)
+    return frozenset(altered_values)

@@ -1,25 +1,29 @@
-"""One Spark task: the rows of one slice of a table, as all of its history leaves them, into new files. And facts, which are only ever added."""
+"""One Spark task: the rows of a slice of a table, built from all of its history, into new files."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from connectors.hdfs import Hdfs
-from infra.errors import ContractError
-from schemas.warehouse import WHOLE
-from spark.manifest import HivePartition
-from spark.merge import hive_partitions
-from spark.parquet import ParquetWriter
-from spark.rewrite import RewriteTask, history_of
-from spark.slicing import own
-from spark.spans import ANY_KEY, KeySpan, span_of
+from connectors.hadoop.hdfs import Hdfs
+from schemas.errors import ContractError
+from schemas.manifest import HivePartition
+from schemas.warehouse_layout import WHOLE
+from spark.merge.hive_partitions import hive_partitions
+from spark.merge.rewrite import build_rows
+from spark.merge.rewrite_task import RewriteTask
+from spark.storage.key_bounds import ANY_KEY, KeySpan, span_of
+from spark.storage.key_buckets import rows_of_slice
+from spark.storage.parquet import ParquetWriter
 
 
 @dataclass(frozen=True)
 class BuildTask:
-    """A table's changes from its beginning (a rewriting of nothing), one slice of its keys of so many, and under which root the table lies."""
+    """A slice of a table to build: slice `number` of `slices` by key, in the folder `root`.
+
+    `rewriting` has all changes of the table and no rows before them.
+    """
 
     rewriting: RewriteTask
     number: int
@@ -27,55 +31,91 @@ class BuildTask:
     root: str
 
     def folder(self, value: str) -> str:
-        """The new folder of a hive partition; all slices share it."""
-        task = self.rewriting
-        return replace(task, hdfs=replace(task.hdfs, root=self.root)).folder(value)
+        """Return the new folder of a hive partition, which all slices share."""
+        return self.rewriting.folder(value, self.root)
 
 
 @dataclass
-class Built:
-    """What a slice has in each hive partition, or why the table cannot be built."""
+class BuildResult:
+    """The files of a slice by hive partition, or the reason why the table cannot be built."""
 
     table: str
     partitions: dict[str, HivePartition] = field(default_factory=dict)
     refusal: str | None = None
 
 
-def build(task: BuildTask) -> Built:
-    """Build a slice. Raises Unavailable if HDFS is away; a statement that rows do not get over is a refusal."""
-    hdfs, rewriting, done = Hdfs(task.rewriting.hdfs), task.rewriting, Built(task.rewriting.table)
+def build_slice(task: BuildTask) -> BuildResult:
+    """Build a slice. Raises Unavailable.
+
+    A statement that cannot be applied to rows, or a row that does not fit, is a refusal.
+    """
+    rewriting = task.rewriting
+    table = rewriting.table
+    hdfs = Hdfs(rewriting.hdfs)
+    result = BuildResult(table.name)
     try:
-        rows = own(history_of(rewriting, hdfs), rewriting.key, task.number, task.slices)
+        all_rows = build_rows(rewriting, hdfs)
+        rows = rows_of_slice(all_rows, table.key, task.number, task.slices)
     except ContractError as error:
-        return Built(rewriting.table, refusal=f"{error}; {error.hint}" if error.hint else str(error))
-    values = hive_partitions(rows, rewriting.cut)
-    # A table that is not partitioned exists also with no rows.
-    for value in pc.unique(values).to_pylist() or ([WHOLE] if rewriting.cut is None and task.number == 0 else []):
-        done.partitions[value] = _written(task, hdfs, rows.filter(pc.equal(values, value)), value)
-    return done
+        result.refusal = f"{error}; {error.hint}" if error.hint else str(error)
+        return result
+    values = hive_partitions(rows, table.partitioning)
+    distinct_values = pc.unique(values).to_pylist()
+    # A table without partitions exists even without rows.
+    if not distinct_values and table.partitioning is None and task.number == 0:
+        distinct_values = [WHOLE]
+    for value in distinct_values:
+        partition_rows = rows.filter(pc.equal(values, value))
+        result.partitions[value] = _write_rows(task, hdfs, partition_rows, value)
+    return result
 
 
-def _written(task: BuildTask, hdfs: Hdfs, rows: pa.Table, value: str) -> HivePartition:
-    file, key, folder = ParquetWriter(task.rewriting.schema), task.rewriting.key, task.folder(value)
-    file.write(rows)
-    data = file.finish()
-    # The name begins with the version, as that of every file with facts does (spark/pinned.py).
-    hdfs.write_bytes(f"{folder}/{task.rewriting.version}-{task.number:04d}.parquet", data)
-    span = (span_of(rows.column(key[0])) if key else None) or ANY_KEY
-    return HivePartition(folder, rows.num_rows, len(data), span.low, span.high)
+def _write_rows(task: BuildTask, hdfs: Hdfs, rows: pa.Table, value: str) -> HivePartition:
+    table = task.rewriting.table
+    writer = ParquetWriter(table.schema)
+    writer.write_rows(rows)
+    data = writer.finish()
+    folder = task.folder(value)
+    # The name begins with the version, like that of every file of facts
+    # (spark/publish/version_database.py).
+    hdfs.write_bytes(
+        f"{folder}/{task.rewriting.target.version}-{task.number:04d}.parquet", data
+    )
+    span = span_of(rows.column(table.key[0])) if table.key else None
+    span = span or ANY_KEY
+    return HivePartition(
+        location=folder,
+        rows=rows.num_rows,
+        size=len(data),
+        lowest_key=span.low,
+        highest_key=span.high,
+    )
 
 
-def together(parts: Mapping[int, Mapping[str, HivePartition]]) -> dict[str, HivePartition]:
-    """The hive partitions of a table, from those of its slices."""
-    found: dict[str, HivePartition] = {}
-    for partitions in parts.values():
-        for value, part in partitions.items():
-            before = found.get(value)
-            found[value] = part if before is None else _joined(before, part)
-    return found
+def merge_partitions(
+    slices: Mapping[int, Mapping[str, HivePartition]],
+) -> dict[str, HivePartition]:
+    """Return the hive partitions of a table, from those of its slices by number."""
+    merged_partitions: dict[str, HivePartition] = {}
+    for partitions in slices.values():
+        for value, partition in partitions.items():
+            if value in merged_partitions:
+                partition = _merge_pair(merged_partitions[value], partition)
+            merged_partitions[value] = partition
+    return merged_partitions
 
 
-def _joined(one: HivePartition, other: HivePartition) -> HivePartition:
-    spans = [KeySpan(part.lowest_key, part.highest_key) for part in (one, other) if part.rows]
-    span = spans[0].wider(spans[1]) if len(spans) == 2 else spans[0] if spans else ANY_KEY
-    return HivePartition(one.location, one.rows + other.rows, one.size + other.size, span.low, span.high, one.files + other.files)
+def _merge_pair(first: HivePartition, second: HivePartition) -> HivePartition:
+    span: KeySpan | None = None
+    for partition in (first, second):
+        if partition.rows:
+            span = KeySpan(partition.lowest_key, partition.highest_key).wider(span)
+    span = span or ANY_KEY
+    return HivePartition(
+        location=first.location,
+        rows=first.rows + second.rows,
+        size=first.size + second.size,
+        lowest_key=span.low,
+        highest_key=span.high,
+        files=first.files + second.files,
+    )

@@ -1,44 +1,48 @@
-"""One Spark task: the rows of a hive partition in two states of a table, compared by value; those that differ are named."""
+"""One Spark task: the rows of a hive partition in two states of a table, compared by value.
+
+The first rows that differ are described.
+"""
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
 
-from connectors.hdfs import Hdfs
-from infra import settings
-from infra.errors import ContractError, WarehouseError
-from schemas.warehouse import Kind
-from spark.manifest import HivePartition, Manifest, Table
-from spark.parquet import row_groups
-from spark.slicing import own
+from connectors.hadoop.hdfs import Hdfs
+from connectors.runtime import settings
+from schemas.errors import ContractError, WarehouseError
+from schemas.manifest import HivePartition, Manifest, PublishedTable
+from schemas.warehouse_layout import Kind
+from spark.storage.key_buckets import rows_of_slice
+from spark.storage.parquet import read_row_groups
 
-MOST_NAMED = 5
-# Compared side by side in memory: rows of both states.
+MOST_EXAMPLES = 5
+# Rows of both states that are in memory together.
 SLICE_ROWS = 500_000
-# Facts have no key: what has one of these types deals them to slices.
-NUMBERS = ("timestamp", "bigint", "int")
-BROUGHT_BY = re.compile(r"([0-9]+)-[^/]*[.]parquet$")
+# Facts have no key: their first column of one of these types assigns them to slices.
+SLICE_TYPES = ("timestamp", "bigint", "int")
+FILE_OF_VERSION = re.compile(r"([0-9]+)-[^/]*[.]parquet$")
 Row = tuple[Any, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class CompareTask:
-    """A hive partition as two manifests have it (None: not at all), and which slice of its rows (by the columns `by`) of how many.
+    """One slice of a hive partition in both states (None: the state does not have it).
 
-    The live folder of facts takes further files from version to version: those up to `version` count.
+    Slice `number` of `slices` is chosen by the columns `slice_columns`. The live folder of facts
+    gets more files from version to version: those up to `version` count.
     """
 
     table: str
     value: str
     key: tuple[str, ...]
-    by: tuple[str, ...]
+    slice_columns: tuple[str, ...]
     columns: tuple[str, ...]
-    live: HivePartition | None
-    rebuilt: HivePartition | None
+    live_partition: HivePartition | None
+    rebuilt_partition: HivePartition | None
     number: int
     slices: int
     version: int
@@ -46,137 +50,271 @@ class CompareTask:
 
 
 @dataclass(frozen=True)
-class Compared:
-    """How many rows the rebuilt state has, how many differ between the two, and the first of these in words."""
+class PartitionComparison:
+    """The number of rebuilt rows and of differing rows, and the first of these in words."""
 
     rows: int
     differing: int
-    named: tuple[str, ...] = ()
+    examples: tuple[str, ...] = ()
 
 
 @dataclass
 class Comparison:
-    """What a comparison of some tables came to: rows compared, rows that differ by table, the first of each in words."""
+    """The rows compared, the number of differing rows by table, and the first of each in words."""
 
     rows: int = 0
     differing: dict[str, int] = field(default_factory=dict)
-    named: list[str] = field(default_factory=list)
+    examples: list[str] = field(default_factory=list)
 
     @property
     def equal(self) -> bool:
         """Whether nothing differs."""
         return not self.differing
 
-    def add(self, table: str, found: Compared) -> None:
-        """Take in what one task found."""
-        self.rows += found.rows
-        if found.differing:
-            named = sum(text.startswith(f"{table} ") for text in self.named)
-            self.differing[table] = self.differing.get(table, 0) + found.differing
-            self.named += found.named[: max(0, MOST_NAMED - named)]
+    def add_partition(self, table: str, partition: PartitionComparison) -> None:
+        """Add the result of one task."""
+        self.rows += partition.rows
+        if partition.differing:
+            table_examples = sum(text.startswith(f"{table} ") for text in self.examples)
+            self.differing[table] = self.differing.get(table, 0) + partition.differing
+            self.examples += partition.examples[: max(0, MOST_EXAMPLES - table_examples)]
 
 
-def tasks_for(live: Manifest, rebuilt: Manifest, names: Iterable[str], hdfs: settings.Hdfs) -> tuple[list[CompareTask], Comparison]:
-    """The tasks that compare some tables, and what the manifests alone say: a table that only one has, or that has other columns."""
-    tasks, comparison = list[CompareTask](), Comparison()
+def plan_comparison(
+    live_manifest: Manifest,
+    rebuilt_manifest: Manifest,
+    names: Iterable[str],
+    hdfs: settings.Hdfs,
+) -> tuple[list[CompareTask], Comparison]:
+    """Return the tasks that compare some tables, and the differences between the manifests.
+
+    Those are tables that only one manifest has, and tables with other columns.
+    """
+    tasks: list[CompareTask] = []
+    comparison = Comparison()
     for name in names:
-        one, other = live.tables.get(name), rebuilt.tables.get(name)
-        if one is None or other is None or unlike(one, other):
-            what = "is not live" if one is None else "cannot be rebuilt" if other is None else f"has other columns: {unlike(one, other)}"
-            comparison.add(name, Compared(0, 1, (f"{name} {what}",)))
+        live_table = live_manifest.tables.get(name)
+        rebuilt_table = rebuilt_manifest.tables.get(name)
+        if live_table is None:
+            difference = "is not live"
+        elif rebuilt_table is None:
+            difference = "cannot be rebuilt"
+        elif shapes := describe_shapes(live_table, rebuilt_table):
+            difference = f"has other columns: {shapes}"
+        else:
+            tasks += _table_tasks(
+                name, live_table, rebuilt_table, live_manifest.version, hdfs
+            )
             continue
-        columns, key = tuple(column for column, _ in other.columns), other.key if other.kind == Kind.CHANGES.value else ()
-        by = key or tuple(column for column, kind in other.columns if kind in NUMBERS)[:1]
-        for value in sorted(one.partitions.keys() | other.partitions.keys()):
-            held = one.partitions.get(value), other.partitions.get(value)
-            slices = max(1, -(-max(part.rows for part in held if part) // SLICE_ROWS)) if by else 1
-            tasks += [CompareTask(name, value, key, by, columns, *held, number, slices, live.version, hdfs) for number in range(slices)]
+        comparison.add_partition(name, PartitionComparison(0, 1, (f"{name} {difference}",)))
     return tasks, comparison
 
 
-def unlike(one: Table, other: Table) -> str:
-    """How two states of a table differ before any row is looked at; nothing if they do not."""
-    if one.columns == other.columns and one.key == other.key:
+def _table_tasks(
+    name: str,
+    live_table: PublishedTable,
+    rebuilt_table: PublishedTable,
+    version: int,
+    hdfs: settings.Hdfs,
+) -> Iterator[CompareTask]:
+    columns = tuple(column for column, _ in rebuilt_table.columns)
+    key = rebuilt_table.key if rebuilt_table.kind == Kind.CHANGES.value else ()
+    slice_columns = key
+    if not key:
+        sliceable = [
+            column for column, kind in rebuilt_table.columns if kind in SLICE_TYPES
+        ]
+        slice_columns = tuple(sliceable[:1])
+    for value in sorted(live_table.partitions.keys() | rebuilt_table.partitions.keys()):
+        live_partition = live_table.partitions.get(value)
+        rebuilt_partition = rebuilt_table.partitions.get(value)
+        slices = 1
+        if slice_columns:
+            partitions = [part for part in (live_partition, rebuilt_partition) if part]
+            rows = max(partition.rows for partition in partitions)
+            slices = max(1, -(-rows // SLICE_ROWS))
+        for number in range(slices):
+            yield CompareTask(
+                table=name,
+                value=value,
+                key=key,
+                slice_columns=slice_columns,
+                columns=columns,
+                live_partition=live_partition,
+                rebuilt_partition=rebuilt_partition,
+                number=number,
+                slices=slices,
+                version=version,
+                hdfs=hdfs,
+            )
+
+
+def describe_shapes(live_table: PublishedTable, rebuilt_table: PublishedTable) -> str:
+    """Describe the columns and keys of two states of a table. Empty if they are equal."""
+    if live_table.columns == rebuilt_table.columns and live_table.key == rebuilt_table.key:
         return ""
-    return f"live {_told(one)}, rebuilt {_told(other)}"
+    return f"live {_shape(live_table)}, rebuilt {_shape(rebuilt_table)}"
 
 
-def compare(task: CompareTask) -> Compared:
-    """Compare. A live file that is damaged or lacks rows is a difference; Raises WarehouseError for such a rebuilt one, Unavailable."""
+def _shape(table: PublishedTable) -> str:
+    columns = ", ".join(f"{name} {kind}" for name, kind in table.columns)
+    key = ", ".join(table.key) or "none"
+    return f"{columns} (key {key})"
+
+
+def compare_partition(task: CompareTask) -> PartitionComparison:
+    """Compare the two states. A damaged live file, or one that lacks rows, is a difference.
+
+    Raises WarehouseError for such a rebuilt file, Unavailable.
+    """
     hdfs = Hdfs(task.hdfs)
-    rebuilt = _rows(task, hdfs, task.rebuilt, None)
+    rebuilt_rows = _read_slice(task, hdfs, task.rebuilt_partition, None)
     where = f"{task.table} ({task.value})" if task.value else task.table
     try:
-        live = _rows(task, hdfs, task.live, task.version)
+        live_rows = _read_slice(task, hdfs, task.live_partition, task.version)
     except (WarehouseError, ContractError) as error:
-        return Compared(rebuilt.num_rows, max(1, rebuilt.num_rows), (f"{where} cannot be read: {error}",))
-    one, other = _alike(live, rebuilt, task.key or task.columns)
-    if one.equals(other):
-        return Compared(other.num_rows, 0)
-    differing, named = _differences(one, other, task.key)
-    return Compared(other.num_rows, differing, tuple(f"{where} {text}" for text in named[:MOST_NAMED]))
+        rows = rebuilt_rows.num_rows
+        return PartitionComparison(
+            rows, max(1, rows), (f"{where} cannot be read: {error}",)
+        )
+    live_rows, rebuilt_rows = align_rows(live_rows, rebuilt_rows, task.key or task.columns)
+    if live_rows.equals(rebuilt_rows):
+        return PartitionComparison(rebuilt_rows.num_rows, 0)
+    differing, descriptions = find_differences(live_rows, rebuilt_rows, task.key)
+    examples = tuple(f"{where} {text}" for text in descriptions[:MOST_EXAMPLES])
+    return PartitionComparison(rebuilt_rows.num_rows, differing, examples)
 
 
-def _alike(live: pa.Table, rebuilt: pa.Table, order: Sequence[str]) -> tuple[pa.Table, pa.Table]:
-    """Both in one order, with the types that the rebuilt one has; if a side has no rows, it takes the other's columns."""
-    live = live if live.num_columns else rebuilt.schema.empty_table()
-    rebuilt = rebuilt if rebuilt.num_columns else live.schema.empty_table()
-    sorting = [(name, "ascending") for name in order] if rebuilt.num_columns else []
-    return (live.cast(rebuilt.schema).sort_by(sorting), rebuilt.sort_by(sorting)) if sorting else (live, rebuilt)
+def align_rows(
+    live_rows: pa.Table, rebuilt_rows: pa.Table, order: Sequence[str]
+) -> tuple[pa.Table, pa.Table]:
+    """Return both tables sorted by `order`, with the types of the rebuilt one.
+
+    A table without rows takes the other's columns.
+    """
+    live_rows = live_rows if live_rows.num_columns else rebuilt_rows.schema.empty_table()
+    rebuilt_rows = (
+        rebuilt_rows if rebuilt_rows.num_columns else live_rows.schema.empty_table()
+    )
+    if not rebuilt_rows.num_columns or not order:
+        return live_rows, rebuilt_rows
+    sort_keys = [
+        (name, "ascending")
+        for name in order
+        if not pa.types.is_nested(rebuilt_rows.schema.field(name).type)
+    ]
+    if not sort_keys:
+        return live_rows.cast(rebuilt_rows.schema), rebuilt_rows
+    return live_rows.cast(rebuilt_rows.schema).sort_by(sort_keys), rebuilt_rows.sort_by(
+        sort_keys
+    )
 
 
-def _rows(task: CompareTask, hdfs: Hdfs, part: HivePartition | None, version: int | None) -> pa.Table:
-    """The rows of the task's slice. Raises WarehouseError if the folder does not hold as many as the manifest says."""
-    found, parts = 0, list[pa.Table]()
-    for entry in hdfs.list(part.location) if part else ():
-        if version is not None and brought_by(entry.name) > version:
+def _read_slice(
+    task: CompareTask, hdfs: Hdfs, partition: HivePartition | None, version: int | None
+) -> pa.Table:
+    """Raises WarehouseError if the folder has other rows than the manifest states."""
+    if partition is None:
+        return pa.table({})
+    row_count = 0
+    tables: list[pa.Table] = []
+    for entry in hdfs.list(partition.location):
+        if version is not None and version_of_file(entry.name) > version:
             continue
-        path = f"{part.location}/{entry.name}" if part else ""
-        for rows in row_groups(hdfs.read_bytes(path), path):
-            found += rows.num_rows
-            parts.append(own(_with(rows, task.columns, path), task.by, task.number, task.slices))
-    if part is not None and found != part.rows:
-        raise WarehouseError(f"{part.location} holds {found} rows, and the manifest states {part.rows}")
-    return pa.concat_tables(parts, promote_options="default") if parts else pa.table({})
+        path = f"{partition.location}/{entry.name}"
+        for rows in read_row_groups(hdfs.read_bytes(path), path):
+            row_count += rows.num_rows
+            selected = _select_columns(rows, task.columns, path)
+            tables.append(
+                rows_of_slice(selected, task.slice_columns, task.number, task.slices)
+            )
+    if row_count != partition.rows:
+        raise WarehouseError(
+            f"{partition.location} holds {row_count} rows, and the manifest states {partition.rows}"
+        )
+    return pa.concat_tables(tables, promote_options="default") if tables else pa.table({})
 
 
-def brought_by(name: str) -> int:
-    """The version that brought a file of facts; 0 for what came with its folder."""
-    found = BROUGHT_BY.match(name)
-    return int(found[1]) if found else 0
+def version_of_file(name: str) -> int:
+    """Return the version that added a file of facts. 0 for one that came with its folder."""
+    match = FILE_OF_VERSION.match(name)
+    return int(match[1]) if match else 0
 
 
-def _with(rows: pa.Table, columns: Sequence[str], path: str) -> pa.Table:
-    if missing := [name for name in columns if name not in rows.column_names]:
-        raise WarehouseError(f"{path} has no column {missing[0]}")
+def _select_columns(rows: pa.Table, columns: Sequence[str], path: str) -> pa.Table:
+    for name in columns:
+        if name not in rows.column_names:
+            raise WarehouseError(f"{path} has no column {name}")
     return rows.select(list(columns))
 
 
-def _differences(one: pa.Table, other: pa.Table, key: Sequence[str]) -> tuple[int, list[str]]:
-    """How many rows differ, and all of them in words: by key where there is one, else the rows that only one side has (or has more often)."""
+def find_differences(
+    live_rows: pa.Table, rebuilt_rows: pa.Table, key: Sequence[str]
+) -> tuple[int, list[str]]:
+    """Return the number of differing rows of two aligned tables, and their descriptions.
+
+    Without a key, those are the rows that one side has more often than the other.
+    """
     if not key:
-        live, rebuilt = Counter(_tuples(one)), Counter(_tuples(other))
-        texts = [f"{dict(zip(other.column_names, row, strict=True))}: only live" for row in (live - rebuilt).elements()]
-        texts += [f"{dict(zip(other.column_names, row, strict=True))}: only rebuilt" for row in (rebuilt - live).elements()]
-        return len(texts), texts
-    by_key = [dict(zip(_tuples(rows.select(list(key))), _tuples(rows), strict=True)) for rows in (one, other)]
-    keys = sorted((place for place in by_key[0].keys() | by_key[1].keys() if by_key[0].get(place) != by_key[1].get(place)), key=repr)
-    doubled = one.num_rows - len(by_key[0])
-    texts = [_difference(place, key, by_key[0].get(place), by_key[1].get(place), other.column_names) for place in keys]
-    return len(keys) + doubled, texts + ([f"has {doubled} rows twice in the live table"] if doubled else [])
+        return _differences_of_facts(live_rows, rebuilt_rows)
+    live_by_key = _rows_by_key(live_rows, key)
+    rebuilt_by_key = _rows_by_key(rebuilt_rows, key)
+    all_keys = live_by_key.keys() | rebuilt_by_key.keys()
+    keys = [key for key in all_keys if live_by_key.get(key) != rebuilt_by_key.get(key)]
+    descriptions = []
+    for row_key in sorted(keys, key=repr):
+        key_text = ", ".join(
+            f"{name} {value}" for name, value in zip(key, row_key, strict=True)
+        )
+        difference = _describe(
+            live_by_key.get(row_key), rebuilt_by_key.get(row_key), rebuilt_rows.column_names
+        )
+        descriptions.append(f"row {key_text}: {difference}")
+    duplicates = live_rows.num_rows - len(live_by_key)
+    if duplicates:
+        descriptions.append(f"has {duplicates} rows twice in the live table")
+    return len(keys) + duplicates, descriptions
 
 
-def _difference(place: Row, key: Sequence[str], live: Row | None, rebuilt: Row | None, columns: Sequence[str]) -> str:
-    row = ", ".join(f"{name} {value}" for name, value in zip(key, place, strict=True))
-    if live is None or rebuilt is None:
-        return f"row {row}: only {'rebuilt' if live is None else 'live'}"
-    pairs = [(name, *values) for name, *values in zip(columns, live, rebuilt, strict=True) if values[0] != values[1]]
-    return f"row {row}: " + ", ".join(f"{name} live {one!r}, rebuilt {other!r}" for name, one, other in pairs)
+def _differences_of_facts(
+    live_rows: pa.Table, rebuilt_rows: pa.Table
+) -> tuple[int, list[str]]:
+    live_counts = Counter(_rows(live_rows))
+    rebuilt_counts = Counter(_rows(rebuilt_rows))
+    names = rebuilt_rows.column_names
+    descriptions = []
+    for side, rows in (
+        ("live", live_counts - rebuilt_counts),
+        ("rebuilt", rebuilt_counts - live_counts),
+    ):
+        for row in rows.elements():
+            values = dict(zip(names, row, strict=True))
+            descriptions.append(f"{values}: only {side}")
+    return len(descriptions), descriptions
 
 
-def _tuples(rows: pa.Table) -> list[Row]:
-    return list(zip(*(column.to_pylist() for column in rows.columns), strict=True))
+def _describe(live_row: Row | None, rebuilt_row: Row | None, columns: Sequence[str]) -> str:
+    if live_row is None:
+        return "only rebuilt"
+    if rebuilt_row is None:
+        return "only live"
+    differences = []
+    for name, live_value, rebuilt_value in zip(columns, live_row, rebuilt_row, strict=True):
+        if live_value != rebuilt_value:
+            differences.append(f"{name} live {live_value!r}, rebuilt {rebuilt_value!r}")
+    return ", ".join(differences)
 
 
-def _told(table: Table) -> str:
-    return f"{', '.join(f'{name} {kind}' for name, kind in table.columns)} (key {', '.join(table.key) or 'none'})"
+def _rows_by_key(table: pa.Table, key: Sequence[str]) -> dict[Row, Row]:
+    keys = _rows(table.select(list(key)))
+    return dict(zip(keys, _rows(table), strict=True))
+
+
+def _rows(table: pa.Table) -> list[Row]:
+    columns = []
+    for column in table.columns:
+        values = column.to_pylist()
+        # Structs and lists cannot be counted.
+        is_nested = pa.types.is_nested(column.type)
+        columns.append(list(map(repr, values)) if is_nested else values)
+    return list(zip(*columns, strict=True))

@@ -1,40 +1,65 @@
-"""One Spark task: records of the archive between two points of the log, into files that only a replay reads: what a merge needs, by slice of the key.
+"""One Spark task: records of the archive between two points of the log, by slice of the key, into
+files that only a replay reads.
 
-The archive's own files go on changing under a running warehouse (more come, small ones become large ones), and rarely end where a replay does.
+The archive's files change under a running warehouse (new ones arrive, small ones are rolled up),
+and rarely end where a replay does.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Protocol
 from uuid import uuid4
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from connectors.hdfs import Hdfs
-from connectors.registry import SchemaRegistry, split
-from infra import settings
+from connectors.hadoop.hdfs import Hdfs
+from connectors.kafka.schema_registry import SchemaRegistry, split
+from connectors.runtime import settings
+from schemas.avro_schema import columns_of_fields
 from schemas.envelope import INCREMENTAL, TRUNCATE, binlog_number, snapshot_id
 from schemas.envelope import READ as READ_ROW
-from schemas.warehouse import Kind, Source
-from spark.archive import Archived, ArchivedFile, touched
-from spark.decoding import RowDecoder
-from spark.merge import READ
-from spark.parquet import ParquetWriter, read_table
-from spark.slicing import sliced
+from schemas.warehouse_layout import Kind, Source
+from spark.archive.archived_ranges import ArchivedFile, ArchivedRanges, SnapshotRows
+from spark.archive.record_summary import touched_partitions
+from spark.log.row_decoder import RowDecoder
+from spark.merge.latest_rows import MERGE_COLUMNS
+from spark.storage.key_buckets import split_into_slices
+from spark.storage.parquet import ParquetWriter, read_table
 
-Run = tuple[int, int, int]  # a partition, and the offsets from the first up to, not including, the last
-NEEDED = [*READ, "key", "schema_id"]
-FACTS_READ = ["partition", "offset", "after"]
-PLANNED = ["offset", "op", "snapshot", "gtid", "binlog_file", "binlog_pos", "key", "schema_id"]
-# Kafka's mark at the end of a transaction takes an offset.
+# A partition, its first offset, and the offset after its last.
+OffsetRun = tuple[int, int, int]
+EXTRACT_COLUMNS = [*MERGE_COLUMNS, "schema_id"]
+FACT_COLUMNS = ["partition", "offset", "after"]
+SUMMARY_COLUMNS = [
+    "offset",
+    "op",
+    "snapshot",
+    "gtid",
+    "binlog_file",
+    "binlog_pos",
+    "key",
+    "schema_id",
+]
+# Kafka's marker at the end of a transaction takes one offset.
 MARK = 1
 
 
-@dataclass(frozen=True)
-class TakeTask:
-    """Files of one topic's archive, and by partition the offsets from which and up to which records are taken."""
+class KeyDecoder(Protocol):
+    """The registry's key schemas, as far as a summary needs them."""
+
+    def key(self, source: Source, schema_id: int) -> tuple[str, ...]:
+        """Return the key columns of a key schema."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExtractTask:
+    """Files of one topic's archive, and the range of offsets to extract from each partition.
+
+    `starts` are inclusive (0 if missing), `ends` exclusive (nothing if missing). The records are
+    split into `slices` by key.
+    """
 
     source: Source
     files: tuple[str, ...]
@@ -47,151 +72,249 @@ class TakeTask:
 
 
 @dataclass
-class Taken:
-    """What was taken: each archive file's part (what a merge plans with), the runs of offsets, and how many records of each transaction.
+class ExtractResult:
+    """The extracted records of some archive files.
 
-    The paths in `archived` want `slice_path` for a slice. `found` are the different changes of each transaction (None for facts).
+    `archived` has a summary for each file. Its paths are prefixes of the slices' (see slice_path).
+    `changes_by_transaction` counts distinct changes (columns tx_id, tx_table_order_count; None for
+    facts).
     """
 
     source: Source
-    archived: list[Archived] = field(default_factory=list)
-    runs: list[Run] = field(default_factory=list)
+    archived: list[ArchivedRanges] = field(default_factory=list)
+    offset_runs: list[OffsetRun] = field(default_factory=list)
     rows: int = 0
-    found: pa.Table | None = None
+    changes_by_transaction: pa.Table | None = None
 
 
 def slice_path(path: str, number: int) -> str:
-    """The file of one slice."""
+    """Return the path of one slice."""
     return f"{path}-{number:04d}.parquet"
 
 
-def take(task: TakeTask) -> Taken:
-    """Take records. Raises Unavailable if HDFS is away, WarehouseError for a file that is not whole."""
-    hdfs, decoder, taken = Hdfs(task.hdfs), RowDecoder(SchemaRegistry(task.registry.url)), Taken(task.source)
-    writers: dict[str, tuple[str, list[ParquetWriter]]] = {}
-    counted: list[pa.Table] = []
+class SliceWriters:
+    """The files of a task: one per slice for each set of columns."""
+
+    def __init__(self, task: ExtractTask) -> None:
+        self._task = task
+        self._paths: dict[str, str] = {}
+        self._writers: dict[str, list[ParquetWriter]] = {}
+
+    def write_slices(self, slices: Sequence[pa.Table]) -> str:
+        """Write a table to each slice. Returns the path of the files without the slice numbers."""
+        schema = slices[0].schema.remove_metadata()
+        columns = schema.to_string()
+        if columns not in self._writers:
+            name = f"{self._task.source.table}-{uuid4().hex[:12]}"
+            self._paths[columns] = f"{self._task.scratch}/{name}"
+            self._writers[columns] = [ParquetWriter(schema) for _ in slices]
+        for writer, rows in zip(self._writers[columns], slices, strict=True):
+            writer.write_rows(rows)
+        return self._paths[columns]
+
+    def upload_files(self, hdfs: Hdfs) -> None:
+        """Write the files to HDFS. Raises Unavailable."""
+        for columns, writers in self._writers.items():
+            for number, writer in enumerate(writers):
+                hdfs.write_bytes(slice_path(self._paths[columns], number), writer.finish())
+
+
+def extract_records(task: ExtractTask) -> ExtractResult:
+    """Extract the records of a task. Raises Unavailable, WarehouseError for a damaged file."""
+    hdfs = Hdfs(task.hdfs)
+    decoder = RowDecoder(SchemaRegistry(task.registry.url))
+    result = ExtractResult(task.source)
+    is_facts = task.source.kind is Kind.FACTS
+    writers = SliceWriters(task)
+    transaction_orders: list[pa.Table] = []
     for file in task.files:
-        records = within(read_table(hdfs.read_bytes(file), file, NEEDED), task.starts, task.ends)
+        table = read_table(hdfs.read_bytes(file), file, EXTRACT_COLUMNS)
+        records = filter_range(table, task.starts, task.ends)
         if not records.num_rows:
             continue
-        taken.rows += records.num_rows
-        taken.runs += runs(records, MARK if task.source.kind is not Kind.FACTS else 0)
-        counted.append(records.select(["tx_id", "tx_table_order"]))
-        readable = "after" in records.column_names
-        wanted = READ if task.source.kind is Kind.CHANGES else FACTS_READ
-        kept = records.select([name for name in records.column_names if name in wanted])
+        result.rows += records.num_rows
+        result.offset_runs += offset_runs(records, 0 if is_facts else MARK)
+        transaction_orders.append(records.select(["tx_id", "tx_table_order"]))
         path = ""
-        if readable:
-            key = _key(decoder, task.source, records)
-            path, files = _writers(writers, task, kept.schema)
-            parts = _dealt(task, kept, key)
-            for writer, part in zip(files, parts, strict=True):
-                writer.write(part)
-        taken.archived.append(described(task.source, records, path, decoder, catching_up=bool(task.starts)))
-    for path, files in writers.values():
-        for number, writer in enumerate(files):
-            hdfs.write_bytes(slice_path(path, number), writer.finish())
-    taken.found = _different(counted) if task.source.kind is Kind.CHANGES else None
-    return taken
+        if "after" in records.column_names:
+            path = writers.write_slices(_split(task, records, decoder))
+        summary = summarize_records(
+            task.source, records, path, decoder, catching_up=bool(task.starts)
+        )
+        result.archived.append(summary)
+    writers.upload_files(hdfs)
+    if task.source.kind is Kind.CHANGES:
+        result.changes_by_transaction = _count_changes(transaction_orders)
+    return result
 
 
-def within(records: pa.Table, starts: Mapping[int, int], ends: Mapping[int, int]) -> pa.Table:
-    """The records from the starts on, before the ends (by partition; a partition without an end gives none)."""
-    partition, offset = records.column("partition").to_numpy(), records.column("offset").to_numpy()
-    kept = np.zeros(records.num_rows, dtype=bool)
-    for number, end in ends.items():
-        kept |= (partition == number) & (offset >= starts.get(number, 0)) & (offset < end)
-    return records.filter(pa.array(kept))
+def filter_range(
+    records: pa.Table, starts: Mapping[int, int], ends: Mapping[int, int]
+) -> pa.Table:
+    """Return the records between starts and ends, by partition.
 
-
-def runs(records: pa.Table, allowance: int) -> list[Run]:
-    """The offsets of records, by partition, as runs; so many missing between two records end none."""
-    found: list[Run] = []
+    A partition without an end gives none.
+    """
     partitions = records.column("partition").to_numpy()
     offsets = records.column("offset").to_numpy()
-    for number in np.unique(partitions):
-        held = np.unique(offsets[partitions == number])
-        breaks = np.flatnonzero(np.diff(held) > 1 + allowance) + 1
-        found += [(int(number), int(part[0]), int(part[-1]) + 1) for part in np.split(held, breaks)]
-    return found
+    is_within = np.zeros(records.num_rows, dtype=bool)
+    for partition, end in ends.items():
+        start = starts.get(partition, 0)
+        is_within |= (partitions == partition) & (offsets >= start) & (offsets < end)
+    return records.filter(pa.array(is_within))
 
 
-def described(source: Source, records: pa.Table, path: str, decoder: RowDecoder, catching_up: bool = True) -> Archived:
-    """What a merge plans with, of some records (with the columns `NEEDED`); which hive partitions they touch only for catching up."""
-    done = Archived(source, (), rows=records.num_rows)
-    ordered = records.select(PLANNED).sort_by("offset")
-    schemas = ordered.column("schema_id").drop_null()
-    if not path or not len(schemas):
-        return done
-    done.schema_id = schemas[-1].as_py()
-    done.files = [ArchivedFile(path, "", done.schema_id)]
+def offset_runs(records: pa.Table, allowance: int) -> list[OffsetRun]:
+    """Return the runs of consecutive offsets in each partition.
+
+    Up to `allowance` missing offsets between two records do not end a run.
+    """
+    runs: list[OffsetRun] = []
+    partitions = records.column("partition").to_numpy()
+    offsets = records.column("offset").to_numpy()
+    for partition in np.unique(partitions):
+        partition_offsets = np.unique(offsets[partitions == partition])
+        breaks = np.flatnonzero(np.diff(partition_offsets) > 1 + allowance) + 1
+        for run in np.split(partition_offsets, breaks):
+            runs.append((int(partition), int(run[0]), int(run[-1]) + 1))
+    return runs
+
+
+def summarize_records(
+    source: Source,
+    records: pa.Table,
+    path: str,
+    decoder: KeyDecoder,
+    catching_up: bool = True,
+) -> ArchivedRanges:
+    """Return the summary that a merge plans with. `records` have the columns `EXTRACT_COLUMNS`.
+
+    The hive partitions that they touch are only in it for `catching_up`.
+    """
+    summarized_ranges = ArchivedRanges(source=source, records=records.num_rows)
+    ordered_records = records.select(SUMMARY_COLUMNS).sort_by("offset")
+    schema_ids = ordered_records.column("schema_id").drop_null()
+    if not path or not len(schema_ids):
+        return summarized_ranges
+    summary = summarized_ranges.summary
+    summary.schema_id = schema_ids[-1].as_py()
+    summarized_ranges.files = [ArchivedFile(path, "", summary.schema_id)]
     if source.kind is Kind.CHANGES:
-        _describe_changes(done, ordered.filter(pc.is_valid(ordered.column("op"))))
+        is_readable = pc.is_valid(ordered_records.column("op"))
+        _summarize_changes(summarized_ranges, ordered_records.filter(is_readable))
     if not catching_up:
-        return done
-    key = decoder.key(source, done.key_schema_id) if done.key_schema_id is not None else ()
-    done.hive_partitions, done.unplaced = touched(source, records, key)
-    return done
+        return summarized_ranges
+    key: tuple[str, ...] = ()
+    if summary.key_schema_id is not None:
+        fields = decoder.key(source, summary.key_schema_id)
+        key = _columns_of_key(fields, records)
+    summary.hive_partitions, summary.unplaced_keys = touched_partitions(
+        source, records, key
+    )
+    return summarized_ranges
 
 
-def _describe_changes(done: Archived, changes: pa.Table) -> None:
+def _summarize_changes(summarized_ranges: ArchivedRanges, changes: pa.Table) -> None:
     if not changes.num_rows:
         return
-    number, at, row = _furthest(changes)
-    done.position = number, at, row["gtid"] or ""
-    truncates = pc.equal(changes.column("op"), TRUNCATE)
-    done.truncated = bool(pc.any(truncates).as_py())
-    keys = changes.filter(pc.invert(truncates)).column("key").drop_null()
-    done.key_schema_id = split(keys[-1].as_py())[0] if len(keys) else None
-    full = changes.filter(pc.and_(pc.equal(changes.column("op"), READ_ROW), pc.not_equal(changes.column("snapshot"), INCREMENTAL)))
-    if full.num_rows:
-        number, at, row = _furthest(full)
-        done.snapshot, done.snapshot_place = snapshot_id({"file": row["binlog_file"], "pos": at}), (number, at)
-
-
-def _furthest(changes: pa.Table) -> tuple[int, int, dict[str, Any]]:
-    """The place in the binlog of the change that stands furthest there, with its file and its GTID."""
-    files = changes.column("binlog_file").combine_chunks().dictionary_encode()
-    numbers = np.array([binlog_number(name) for name in files.dictionary.to_pylist()] or [-1], dtype=np.int64)
-    of_file = numbers[pc.fill_null(files.indices, 0).to_numpy()]
-    positions = pc.fill_null(changes.column("binlog_pos"), 0).to_numpy()
-    place = int(np.lexsort((positions, of_file))[-1])
-    return int(of_file[place]), int(positions[place]), changes.select(["binlog_file", "gtid"]).slice(place, 1).to_pylist()[0]
-
-
-def _key(decoder: RowDecoder, source: Source, records: pa.Table) -> Sequence[str]:
-    """The key columns of the newest change."""
-    if source.kind is not Kind.CHANGES:
-        return ()
-    keyed = (
-        records.select(["key", "op", "offset"])
-        .filter(pc.and_(pc.is_valid(records.column("key")), pc.is_valid(records.column("op"))))
-        .sort_by("offset")
+    newest = _newest_change(changes)
+    summarized_ranges.summary.position = (newest.file_number, newest.position, newest.gtid)
+    operations = changes.column("op")
+    is_truncate = pc.equal(operations, TRUNCATE)
+    summarized_ranges.summary.is_truncated = bool(pc.any(is_truncate).as_py())
+    keys = changes.filter(pc.invert(is_truncate)).column("key")
+    summarized_ranges.summary.is_keyless = bool(len(keys)) and not keys[-1].is_valid
+    keys = keys.drop_null()
+    summarized_ranges.summary.key_schema_id = (
+        split(keys[-1].as_py())[0] if len(keys) else None
     )
-    return decoder.key(source, split(keyed.column("key")[-1].as_py())[0]) if keyed.num_rows else ()
+    is_full_snapshot = pc.and_(
+        pc.equal(operations, READ_ROW),
+        pc.not_equal(changes.column("snapshot"), INCREMENTAL),
+    )
+    snapshot_rows = changes.filter(is_full_snapshot)
+    if snapshot_rows.num_rows:
+        last_row = _newest_change(snapshot_rows)
+        snapshot = snapshot_id({"file": last_row.file, "pos": last_row.position})
+        summarized_ranges.snapshot = SnapshotRows(
+            snapshot, (last_row.file_number, last_row.position)
+        )
 
 
-def _dealt(task: TakeTask, kept: pa.Table, key: Sequence[str]) -> list[pa.Table]:
-    """Records by slice: changes by their key (those of nobody's go to all), facts one here and one there."""
-    if task.source.kind is Kind.CHANGES:
-        return sliced(kept, key, task.slices) if key else [kept] * task.slices
-    turns = kept.column("offset").to_numpy() % task.slices
-    return [kept.filter(pa.array(turns == number)) for number in range(task.slices)]
+@dataclass(frozen=True)
+class BinlogChange:
+    """The binlog position and the GTID of a change (empty if it has none)."""
+
+    file: str | None
+    file_number: int
+    position: int
+    gtid: str
 
 
-def _writers(writers: dict[str, tuple[str, list[ParquetWriter]]], task: TakeTask, schema: pa.Schema) -> tuple[str, list[ParquetWriter]]:
-    """The files for records of these columns: one for each slice."""
-    bare = schema.remove_metadata()
-    if bare.to_string() not in writers:
-        path = f"{task.scratch}/{task.source.table}-{uuid4().hex[:12]}"
-        writers[bare.to_string()] = path, [ParquetWriter(bare) for _ in range(task.slices)]
-    return writers[bare.to_string()]
+def _newest_change(changes: pa.Table) -> BinlogChange:
+    """Return the change with the highest position in the binlog, whose files sort as numbers."""
+    files = changes.column("binlog_file").combine_chunks().dictionary_encode()
+    numbers_by_file = [binlog_number(name) for name in files.dictionary.to_pylist()] or [-1]
+    indices = pc.fill_null(files.indices, 0).to_numpy()
+    file_numbers = np.array(numbers_by_file, dtype=np.int64)[indices]
+    positions = pc.fill_null(changes.column("binlog_pos"), 0).to_numpy()
+    index = int(np.lexsort((positions, file_numbers))[-1])
+    row = changes.select(["binlog_file", "gtid"]).slice(index, 1).to_pylist()[0]
+    return BinlogChange(
+        file=row["binlog_file"],
+        file_number=int(file_numbers[index]),
+        position=int(positions[index]),
+        gtid=row["gtid"] or "",
+    )
 
 
-def _different(counted: Sequence[pa.Table]) -> pa.Table:
-    """How many different changes of each transaction there are."""
-    if not counted:
-        return pa.table({"tx_id": pa.array([], pa.string()), "tx_table_order_count": pa.array([], pa.int64())})
-    together = pa.concat_tables(counted)
-    once = together.filter(pc.is_valid(together.column("tx_id"))).group_by(["tx_id", "tx_table_order"]).aggregate([])
-    return once.group_by("tx_id").aggregate([("tx_table_order", "count")])
+def _newest_key(decoder: KeyDecoder, source: Source, records: pa.Table) -> Sequence[str]:
+    """Return the key columns of the newest change. Empty if no change has a key."""
+    has_key = pc.and_(pc.is_valid(records.column("key")), pc.is_valid(records.column("op")))
+    keyed_records = records.select(["key", "op", "offset"]).filter(has_key)
+    if not keyed_records.num_rows:
+        return ()
+    newest_key = keyed_records.sort_by("offset").column("key")[-1].as_py()
+    schema_id, _ = split(newest_key)
+    return _columns_of_key(decoder.key(source, schema_id), records)
+
+
+def _columns_of_key(fields: Sequence[str], records: pa.Table) -> tuple[str, ...]:
+    columns = []
+    if "after" in records.column_names:
+        columns = [field.name for field in records.column("after").type]
+    return columns_of_fields(fields, columns)
+
+
+def _split(task: ExtractTask, records: pa.Table, decoder: KeyDecoder) -> list[pa.Table]:
+    """Split changes by key (changes without a key belong to all slices), and facts evenly."""
+    is_changes = task.source.kind is Kind.CHANGES
+    wanted_columns = MERGE_COLUMNS if is_changes else FACT_COLUMNS
+    columns = [name for name in records.column_names if name in wanted_columns]
+    rows = records.select(columns)
+    if is_changes:
+        key = _newest_key(decoder, task.source, records)
+        if key:
+            return split_into_slices(rows, key, task.slices)
+        return _slices_without_key(rows, task.slices)
+    numbers = rows.column("offset").to_numpy() % task.slices
+    return [rows.filter(pa.array(numbers == number)) for number in range(task.slices)]
+
+
+def _slices_without_key(rows: pa.Table, slices: int) -> list[pa.Table]:
+    """Changes of rows without a key are in one slice, TRUNCATEs alone in all."""
+    is_row = pc.fill_null(pc.not_equal(rows.column("op"), TRUNCATE), False)
+    if pc.any(is_row).as_py():
+        return [rows] + [rows.slice(0, 0)] * (slices - 1)
+    return [rows] * slices
+
+
+def _count_changes(transaction_orders: Sequence[pa.Table]) -> pa.Table:
+    """Count the distinct changes of each transaction."""
+    if not transaction_orders:
+        schema = pa.schema([("tx_id", pa.string()), ("tx_table_order_count", pa.int64())])
+        return schema.empty_table()
+    orders = pa.concat_tables(transaction_orders)
+    in_transaction = orders.filter(pc.is_valid(orders.column("tx_id")))
+    distinct_orders = in_transaction.group_by(["tx_id", "tx_table_order"]).aggregate([])
+    return distinct_orders.group_by("tx_id").aggregate([("tx_table_order", "count")])

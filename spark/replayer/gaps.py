@@ -1,9 +1,11 @@
-"""Whether the archive holds every record up to a cut: offsets that it lacks, and transactions of which it has fewer changes than they had. Pure.
+"""Whether the archive holds every record up to a cut: missing offsets and missing changes. Pure.
 
-Offsets alone do not tell: Kafka's marks and what it took back have some too. So what looks like a hole is looked for in the log, where that still
-reaches; and of changes, the transactions say themselves how many there are.
+Offsets alone do not tell: Kafka's markers and aborted records have offsets too. So a possible gap
+is looked up in the log, as far back as that reaches; and the END records say how many changes each
+transaction has.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -11,13 +13,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from schemas.gtid import GtidSet
-from schemas.warehouse import Kind
-from spark.take import MARK, Run, Taken
+from schemas.warehouse_layout import Kind
+from spark.replayer.extract import MARK, ExtractResult, OffsetRun
 
 
 @dataclass(frozen=True)
-class Hole:
-    """Offsets of a partition that the archive has no records of: from `first` up to, not including, `last`."""
+class OffsetGap:
+    """Offsets of a partition without archived records: from `first`, up to but without `last`."""
 
     topic: str
     partition: int
@@ -28,32 +30,70 @@ class Hole:
         return f"{self.topic}[{self.partition}]@{self.first}-{self.last - 1}"
 
 
-def holes(taken: Iterable[Taken], offsets: Mapping[str, Mapping[int, int]]) -> list[Hole]:
-    """The offsets before a cut that no record was taken of; of topics with changes, not the single ones, which are Kafka's marks mostly."""
-    found: list[Hole] = []
-    by_topic: dict[str, list[Run]] = {}
-    allowance: dict[str, int] = {}
-    for one in taken:
-        by_topic.setdefault(one.source.topic, []).extend(one.runs)
-        allowance[one.source.topic] = 0 if one.source.kind is Kind.FACTS else MARK
-    for topic, runs in by_topic.items():
+def find_gaps(
+    extracts: Iterable[ExtractResult], offsets: Mapping[str, Mapping[int, int]]
+) -> list[OffsetGap]:
+    """Return the offsets before a cut without archived records.
+
+    In topics with changes, single missing offsets are no gaps: they are mostly Kafka's markers.
+    """
+    runs_by_topic: defaultdict[str, list[OffsetRun]] = defaultdict(list)
+    allowances: dict[str, int] = {}
+    for extract in extracts:
+        topic = extract.source.topic
+        runs_by_topic[topic] += extract.offset_runs
+        allowances[topic] = 0 if extract.source.kind is Kind.FACTS else MARK
+    gaps: list[OffsetGap] = []
+    for topic, runs in runs_by_topic.items():
         for partition, end in offsets.get(topic, {}).items():
-            reached = 0
-            for _, first, last in [*sorted(run for run in runs if run[0] == partition), (partition, end, end)]:
-                if first - reached > allowance[topic]:
-                    found.append(Hole(topic, partition, reached, first))
-                reached = max(reached, last)
-    return found
+            partition_runs = sorted(run for run in runs if run[0] == partition)
+            end_offset = 0
+            for _, first, last in [*partition_runs, (partition, end, end)]:
+                if first - end_offset > allowances[topic]:
+                    gaps.append(OffsetGap(topic, partition, end_offset, first))
+                end_offset = max(end_offset, last)
+    return gaps
 
 
-def lacking(taken: Iterable[Taken], ends: pa.Table, topic: str, held: GtidSet) -> list[tuple[str, int, int]]:
-    """The transactions (of those held) of which fewer changes of a topic were taken than it has: GTID, stated, found."""
-    counted = [one.found for one in taken if one.source.topic == topic and one.found is not None]
-    stated = ends.filter(pc.equal(ends.column("topic"), topic)).select(["gtid", "changes"])
-    if not counted:
-        return [(row["gtid"], row["changes"], 0) for row in stated.to_pylist() if row["gtid"] in held]
-    found = pa.concat_tables(counted).group_by("tx_id").aggregate([("tx_table_order_count", "sum")])
-    both = stated.join(found, keys="gtid", right_keys="tx_id", join_type="left outer")
-    number = pc.fill_null(both.column("tx_table_order_count_sum"), 0)
-    few = both.append_column("found", number).filter(pc.less(number, both.column("changes")))
-    return [(row["gtid"], row["changes"], row["found"]) for row in few.to_pylist() if row["gtid"] in held]
+@dataclass(frozen=True)
+class IncompleteTransaction:
+    """A transaction with fewer archived changes in a topic than its END record states."""
+
+    gtid: str
+    stated_changes: int
+    archived_changes: int
+
+
+def incomplete_transactions(
+    extracts: Iterable[ExtractResult], ends: pa.Table, topic: str, transactions: GtidSet
+) -> list[IncompleteTransaction]:
+    """Return those of some transactions that have fewer archived changes in a topic than stated.
+
+    `ends` are the END records: a row with `gtid`, `topic` and `changes` for each topic.
+    """
+    counts = [
+        extract.changes_by_transaction
+        for extract in extracts
+        if extract.source.topic == topic and extract.changes_by_transaction is not None
+    ]
+    is_of_topic = pc.equal(ends.column("topic"), topic)
+    stated_changes = ends.filter(is_of_topic).select(["gtid", "changes"])
+    if counts:
+        all_counts = pa.concat_tables(counts).group_by("tx_id")
+        totals = all_counts.aggregate([("tx_table_order_count", "sum")])
+        transactions_table = stated_changes.join(
+            totals, keys="gtid", right_keys="tx_id", join_type="left outer"
+        )
+        numbers = pc.fill_null(transactions_table.column("tx_table_order_count_sum"), 0)
+    else:
+        transactions_table = stated_changes
+        numbers = pa.array([0] * stated_changes.num_rows, pa.int64())
+    with_counts = transactions_table.append_column("archived", numbers)
+    lacking = with_counts.filter(
+        pc.less(with_counts.column("archived"), with_counts.column("changes"))
+    )
+    return [
+        IncompleteTransaction(row["gtid"], row["changes"], row["archived"])
+        for row in lacking.to_pylist()
+        if row["gtid"] in transactions
+    ]

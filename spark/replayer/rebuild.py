@@ -1,282 +1,418 @@
-"""Tables built anew from the archive, up to a cut, and brought from one cut to a later one. Only a replay sees them until it switches.
+"""Tables rebuilt from the archive up to a cut, and advanced from one cut to a later one.
 
-take the records out of the archive (Spark job) -> what happened to each table (table_history) -> build its rows (Spark job)
+The records are extracted from the archive (Spark job), the statements about each table are read,
+and its rows are built (Spark job). Only a replay sees the tables until it cuts over.
 """
 
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TypeVar
 
-from connectors.hdfs import Hdfs
-from connectors.registry import SchemaRegistry
-from infra.errors import WarehouseError
-from infra.settings import Settings
-from schemas.envelope import binlog_number
+from connectors.hadoop.hdfs import Hdfs
+from connectors.hadoop.manifest_store import ManifestStore
+from connectors.kafka.schema_registry import SchemaRegistry
+from connectors.runtime.settings import Settings
+from schemas.errors import WarehouseError
 from schemas.gtid import GtidSet, gtid_set
-from schemas.statements import Position
+from schemas.manifest import Manifest, PublishedTable
 from schemas.topics import change_topic
-from schemas.warehouse import Kind, Source, lake_staging
-from spark import plan
-from spark.archive_files import TASK_BYTES, Files, archive_files, arrived_files, hands
-from spark.build import BuildTask, Built, build, together
-from spark.cut import Allowed, allowed
-from spark.decoding import RowDecoder
-from spark.housekeeping import settle_arrivals
-from spark.manifest import NOTHING, HivePartition, Manifest, Table, Versions
-from spark.next_version import NextVersion
-from spark.plan import TableChange
-from spark.rewrite import RewriteTask, rewrite
-from spark.session import Session, run_here
-from spark.statement_log import StatementLog
-from spark.table_history import TableHistory
-from spark.take import Taken, TakeTask, slice_path, take
+from schemas.warehouse_layout import Kind, Source, lake_staging
+from spark.archive.archived_ranges import ArchivedRanges
+from spark.archive.files import TASK_BYTES, Files, archive_files, batch_files, new_files
+from spark.log.consistent_cut import AllowedTransactions
+from spark.log.ddl_statements import StatementLog
+from spark.log.row_decoder import RowDecoder
+from spark.merge import table_change
+from spark.merge.rewrite import rewrite
+from spark.merge.rewrite_task import ChangesToMerge, NewVersion, RewriteTask
+from spark.merge.table_change import TableChange
+from spark.merge.table_changes import TableHistory
+from spark.merge.version_builder import VersionBuilder
+from spark.replayer.bases import before_replay, usable_bases
+from spark.replayer.build_task import BuildResult, BuildTask, build_slice, merge_partitions
+from spark.replayer.extract import ExtractResult, ExtractTask, extract_records
+from spark.replayer.rebuilt_tables import (
+    FilesByName,
+    RebuiltTables,
+    force_new_files,
+    gtid_of,
+    rebuilt_table,
+    since_snapshot,
+    sliced_files,
+    transactions_of,
+    with_file_counts,
+)
+from spark.session import TaskRunner, run_in_threads
+from spark.storage.expire_versions import move_arrivals
 
 # How much of the archive, compressed, makes one slice: it is some ten times that in memory.
 SLICE_BYTES = 64 * 2**20
 # Tasks for each core between two reports of progress.
 WAVE = 4
-# So much catches up sooner without Spark jobs, of which each takes half a second by itself.
+# So much catches up faster without Spark jobs, of which each takes half a second of overhead.
 FEW_RECORDS = 100_000
 THREADS = 4
+# Every record of a topic, with the Hive partitions that it touches.
+FROM_BEGIN = {0: 0}
 CATCHING_UP = "catching up with the live tables"
+REPLAY_AGAIN = "run ./kappa replay warehouse again"
 
-Progress = Callable[[str, int, int, int], None]  # a phase, its tasks done and in all, and the records that they have read
+# A phase, its finished tasks, all its tasks, and the records that they have read.
+Progress = Callable[[str, int, int, int], None]
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 
 
-@dataclass
-class Rebuilt:
-    """Tables of a replay as of a cut (a manifest with just these tables), the topics that cannot be built with the reason, and what was read.
+class TableBuilder:
+    """Builds tables.
 
-    `superseded` are folders of its own that a later cut has replaced.
+    `token` marks its files. `root` is the folder of the tables: the warehouse's, or that of a past
+    state.
     """
 
-    manifest: Manifest
-    refused: dict[str, str] = field(default_factory=dict)
-    records: int = 0
-    taken: list[Taken] = field(default_factory=list)
-    arrivals: list[tuple[str, str]] = field(default_factory=list)
-    superseded: set[str] = field(default_factory=set)
-
-
-class Builder:
-    """Builds tables. `token` marks its files; `root` is where the tables lie (the warehouse's, or a past state's own)."""
-
-    def __init__(self, settings: Settings, session: Session, versions: Versions, token: str, root: str, progress: Progress) -> None:
-        self._settings, self._session, self._versions = settings, session, versions
-        self._token, self._root, self._progress = token, root, progress
-        self._hdfs, self._decoder = Hdfs(settings.hdfs), RowDecoder(SchemaRegistry(settings.registry.url))
+    def __init__(
+        self,
+        settings: Settings,
+        session: TaskRunner,
+        versions: ManifestStore,
+        token: str,
+        root: str,
+        progress: Progress,
+    ) -> None:
+        self._settings = settings
+        self._session = session
+        self._versions = versions
+        self._token = token
+        self._root = root
+        self._progress = progress
+        self._hdfs = Hdfs(settings.hdfs)
+        self._decoder = RowDecoder(SchemaRegistry(settings.registry.url))
         self._statements = StatementLog(settings)
-        self.scratch = f"{lake_staging(settings.hdfs.root)}/{token}-replay"
+        self._extract_folder = f"{lake_staging(settings.hdfs.root)}/{token}-replay"
 
     def clear(self) -> None:
-        """Remove what was only read once."""
-        self._hdfs.delete(self.scratch)
+        """Remove the extracted records."""
+        self._hdfs.delete(self._extract_folder)
 
-    def remove(self, locations: Iterable[str]) -> None:
-        """Remove folders, of those that this builder made."""
-        for location in locations:
-            if self._token in location:
-                self._hdfs.delete(location)
+    def remove(self, folders: Iterable[str]) -> None:
+        """Remove those folders that this builder created."""
+        for folder in folders:
+            if self._token in folder:
+                self._hdfs.delete(folder)
 
-    def rebuild(self, cut: Manifest, sources: Sequence[Source], held: Allowed | None = None) -> Rebuilt:
-        """The tables of some topics as all that the archive holds up to a cut leaves them; `held` says which statements came until then.
-
-        Raises WarehouseError if the archive cannot be read, Unavailable if HDFS or Kafka (for the statements) is away.
-        """
-        taken = self._take(
-            {source: archive_files(self._hdfs, cut.archives.get(source.table)) for source in sources},
-            {},
-            cut.offsets,
-            SLICE_BYTES,
-            "reading the archive",
-        )
-        slices = {one.source: count for one, count in taken}
-        self._statements.read()
-        history = self._history(replace(NOTHING, offsets={source.topic: {} for source in sources}), held or held_by(cut))
-        done = Rebuilt(replace(cut, tables={}, statements={}), taken=[one for one, _ in taken], records=sum(one.rows for one, _ in taken))
-        changes = history.changes([part for one, _ in taken for part in one.archived], done.refused)
-        wanted = {source.table for source in sources}
-        changes = [since_snapshot(change, cut) for change in changes if change.source.table in wanted]
-        tables = self._built(cut, changes, slices, done)
-        return replace(done, manifest=replace(done.manifest, tables=tables, statements=history.starts(changes)))
-
-    def advance(self, done: Rebuilt, to: Manifest) -> Rebuilt:
-        """The same tables at a later cut. Raises WarehouseError for what can only be built from the beginning; Unavailable."""
-        before = done.manifest
-        if before.snapshot != to.snapshot:
-            raise WarehouseError("Debezium took a snapshot anew while the warehouse was replayed", "run ./kappa replay warehouse again")
-        sources = [Source(table.topic, name, Kind(table.kind)) for name, table in before.tables.items()]
-        settle_arrivals(self._hdfs, to)  # the compactor may be at it too
-        since = [self._versions.read(number) for number in range(before.version + 1, to.version + 1)]
-        files = {source: arrived_files(self._hdfs, self._settings.hdfs.root, before.archives.get(source.table), since, source) for source in sources}
-        here = sum(manifest.changes for manifest in since) <= FEW_RECORDS
-        taken = self._take(files, before.offsets, to.offsets, None, CATCHING_UP, here)
-        self._statements.read()
-        history, refused = self._history(before, held_by(to)), dict[str, str]()
-        changes = history.changes([part for one, _ in taken for part in one.archived], refused)
-        if refused:
-            topic, reason = next(iter(refused.items()))
-            raise WarehouseError(f"{topic} cannot be brought up to version {to.version}: {reason}", "run ./kappa replay warehouse again")
-        run = NextVersion(replace(before, version=to.version), f"{self._token}-{to.version}", self._settings.hdfs.root)
-        rewritten = self._run(rewrite, list(self._rewritings(changes, before, to, run)), CATCHING_UP, here=here)
-        if refusal := next((answer.refusal for answer in rewritten if answer.refusal), None):
-            raise WarehouseError(refusal, "run ./kappa replay warehouse again")
-        gone = history.gone(changes)
-        tables = {name: table for name, table in before.tables.items() if name not in gone}
-        tables |= {change.source.table: counted(run.table(change, rewritten, gtid_of(to, change.source.table)), before) for change in changes}
-        manifest = replace(to, tables=tables, statements={**(before.statements or {}), **history.starts(changes)})
-        arrivals = done.arrivals + [arrival for answer in rewritten for arrival in answer.arrivals]
-        records, superseded = done.records + sum(one.rows for one, _ in taken), done.superseded | (before.locations() - manifest.locations())
-        return replace(done, manifest=manifest, records=records, arrivals=arrivals, superseded=superseded)
-
-    def _take(
+    def rebuild(
         self,
-        files: Mapping[Source, Files],
+        cut: Manifest,
+        sources: Sequence[Source],
+        allowed: AllowedTransactions | None = None,
+    ) -> RebuiltTables:
+        """Build the tables of some topics from all records up to a cut.
+
+        `allowed` are the transactions of the cut (None: those of a version), up to which statements
+        count. Raises WarehouseError if the archive is damaged, Unavailable.
+        """
+        bases, refused_tables = usable_bases(cut, sources)
+        files = {}
+        slice_counts = {}
+        for source in sources:
+            if source.topic in refused_tables:
+                continue
+            files[source] = archive_files(self._hdfs, cut.archive(source.topic))
+            has_base = source.table in bases
+            slice_counts[source] = 1 if has_base else _count_slices(files[source])
+        starts = {base.topic: FROM_BEGIN for base in bases.values()}
+        extracts = self._extract(
+            files, starts, cut.offsets, slice_counts, "reading the archive"
+        )
+        self._statements.read_new()
+        before = before_replay(cut, files, bases, self._statements.offset_after)
+        names = {source.topic: source.table for source in sources}
+        history = self._history(before, allowed or transactions_of(cut), names)
+        table_names = {source.table for source in files}
+        changes = []
+        for change in history.changes(_archived(extracts), refused_tables):
+            if change.source.table in table_names:
+                changes.append(since_snapshot(change, cut))
+        from_log = [change for change in changes if change.base is None]
+        tables = self._build_tables(cut, from_log, slice_counts, refused_tables)
+        tables |= self._build_on_bases(cut, before, changes, refused_tables)
+        manifest = replace(cut, tables=tables, ddl_positions=history.starts(changes))
+        records = sum(extract.rows for extract in extracts)
+        return RebuiltTables(manifest, refused_tables, records, extracts)
+
+    def advance(self, rebuilt_tables: RebuiltTables, cut: Manifest) -> RebuiltTables:
+        """Return the tables at a later cut.
+
+        Raises WarehouseError for changes that need a new replay, Unavailable.
+        """
+        before = rebuilt_tables.manifest
+        if before.snapshot != cut.snapshot:
+            raise WarehouseError(
+                "Debezium took a new snapshot while the warehouse was replayed",
+                REPLAY_AGAIN,
+            )
+        read_again = [name for name in before.tables if _was_read_since(name, before, cut)]
+        if read_again:
+            raise WarehouseError(
+                f"{', '.join(read_again)} was read from MySQL while the warehouse was replayed",
+                REPLAY_AGAIN,
+            )
+        move_arrivals(self._hdfs, cut)  # the compactor may move them too
+        later_numbers = range(before.version + 1, cut.version + 1)
+        later_versions = [self._versions.read(number) for number in later_numbers]
+        in_threads = sum(manifest.changes for manifest in later_versions) <= FEW_RECORDS
+        extracts = self._extract(
+            self._new_files(before, later_versions),
+            before.offsets,
+            cut.offsets,
+            {},
+            CATCHING_UP,
+            in_threads,
+        )
+        self._statements.read_new()
+        history = self._history(before, transactions_of(cut))
+        refused_tables: dict[str, str] = {}
+        changes = history.changes(_archived(extracts), refused_tables)
+        for topic, reason in refused_tables.items():
+            raise WarehouseError(
+                f"{topic} cannot be brought up to version {cut.version}: {reason}",
+                REPLAY_AGAIN,
+            )
+        version = VersionBuilder(
+            replace(before, version=cut.version),
+            f"{self._token}-{cut.version}",
+            self._settings.hdfs.root,
+        )
+        tasks = list(self._rewrite_tasks(changes, before, version))
+        results = self._run(rewrite, tasks, CATCHING_UP, in_threads=in_threads)
+        arrivals = list(rebuilt_tables.arrivals)
+        for result in results:
+            if result.refusal:
+                raise WarehouseError(result.refusal, REPLAY_AGAIN)
+            arrivals += result.arrivals
+        tables = dict(before.tables)
+        for name in history.removed_tables(changes):
+            tables.pop(name, None)
+        for change in changes:
+            name = change.source.table
+            table = version.next_table(change, results, gtid_of(cut, name))
+            tables[name] = with_file_counts(table, before)
+        ddl_positions = {**(before.ddl_positions or {}), **history.starts(changes)}
+        manifest = replace(cut, tables=tables, ddl_positions=ddl_positions)
+        new_records = sum(extract.rows for extract in extracts)
+        replaced_folders = before.locations() - manifest.locations()
+        return replace(
+            rebuilt_tables,
+            manifest=manifest,
+            records=rebuilt_tables.records + new_records,
+            arrivals=arrivals,
+            superseded=rebuilt_tables.superseded | replaced_folders,
+        )
+
+    def _new_files(
+        self, before: Manifest, later_versions: Sequence[Manifest]
+    ) -> dict[Source, Files]:
+        """Return the files that later versions added to the archive of each table."""
+        files = {}
+        for name, table in before.tables.items():
+            source = Source(table.topic, name, Kind(table.kind))
+            archive = before.archive(table.topic)
+            root = self._settings.hdfs.root
+            files[source] = new_files(self._hdfs, root, archive, later_versions, source)
+        return files
+
+    def _extract(
+        self,
+        files_by_source: Mapping[Source, Files],
         starts: Mapping[str, Mapping[int, int]],
         ends: Mapping[str, Mapping[int, int]],
-        slice_bytes: int | None,
+        slice_counts: Mapping[Source, int],
         phase: str,
-        here: bool = False,
-    ) -> list[tuple[Taken, int]]:
-        """The records in some files of each topic between two points, with the number of slices that the topic is in."""
+        in_threads: bool = False,
+    ) -> list[ExtractResult]:
+        """Extract the records between two cuts from files of each topic, into its slices."""
         tasks = []
-        for source, held in files.items():
-            slices = -(-sum(size for _, size in held) // slice_bytes) if slice_bytes and held else 1
-            tasks += [
-                TakeTask(
-                    source, hand, starts.get(source.topic, {}), ends.get(source.topic, {}), slices, self.scratch,
-                    self._settings.hdfs, self._settings.registry,
+        for source, files in files_by_source.items():
+            for batch in batch_files(files, TASK_BYTES):
+                task = ExtractTask(
+                    source=source,
+                    files=batch,
+                    starts=starts.get(source.topic, {}),
+                    ends=ends.get(source.topic, {}),
+                    slices=slice_counts.get(source, 1),
+                    scratch=self._extract_folder,
+                    hdfs=self._settings.hdfs,
+                    registry=self._settings.registry,
                 )
-                for hand in hands(held, TASK_BYTES)
-            ]  # fmt: skip
-        taken = self._run(take, tasks, phase, lambda one: one.rows, here)
-        return [(one, task.slices) for one, task in zip(taken, tasks, strict=True)]
+                tasks.append(task)
+        return self._run(
+            extract_records, tasks, phase, lambda extract: extract.rows, in_threads
+        )
 
-    def _history(self, previous: Manifest, held: Allowed) -> TableHistory:
-        return TableHistory(self._settings, self._decoder, self._statements, previous, held)
+    def _history(
+        self,
+        previous: Manifest,
+        allowed: AllowedTransactions,
+        names: Mapping[str, str] | None = None,
+    ) -> TableHistory:
+        return TableHistory(
+            self._settings.mysql.database,
+            self._decoder,
+            self._statements,
+            previous,
+            allowed,
+            names,
+        )
 
-    def _built(self, cut: Manifest, changes: Sequence[TableChange], slices: Mapping[Source, int], done: Rebuilt) -> dict[str, Table]:
-        """The tables' new rows. Those that cannot be built are added to the refused ones."""
-        tasks = [
-            BuildTask(self._rewriting(change, files, cut.version + 1), number, count, self._root)
-            for change in changes
-            for count in [slices[change.source] if len(change.stretches) == 1 else 1]
-            for number, files in enumerate(sliced_files(change, slices, count))
-        ]
-        by_table: defaultdict[str, dict[int, Built]] = defaultdict(dict)
-        for task, answer in zip(tasks, self._run(build, tasks, "building the tables"), strict=True):
-            by_table[answer.table][task.number] = answer
+    def _build_tables(
+        self,
+        cut: Manifest,
+        changes: Sequence[TableChange],
+        slice_counts: Mapping[Source, int],
+        refused_topics: dict[str, str],
+    ) -> dict[str, PublishedTable]:
+        """Build the tables. Topics of those that cannot be built are added to `refused_topics`."""
+        tasks = []
+        for change in changes:
+            # A table with statements in its history, or without a key, is built in one piece.
+            in_slices = len(change.periods) == 1 and not change.is_keyless
+            slices = slice_counts.get(change.source, 1) if in_slices else 1
+            for number, files in enumerate(sliced_files(change, slice_counts, slices)):
+                rewriting = self._rewrite_of_nothing(change, files, cut.version + 1)
+                tasks.append(BuildTask(rewriting, number, slices, self._root))
+        results_by_table: dict[str, dict[int, BuildResult]] = {}
+        results = self._run(build_slice, tasks, "building the tables")
+        for task, result in zip(tasks, results, strict=True):
+            results_by_table.setdefault(result.table, {})[task.number] = result
         tables = {}
         for change in changes:
-            parts = by_table[change.source.table]
-            if refusal := next((part.refusal for part in parts.values() if part.refusal), None):
-                done.refused[change.source.topic] = refusal
-            else:
-                tables[change.source.table] = table_of(change, cut, together({number: part.partitions for number, part in parts.items()}))
+            slice_results = results_by_table.get(change.source.table, {})
+            refusals = [
+                result.refusal for result in slice_results.values() if result.refusal
+            ]
+            if refusals:
+                refused_topics[change.source.topic] = refusals[0]
+                continue
+            partitions = merge_partitions(
+                {number: result.partitions for number, result in slice_results.items()}
+            )
+            tables[change.source.table] = rebuilt_table(change, cut, partitions)
         return tables
 
-    def _rewriting(self, change: TableChange, files: dict[str, tuple[str, ...]], version: int) -> RewriteTask:
-        """All of a table's history, as a rewriting of nothing."""
+    def _build_on_bases(
+        self,
+        cut: Manifest,
+        before: Manifest,
+        changes: Sequence[TableChange],
+        refused_topics: dict[str, str],
+    ) -> dict[str, PublishedTable]:
+        """Merge the changes since tables were read from MySQL with what was read.
+
+        The topics of tables that cannot be built are added to `refused_topics`.
+        """
+        changes_by_base = {change.base: change for change in changes if change.base}
+        version = VersionBuilder(
+            replace(before, version=cut.version), f"{self._token}-b", self._root
+        )
+        tasks = list(self._rewrite_tasks(changes_by_base.values(), before, version))
+        results = self._run(rewrite, tasks, "merging with what was read from MySQL")
+        for result in results:
+            if result.refusal:
+                refused_topics[before.tables[result.table].topic] = result.refusal
+        tables = {}
+        for name, base_table in before.tables.items():
+            change = changes_by_base.get(name)
+            if base_table.topic in refused_topics:
+                continue
+            table = replace(base_table, version=cut.version)
+            if change is not None:
+                table = version.next_table(change, results, "")
+            tables[name] = replace(table, version=cut.version, gtid=gtid_of(cut, name))
+        return tables
+
+    def _rewrite_of_nothing(
+        self, change: TableChange, files: FilesByName, version: int
+    ) -> RewriteTask:
+        """Return a table's whole history as changes of a table without rows."""
         return RewriteTask(
-            change.source.table, change.schema, change.key, {}, "", change.cut, files, change.stretches, {}, version, self._token, "",
-            self._settings.hdfs,
-        )  # fmt: skip
+            table=change.definition,
+            changes=ChangesToMerge(files, change.periods, merged={}, snapshot=""),
+            target=NewVersion(version, self._token, staging=""),
+            partitions={},
+            hdfs=self._settings.hdfs,
+        )
 
-    def _rewritings(self, changes: Iterable[TableChange], before: Manifest, to: Manifest, run: NextVersion) -> Iterator[RewriteTask]:
+    def _rewrite_tasks(
+        self, changes: Iterable[TableChange], before: Manifest, version: VersionBuilder
+    ) -> Iterator[RewriteTask]:
         for change in changes:
-            standing = before.tables.get(change.base) if change.base else None
-            known = {one.name: self._known(before, change_topic(self._settings.mysql.database, one.name)) for one in change.stretches}
-            for part in plan.split_evenly(added_to(change, change.concerned(standing)), self._session.parallelism):
+            base = version.base_table(change)
+            changes_to_merge = ChangesToMerge(
+                sliced_files(change, {}, 1)[0],
+                change.periods,
+                merged=self._merged_transactions(change, before),
+                snapshot=base.snapshot if base else "",
+            )
+            partitions = force_new_files(change, change.touched_partitions(base))
+            for share in table_change.split_evenly(partitions, self._session.parallelism):
                 yield RewriteTask(
-                    change.source.table, change.schema, change.key, known, standing.snapshot if standing else "", change.cut,
-                    sliced_files(change, {}, 1)[0], change.stretches, part, run.version, run.token, run.staging, self._settings.hdfs,
-                )  # fmt: skip
+                    table=change.definition,
+                    changes=changes_to_merge,
+                    target=NewVersion(version.version, version.token, version.staging),
+                    partitions=share,
+                    hdfs=self._settings.hdfs,
+                )
 
-    def _known(self, manifest: Manifest, topic: str) -> GtidSet:
-        left = manifest.left.get(topic)
-        return gtid_set(left.transactions if left else manifest.transactions)
+    def _merged_transactions(
+        self, change: TableChange, before: Manifest
+    ) -> dict[str, GtidSet]:
+        merged_transactions = {}
+        for period in change.periods:
+            topic = change_topic(self._settings.mysql.database, period.name)
+            lagging_topic = before.lagging_topics.get(topic)
+            transactions = (
+                lagging_topic.transactions if lagging_topic else before.transactions
+            )
+            merged_transactions[period.name] = gtid_set(transactions)
+        return merged_transactions
 
     def _run(
         self,
         work: Callable[[Task], Result],
         tasks: Sequence[Task],
         phase: str,
-        records: Callable[[Result], int] = lambda _: 0,
-        here: bool = False,
+        count_records: Callable[[Result], int] = lambda _: 0,
+        in_threads: bool = False,
     ) -> list[Result]:
-        """The results of all tasks, in their order, some at a time so that there is progress to tell; `here` without a Spark job's overhead."""
-        done: list[Result] = []
-        wave = self._session.parallelism * WAVE
-        for begin in range(0, len(tasks), wave):
-            self._progress(phase, begin, len(tasks), sum(map(records, done)))
-            some = tasks[begin : begin + wave]
-            done += run_here(work, some, THREADS) if here else self._session.run(work, some)
-        self._progress(phase, len(tasks), len(tasks), sum(map(records, done)))
-        return done
+        """Return the results of all tasks, in their order.
+
+        Tasks run in waves, with a report of progress before each. Threads of this process save a
+        Spark job's overhead.
+        """
+        results: list[Result] = []
+        wave_size = self._session.parallelism * WAVE
+        for begin in range(0, len(tasks), wave_size):
+            self._progress(phase, begin, len(tasks), sum(map(count_records, results)))
+            wave = tasks[begin : begin + wave_size]
+            if in_threads:
+                results += run_in_threads(work, wave, THREADS)
+            else:
+                results += self._session.run(work, wave)
+        self._progress(phase, len(tasks), len(tasks), sum(map(count_records, results)))
+        return results
 
 
-def held_by(cut: Manifest) -> Allowed:
-    """The transactions of a version."""
-    return allowed(gtid_set(cut.transactions), ())
+def _was_read_since(name: str, before: Manifest, cut: Manifest) -> bool:
+    return before.bases.get(name) != cut.bases.get(name)
 
 
-def sliced_files(change: TableChange, slices: Mapping[Source, int], count: int) -> list[dict[str, tuple[str, ...]]]:
-    """The files of a table's changes, for each of so many slices. In one, everything is read: what is in several slices counts once all the same."""
-    numbers: dict[str, int] = {}
-    for done in change.archived:
-        numbers |= {file.path: slices.get(done.source, 1) for file in done.files}
-    found = []
-    for number in range(count):
-        which = {path: range(held) if count == 1 else (number,) for path, held in numbers.items()}
-        paths = {name: dict.fromkeys(files) for name, files in change.files.items()}
-        found.append({name: tuple(slice_path(path, one) for path in held for one in which[path]) for name, held in paths.items()})
-    return found
+def _count_slices(files: Files) -> int:
+    size = sum(file_size for _, file_size in files)
+    return -(-size // SLICE_BYTES) if files else 1
 
 
-def added_to(change: TableChange, concerned: dict[str, HivePartition | None]) -> dict[str, HivePartition | None]:
-    """Facts always get a further file here, however many there are: what an earlier round added is not in its place yet, and cannot be read."""
-    if change.source.kind is not Kind.FACTS:
-        return concerned
-    return {value: part and replace(part, files=0) for value, part in concerned.items()}
-
-
-def counted(table: Table, before: Manifest) -> Table:
-    """A table with the number of files that its partitions of facts really have."""
-    standing = before.tables.get(table.topic)
-    if table.kind != Kind.FACTS.value or standing is None:
-        return table
-    held = standing.partitions
-    partitions = {
-        value: replace(part, files=held[value].files + 1) if value in held and part != held[value] else part
-        for value, part in table.partitions.items()
-    }
-    return replace(table, partitions=partitions)
-
-
-def since_snapshot(change: TableChange, cut: Manifest) -> TableChange:
-    """A table of which the newest full snapshot has no row began empty with it: what came before is void."""
-    if change.source.kind is not Kind.CHANGES or cut.snapshot is None or change.snapshot == cut.snapshot.id:
-        return change
-    file, _, place = cut.snapshot.id.rpartition(":")
-    begin: Position = (binlog_number(file), int(place))
-    stretches = [one for one in change.stretches if one.until is None or one.until > begin]
-    standing = cut.tables.get(change.source.table)
-    later = tuple(replace(one, after=max(one.after, begin)) for one in stretches)
-    return replace(change, stretches=later, snapshot=standing.snapshot if standing else change.snapshot)
-
-
-def table_of(change: TableChange, cut: Manifest, partitions: dict[str, HivePartition]) -> Table:
-    """A table with these hive partitions, as of a cut."""
-    columns = tuple((column.name, column.type.hive) for column in change.columns)
-    return Table(
-        change.source.topic, change.source.kind.value, columns, change.key, change.cut.hive_column if change.cut else None, change.schema_id,
-        cut.version, gtid_of(cut, change.source.table), partitions, change.snapshot,
-    )  # fmt: skip
-
-
-def gtid_of(cut: Manifest, table: str) -> str:
-    """What a table held when it last changed, as of a cut."""
-    return cut.tables[table].gtid if table in cut.tables else cut.gtid
+def _archived(extracts: Iterable[ExtractResult]) -> list[ArchivedRanges]:
+    archived_ranges: list[ArchivedRanges] = []
+    for extract in extracts:
+        archived_ranges += extract.archived
+    return archived_ranges

@@ -1,86 +1,146 @@
-"""What a version needs after its commit, and the removal of what no version needs."""
+"""The files of a version after its commit, and the removal of folders that no version needs."""
 
 import time
 from collections.abc import Iterator
 from datetime import datetime
 from itertools import pairwise
+from typing import Protocol
 
-from connectors.hdfs import Hdfs
-from connectors.hive import Metastore
-from infra.errors import Unavailable
-from infra.settings import Settings
-from schemas.warehouse import pinned_database
-from spark.manifest import Manifest, Versions
-
-
-def settle_arrivals(hdfs: Hdfs, manifest: Manifest) -> None:
-    """Move a version's new files of the archive and of facts to where Hive reads them. Repeatable. Raises Unavailable if one is nowhere."""
-    for folder in dict.fromkeys(final.rpartition("/")[0] for _, final in manifest.arrivals):
-        hdfs.mkdirs(folder)
-    for staged, final in manifest.arrivals:
-        if not hdfs.rename(staged, final) and not hdfs.exists(final):
-            raise Unavailable(f"version {manifest.version}: the file {staged} can be neither moved to {final} nor found there")
-    for folder in {staged.rpartition("/")[0] for staged, _ in manifest.arrivals}:
-        hdfs.delete(folder)
+from connectors.hadoop.folder_contents import StatedFiles, match_folder, stated_folders
+from connectors.hadoop.hive_metastore import Metastore
+from connectors.hadoop.manifest_store import ManifestReader
+from connectors.hadoop.set_aside import set_aside
+from connectors.runtime.settings import Settings
+from schemas.errors import Unavailable
+from schemas.manifest import Manifest
+from schemas.warehouse_layout import pinned_database
+from spark.storage.file_system import FileSystem
 
 
-class Housekeeper:
-    """Removes folders that the kept versions no longer need, after the grace time in which queries may still read them."""
+class Versions(ManifestReader, Protocol):
+    """The kept versions."""
 
-    def __init__(self, settings: Settings, hdfs: Hdfs, versions: Versions) -> None:
-        self._hdfs, self._versions = hdfs, versions
+    def forget(self, number: int) -> None:
+        """Remove a version's manifest."""
+
+
+def move_arrivals(files: FileSystem, manifest: Manifest) -> None:
+    """Move a version's new files of the archive and of facts to where Hive reads them. Repeatable.
+
+    Raises Unavailable if HDFS does not answer, or if a file is in neither place.
+    """
+    final_folders = [_folder_of(final_path) for _, final_path in manifest.arrivals]
+    for folder in dict.fromkeys(final_folders):
+        files.mkdirs(folder)
+    for waiting_path, final_path in manifest.arrivals:
+        if not files.rename(waiting_path, final_path) and not files.exists(final_path):
+            raise Unavailable(
+                f"version {manifest.version}: the file {waiting_path} can be neither moved to "
+                f"{final_path} nor found there"
+            )
+    for folder in _waiting_folders(manifest):
+        files.delete(folder)
+
+
+def _waiting_folders(manifest: Manifest) -> set[str]:
+    return {_folder_of(waiting_path) for waiting_path, _ in manifest.arrivals}
+
+
+def _folder_of(path: str) -> str:
+    return path.rpartition("/")[0]
+
+
+class VersionExpiry:
+    """Removes folders that the kept versions do not need, after the grace time in which queries may
+    still read them.
+    """
+
+    def __init__(self, settings: Settings, files: FileSystem, versions: Versions) -> None:
+        self._files = files
+        self._versions = versions
         self._grace_seconds = settings.spark.grace_seconds
         self._root = settings.hdfs.root
         self._hive = settings.hive
 
-    def tidy(self) -> int:
-        """Remove versions older than the grace time, except the newest one, with the folders that their successors replaced. How many."""
+    def expire_versions(self) -> int:
+        """Remove versions older than the grace time, with the folders that their successors
+        replaced. The newest version stays.
+
+        Returns how many versions were removed. Raises Unavailable.
+        """
         numbers = self._versions.numbers()
-        gone = 0
-        for old, successor in pairwise(numbers):
-            following = self._versions.read(successor)
-            # From the successor's commit on, no new query reads the old version; unless it holds a part of a snapshot, and Hive does not show it.
-            if not following.whole or time.time() - datetime.fromisoformat(following.created_at).timestamp() < self._grace_seconds:
+        expired_versions = 0
+        for number, next_number in pairwise(numbers):
+            successor = self._versions.read(next_number)
+            # Since the successor's commit, no new query reads the old version; unless the successor
+            # holds a part of a snapshot, and Hive does not show it.
+            if not successor.whole or self._is_in_grace_time(successor):
                 break
-            self._unpin(old)
-            # What a replay replaced may be in use again: rolled back.
-            kept = self._needed(numbers, old) if following.rebuilt else ()
-            for location in (place for place in following.replaced if place not in kept):
-                self._hdfs.delete(location)
-            self._versions.forget(old)
-            gone += 1
-        return gone
+            self._drop_pinned_database(number)
+            needed_folders = set[str]()
+            if successor.rebuilt_tables:
+                # Folders that a replay replaced may be in use again after a rollback.
+                needed_folders = self._folders_after(numbers, number)
+            stated_files = stated_folders(self._versions.read(number))
+            for folder in successor.replaced_folders:
+                if folder not in needed_folders:
+                    self._delete_folder(folder, stated_files.get(folder))
+            self._versions.forget(number)
+            expired_versions += 1
+        return expired_versions
 
-    def _needed(self, numbers: list[int], old: int) -> set[str]:
+    def remove_orphans(self) -> int:
+        """Remove the folders of killed runs: older than the grace time, and in no version.
+
+        Returns how many folders were removed. Raises Unavailable.
+        """
+        needed_folders = set()
+        for number in self._versions.numbers():
+            manifest = self._versions.read(number)
+            needed_folders |= manifest.locations() | _waiting_folders(manifest)
+        orphans = []
+        for root in (f"{self._root}/data_warehouse", f"{self._root}/data_lake"):
+            for folder, changed_at in self._leaf_folders(root):
+                is_old = time.time() - changed_at > self._grace_seconds
+                if is_old and folder not in needed_folders:
+                    orphans.append(folder)
+        for folder in orphans:
+            self._files.delete(folder)
+        return len(orphans)
+
+    def _delete_folder(self, folder: str, stated_files: StatedFiles | None) -> None:
+        """Delete a folder. Foreign files in it are set aside before."""
+        if stated_files is not None:
+            match = match_folder(stated_files, self._files.list(folder))
+            if not match.damage:
+                set_aside(self._files, self._root, folder, match.foreign)
+        self._files.delete(folder)
+
+    def _is_in_grace_time(self, manifest: Manifest) -> bool:
+        created_at = datetime.fromisoformat(manifest.created_at).timestamp()
+        return time.time() - created_at < self._grace_seconds
+
+    def _folders_after(self, numbers: list[int], version: int) -> set[str]:
         """The folders of all versions after one."""
-        return {location for number in numbers if number > old for location in self._versions.read(number).locations()}
+        folders: set[str] = set()
+        for number in numbers:
+            if number > version:
+                folders |= self._versions.read(number).locations()
+        return folders
 
-    def _unpin(self, version: int) -> None:
+    def _drop_pinned_database(self, version: int) -> None:
         name = pinned_database(self._hive.warehouse_database, version)
         with Metastore(self._hive.metastore_uris) as metastore:
             metastore.drop_database(name)
-        self._hdfs.delete(f"{self._root}/_hive/{name}")
+        self._files.delete(f"{self._root}/_hive/{name}")
 
-    def sweep(self) -> int:
-        """Remove the folders of killed runs: older than the grace time, and named by no version. How many."""
-        kept = [self._versions.read(number) for number in self._versions.numbers()]
-        named = {location for manifest in kept for location in manifest.locations()}
-        named |= {staged.rpartition("/")[0] for manifest in kept for staged, _ in manifest.arrivals}
-        left = [
-            folder
-            for root in (f"{self._root}/data_warehouse", f"{self._root}/data_lake")
-            for folder, changed_at in self._innermost(root)
-            if folder not in named and time.time() - changed_at > self._grace_seconds
-        ]
-        for folder in left:
-            self._hdfs.delete(folder)
-        return len(left)
-
-    def _innermost(self, folder: str) -> Iterator[tuple[str, float]]:
+    def _leaf_folders(self, folder: str) -> Iterator[tuple[str, float]]:
         """The folders below that hold no folders, and when each last changed."""
-        for entry in self._hdfs.list(folder):
-            inner = f"{folder}/{entry.name}"
-            if entry.is_folder and any(below.is_folder for below in self._hdfs.list(inner)):
-                yield from self._innermost(inner)
-            elif entry.is_folder:
-                yield inner, entry.changed_at
+        for entry in self._files.list(folder):
+            if not entry.is_folder:
+                continue
+            path = f"{folder}/{entry.name}"
+            if any(child.is_folder for child in self._files.list(path)):
+                yield from self._leaf_folders(path)
+            else:
+                yield path, entry.changed_at

@@ -1,4 +1,4 @@
-"""Which keys a set of rows may hold, kept small: the lowest and highest of a whole number, or any key at all."""
+"""Which keys a set of rows may hold, in little space: the lowest and the highest integer."""
 
 from dataclasses import dataclass
 
@@ -8,13 +8,13 @@ import pyarrow.compute as pc
 
 @dataclass(frozen=True)
 class KeySpan:
-    """Keys from `low` to `high`; without these, any key."""
+    """Keys from `low` to `high`, both included; without these, any key."""
 
     low: int | None = None
     high: int | None = None
 
     def wider(self, other: "KeySpan | None") -> "KeySpan":
-        """The span that covers both."""
+        """Return the span that covers both."""
         if other is None:
             return self
         if self.low is None or self.high is None or other.low is None or other.high is None:
@@ -22,7 +22,7 @@ class KeySpan:
         return KeySpan(min(self.low, other.low), max(self.high, other.high))
 
     def meets(self, other: "KeySpan") -> bool:
-        """Whether both may hold the same key."""
+        """Return whether both may hold the same key."""
         if self.low is None or self.high is None or other.low is None or other.high is None:
             return True
         return self.low <= other.high and other.low <= self.high
@@ -32,7 +32,7 @@ ANY_KEY = KeySpan()
 
 
 def span_of(keys: pa.Array | pa.ChunkedArray) -> KeySpan | None:
-    """The span of some keys; None if there are none."""
+    """Return the span of some keys; None if there are none."""
     if not len(keys):
         return None
     if not pa.types.is_integer(keys.type):

@@ -1,7 +1,8 @@
 """The changes of a large table in slices by key, so that each fits into memory. Pure.
 
-A slice has every change that leaves or makes a row of its keys, and what concerns all rows: each TRUNCATE, and a row of each full snapshot, since
-that is where the table began anew. So the merge of a slice may leave rows of other slices' keys too: `own` takes the slice's.
+A slice has every change that removes or inserts a row of its keys, and what concerns all rows: each
+TRUNCATE, and a row of each full snapshot, since the table restarted there. So the merge of a slice
+may leave rows of other slices' keys too: `rows_of_slice` selects the slice's.
 """
 
 from collections.abc import Sequence
@@ -16,45 +17,79 @@ from schemas.envelope import INCREMENTAL, READ, TRUNCATE
 
 NO_SLICE = -1
 Numbers = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
 
 
-def sliced(changes: pa.Table, key: Sequence[str], slices: int) -> list[pa.Table]:
-    """Archived changes (with their images and position) dealt to slices."""
+def split_into_slices(changes: pa.Table, key: Sequence[str], slices: int) -> list[pa.Table]:
+    """Return archived changes (with their images and position) distributed to slices."""
     if slices == 1:
         return [changes]
-    images = [changes.column(name).combine_chunks() for name in ("before", "after") if name in changes.column_names]
-    numbers = [slice_numbers(pa.table({name: image.field(name) for name in key}), image.is_null(), slices) for image in images]
-    everywhere = _concerning_all(changes)
-    kept = [np.logical_or.reduce([everywhere, *(found == number for found in numbers)]) for number in range(slices)]
-    return [changes.filter(pa.array(mask)) for mask in kept]
+    image_numbers = []
+    for name in ("before", "after"):
+        if name not in changes.column_names:
+            continue
+        image = changes.column(name).combine_chunks()
+        keys = pa.table({column: image.field(column) for column in key})
+        image_numbers.append(slice_numbers(keys, image.is_null(), slices))
+    concerns_all_rows = _concerns_all_rows(changes)
+    tables = []
+    for number in range(slices):
+        mask = concerns_all_rows.copy()
+        for numbers in image_numbers:
+            mask |= numbers == number
+        tables.append(changes.filter(pa.array(mask)))
+    return tables
 
 
-def own(rows: pa.Table, key: Sequence[str], number: int, slices: int) -> pa.Table:
-    """The rows whose key belongs to a slice; rows without a key are in one slice only anyway."""
+def rows_of_slice(rows: pa.Table, key: Sequence[str], number: int, slices: int) -> pa.Table:
+    """Return the rows whose key belongs to a slice. Rows without a key are in one slice only."""
     if slices == 1 or not key:
         return rows
-    found = slice_numbers(rows.select(list(key)), pa.array(np.zeros(rows.num_rows, dtype=bool)), slices)
-    return rows.filter(pa.array(found == number))
+    no_key_is_missing = pa.array(np.zeros(rows.num_rows, dtype=bool))
+    numbers = slice_numbers(rows.select(list(key)), no_key_is_missing, slices)
+    return rows.filter(pa.array(numbers == number))
 
 
 def slice_numbers(keys: pa.Table, missing: pa.Array, slices: int) -> Numbers:
-    """The slice of each key, the same whatever whole number's or text's width its columns have; `NO_SLICE` where it is missing."""
-    columns = [column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column for column in keys.columns]
-    if len(columns) == 1 and (pa.types.is_signed_integer(columns[0].type) or pa.types.is_timestamp(columns[0].type)):
-        found: Numbers = pc.fill_null(columns[0].cast(pa.int64()), 0).to_numpy(zero_copy_only=False) % slices
+    """Return the slice of each key, `NO_SLICE` where it is `missing`.
+
+    The number does not depend on the width of the columns' integer or text types.
+    """
+    columns = []
+    for column in keys.columns:
+        is_chunked = isinstance(column, pa.ChunkedArray)
+        columns.append(column.combine_chunks() if is_chunked else column)
+    if len(columns) == 1 and _is_number(columns[0].type):
+        integers = pc.fill_null(columns[0].cast(pa.int64()), 0)
+        numbers: Numbers = integers.to_numpy(zero_copy_only=False) % slices
     else:
-        texts = zip(*(column.to_pylist() for column in columns), strict=True)
-        found = np.array([crc32(repr(text).encode()) % slices for text in texts], dtype=np.int64)
-    return np.where(missing.to_numpy(zero_copy_only=False), NO_SLICE, found)
+        values = [column.to_pylist() for column in columns]
+        checksums = [crc32(repr(key).encode()) for key in zip(*values, strict=True)]
+        numbers = np.array(checksums, dtype=np.int64) % slices
+    return np.where(missing.to_numpy(zero_copy_only=False), NO_SLICE, numbers)
 
 
-def _concerning_all(changes: pa.Table) -> npt.NDArray[np.bool_]:
-    """Each TRUNCATE, and the first row in the log of each full snapshot."""
-    op, snapshot = changes.column("op"), changes.column("snapshot")
-    found: npt.NDArray[np.bool_] = pc.fill_null(pc.equal(op, TRUNCATE), False).to_numpy().astype(bool)
-    full = pc.and_(pc.fill_null(pc.equal(op, READ), False), pc.fill_null(pc.not_equal(snapshot, INCREMENTAL), False))
+def _is_number(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_signed_integer(kind) or pa.types.is_timestamp(kind))
+
+
+def _concerns_all_rows(changes: pa.Table) -> Mask:
+    """A mask of each TRUNCATE, and of the first row in the log of each full snapshot."""
+    op = changes.column("op")
+    mask: Mask = _equals(op, TRUNCATE).to_numpy().astype(bool)
+    is_full = pc.fill_null(pc.not_equal(changes.column("snapshot"), INCREMENTAL), False)
+    is_snapshot_row = pc.and_(_equals(op, READ), is_full)
+    snapshot_columns = ["binlog_file", "binlog_pos", "partition"]
     places = pa.array(np.arange(changes.num_rows))
-    rows = changes.select(["binlog_file", "binlog_pos", "partition", "offset"]).append_column("place", places).filter(full)
-    first = rows.sort_by("offset").group_by(["binlog_file", "binlog_pos", "partition"], use_threads=False).aggregate([("place", "first")])
-    found[first.column("place_first").to_numpy()] = True
-    return found
+    numbered_rows = changes.select([*snapshot_columns, "offset"]).append_column(
+        "place", places
+    )
+    rows = numbered_rows.filter(is_snapshot_row).sort_by("offset")
+    grouped_rows = rows.group_by(snapshot_columns, use_threads=False)
+    first = grouped_rows.aggregate([("place", "first")])
+    mask[first.column("place_first").to_numpy()] = True
+    return mask
+
+
+def _equals(column: pa.ChunkedArray, value: str) -> pa.ChunkedArray:
+    return pc.fill_null(pc.equal(column, value), False)

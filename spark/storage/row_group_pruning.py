@@ -1,4 +1,7 @@
-"""Few rows out of large Parquet files in HDFS: only the row groups are read that can hold them, and of these first the columns that tell."""
+"""Few rows out of large Parquet files in HDFS.
+
+Only the row groups that can hold them are read, and of these first the columns that decide.
+"""
 
 import io
 from collections.abc import Callable, Mapping, Sequence
@@ -9,52 +12,63 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from connectors.hdfs import Hdfs
-from spark.parquet import whole
+from spark.storage.file_system import FileReader
+from spark.storage.parquet import damage_as_error
+from spark.storage.stored_names import StoredNames
 
-# A smaller file is fetched in one piece: asking for its footer first would take as long.
+# A smaller file is fetched in one piece: fetching its footer first would take as long.
 SMALL_BYTES = 1 << 20
 
 Span = tuple[Any, Any]
 
 
-class Ranges(io.RawIOBase):
-    """A file of HDFS of which those ranges are fetched that are read."""
+class RangeFile(io.RawIOBase):
+    """A file of HDFS, of which only the ranges that are read are fetched."""
 
-    def __init__(self, hdfs: Hdfs, path: str, size: int) -> None:
-        self._hdfs, self._path, self._size, self._at = hdfs, path, size, 0
+    def __init__(self, files: FileReader, path: str, size: int) -> None:
+        self._files = files
+        self._path = path
+        self._size = size
+        self._position = 0
 
     def readable(self) -> bool:
-        """It is."""
+        """Return True, as io.RawIOBase defines it."""
         return True
 
     def seekable(self) -> bool:
-        """It is."""
+        """Return True, as io.RawIOBase defines it."""
         return True
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Go to a byte."""
-        self._at = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence] + offset
-        return self._at
+        """Move to a byte, and return its position."""
+        if whence == io.SEEK_CUR:
+            offset += self._position
+        elif whence == io.SEEK_END:
+            offset += self._size
+        self._position = offset
+        return offset
 
     def tell(self) -> int:
-        """Where it stands."""
-        return self._at
+        """Return the position of the next byte."""
+        return self._position
 
     def read(self, size: int = -1) -> bytes:
-        """The next bytes, fewer at the end. Raises what `Hdfs.read_bytes` does."""
-        left = max(self._size - self._at, 0)
-        length = left if size is None or size < 0 else min(size, left)
-        data = self._hdfs.read_bytes(self._path, self._at, length) if length else b""
-        self._at += len(data)
+        """Return the next bytes, fewer at the end. Raises Unavailable, Refused."""
+        remaining = max(self._size - self._position, 0)
+        length = remaining if size is None or size < 0 else min(size, remaining)
+        if not length:
+            return b""
+        data = self._files.read_bytes(self._path, self._position, length)
+        self._position += len(data)
         return data
 
 
 @dataclass(frozen=True)
-class Group:
-    """What a file's footer says of a row group: its number of rows, and of each column (by path, such as `after.id`) the least and greatest value.
+class RowGroup:
+    """A row group by its file's footer: number of rows, and least and greatest value by column.
 
-    `empty` are the columns without a value. A column whose span is not known is in neither.
+    Columns are named by path, such as `after.id`. `empty` are the columns without a value. A column
+    whose span is not known is in neither.
     """
 
     rows: int
@@ -62,68 +76,96 @@ class Group:
     empty: frozenset[str]
 
     def may_hold(self, path: str, value: Any) -> bool:
-        """Whether a column may hold a value."""
+        """Return whether a column may hold a value."""
         if path in self.empty:
             return False
         span = self.spans.get(path)
+        if span is None:
+            return True
+        lowest, highest = span
         try:
-            return span is None or span[0] <= value <= span[1]
+            return bool(lowest <= value <= highest)
         except TypeError:
             return True  # written as another type than the value now has
 
 
-Worth = Callable[[Group], bool]
-Pick = Callable[[pa.Table], pa.BooleanArray | pa.ChunkedArray]
+RowGroupFilter = Callable[[RowGroup], bool]
+RowMask = Callable[[pa.Table], pa.BooleanArray | pa.ChunkedArray]
 
 
 @dataclass
-class Footers:
-    """The footers of files that have been opened: a second look at a file needs none of it again."""
+class FooterCache:
+    """Reads rows of files, and keeps the files' footers: later reads do not fetch them again."""
 
-    hdfs: Hdfs
-    known: dict[str, pq.FileMetaData] = field(default_factory=dict)
+    files: FileReader
+    footers: dict[str, pq.FileMetaData] = field(default_factory=dict)
 
     def rows(self, path: str) -> int:
-        """The number of rows in a file that was opened."""
-        return int(self.known[path].num_rows)
+        """Return the number of rows in a file that was read before."""
+        return int(self.footers[path].num_rows)
 
-    def read(self, path: str, size: int, worth: Worth, telling: Sequence[str], pick: Pick, left_out: Sequence[str] = ()) -> list[pa.Table]:
-        """The picked rows of a file's row groups that are worth reading, with all columns but some.
+    def read_rows(
+        self,
+        path: str,
+        size: int,
+        may_match: RowGroupFilter,
+        filter_columns: Sequence[str],
+        mask: RowMask,
+        omitted_columns: Sequence[str] = (),
+    ) -> list[pa.Table]:
+        """Return the rows of a file that `mask` selects, from the row groups that `may_match`.
 
-        `telling` are the columns, by path, from which `pick` makes a mask; those that the file lacks are left out.
-        Raises WarehouseError if the file is not whole, Unavailable, or Refused if it is gone.
+        `mask` receives the `filter_columns`, by path; those that the file lacks are left out.
+        Raises WarehouseError for a damaged file, Unavailable, Refused if the file is gone.
         """
-        held = self.known.get(path)
-        if held is not None and not any(worth(group) for group in groups(held)):
+        footer = self.footers.get(path)
+        if footer is not None and not any(map(may_match, row_groups(footer))):
             return []
-        source = pa.BufferReader(self.hdfs.read_bytes(path)) if size <= SMALL_BYTES else pa.PythonFile(Ranges(self.hdfs, path, size), "r")
-        with whole(path):
-            file = pq.ParquetFile(source, metadata=held)
-            held = self.known[path] = file.metadata
-            names = [name for name in file.schema_arrow.names if name not in left_out]
-            found = []
-            for number, group in enumerate(groups(held)):
-                if not worth(group):
+        source = self._open(path, size)
+        tables = []
+        with damage_as_error(path):
+            file = pq.ParquetFile(source, metadata=footer)
+            self.footers[path] = file.metadata
+            stored_names = StoredNames.of_file(file.metadata.metadata)
+            wanted_columns = stored_names.stored_columns(filter_columns)
+            names = [
+                name for name in file.schema_arrow.names if name not in omitted_columns
+            ]
+            for number, row_group in enumerate(row_groups(file.metadata)):
+                if not may_match(row_group):
                     continue
-                mask = pick(file.read_row_group(number, columns=list(telling)))
-                if pc.any(mask).as_py():
-                    found.append(file.read_row_group(number, columns=names).filter(mask))
-            return found
+                candidates = file.read_row_group(number, columns=wanted_columns)
+                selected = mask(stored_names.with_original_names(candidates))
+                if pc.any(selected).as_py():
+                    rows = file.read_row_group(number, columns=names)
+                    selected_rows = rows.filter(selected)
+                    tables.append(stored_names.with_original_names(selected_rows))
+        return tables
+
+    def _open(self, path: str, size: int) -> pa.NativeFile:
+        if size <= SMALL_BYTES:
+            return pa.BufferReader(self.files.read_bytes(path))
+        return pa.PythonFile(RangeFile(self.files, path, size), "r")
 
 
-def groups(footer: pq.FileMetaData) -> list[Group]:
-    """What a footer says of each row group."""
-    return [_group(footer.row_group(number)) for number in range(footer.num_row_groups)]
+def row_groups(footer: pq.FileMetaData) -> list[RowGroup]:
+    """Return the row groups that a footer describes."""
+    names = StoredNames.of_file(footer.metadata)
+    groups = [footer.row_group(number) for number in range(footer.num_row_groups)]
+    return [_row_group(group, names) for group in groups]
 
 
-def _group(held: pq.RowGroupMetaData) -> Group:
+def _row_group(metadata: pq.RowGroupMetaData, names: StoredNames) -> RowGroup:
     spans: dict[str, Span] = {}
     empty = set()
-    for number in range(held.num_columns):
-        column = held.column(number)
-        said = column.statistics
-        if said is not None and said.has_null_count and said.null_count == held.num_rows:
-            empty.add(column.path_in_schema)
-        elif said is not None and said.has_min_max:
-            spans[column.path_in_schema] = said.min, said.max
-    return Group(held.num_rows, spans, frozenset(empty))
+    for number in range(metadata.num_columns):
+        column = metadata.column(number)
+        statistics = column.statistics
+        if statistics is None:
+            continue
+        path = names.original_path(column.path_in_schema)
+        if statistics.has_null_count and statistics.null_count == metadata.num_rows:
+            empty.add(path)
+        elif statistics.has_min_max:
+            spans[path] = statistics.min, statistics.max
+    return RowGroup(metadata.num_rows, spans, frozenset(empty))

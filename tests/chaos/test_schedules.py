@@ -1,16 +1,18 @@
-"""Random schedules of faults against the live counts: whatever happens, every row equals a recount of the topics.
+"""Random schedules of faults against the live counts: every row equals a recount of the topics.
 
-A long run is `python -m tests.chaos.schedules --count 500` against a running stack; this is a sample of it, in which every kind of fault
-is at least once. Two other ways of counting must be seen to miscount.
+This is a sample with each kind of fault at least once. A long run is
+`python -m tests.chaos.schedules --count 500` against a running stack. Two other ways of counting
+must be seen to miscount.
 """
 
+import itertools
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 
 import pytest
 
-from infra.settings import Settings
+from connectors.runtime.settings import Settings
 from tests.chaos.schedules.controls import Control, CounterColumns, FaustTable
 from tests.chaos.schedules.play import Play, Verdict
 from tests.chaos.schedules.removal import alone, unique
@@ -29,12 +31,13 @@ WORKERS = {
 }
 SERVERS = {6: ["kafka", "cassandra", "kill"]}
 CONTROLS = {CounterColumns: ["cut connection", "kill"], FaustTable: ["kill", "kill"]}
-WORLDS, TRIES = 2, 3
+WORLDS = 2
+TRIES = 3
 
 
 @dataclass(frozen=True)
 class Sample:
-    """The verdicts on the live counts by seed, and the rows that each of the other ways of counting gets wrong."""
+    """The verdicts on the live counts by seed, and the rows that each control gets wrong."""
 
     verdicts: dict[int, Verdict]
     miscounts: dict[type[Control], list[str]]
@@ -42,17 +45,29 @@ class Sample:
 
 @pytest.fixture(scope="module")
 def sample(stack: Stack) -> Iterator[Sample]:
-    """All of it, played at once, on a stack that has no schedules but these."""
+    """All schedules, played at the same time on a stack without any others."""
+    settings = stack.settings
     verdicts: dict[int, Verdict] = {}
-    with alone(stack.settings):
+
+    def note_verdict(verdict: Verdict) -> None:
+        verdicts[verdict.seed] = verdict
+
+    with alone(settings):
         with ThreadPoolExecutor() as pool:
-            found = {kind: pool.submit(first_miscount, stack.settings, kind) for kind in CONTROLS}
-            Runner(stack.settings, plans(found.values()), lambda verdict: verdicts.update({verdict.seed: verdict})).run(WORLDS)
-        yield Sample(verdicts, {kind: miscount.result() for kind, miscount in found.items()})
+            controls = {
+                kind: pool.submit(first_miscount, settings, kind) for kind in CONTROLS
+            }
+            schedules = sample_schedules(controls.values())
+            Runner(settings, schedules, note_verdict).run(WORLDS)
+        miscounts = {kind: control.result() for kind, control in controls.items()}
+        yield Sample(verdicts, miscounts)
 
 
-def plans(controls: Iterable["Future[list[str]]"]) -> Iterator[Schedule]:
-    """The servers die when the other ways of counting are through: these must be right as long as nothing happens."""
+def sample_schedules(controls: Iterable["Future[list[str]]"]) -> Iterator[Schedule]:
+    """Yield the schedules, those that kill servers after the end of the controls.
+
+    The controls must count right as long as no fault of their own happens.
+    """
     for seed, kinds in WORKERS.items():
         yield schedule(seed, kinds)
     wait(controls)
@@ -61,26 +76,33 @@ def plans(controls: Iterable["Future[list[str]]"]) -> Iterator[Schedule]:
 
 
 def first_miscount(settings: Settings, kind: type[Control]) -> list[str]:
-    """The rows that a control gets wrong in one of a few schedules. Without faults it counts right: what is seen is the faults' work.
+    """Return the rows that a control gets wrong in the first of a few schedules where it does.
 
-    Each has a world of its own: stock Faust may stand still after a death, and what never ends its counting can be wrong in no row.
+    Fails if it miscounts without faults. Each schedule has a world of its own, since stock Faust
+    may stop counting after a kill, and then no row is wrong.
     """
     for seed in range(101, 101 + TRIES):
-        with world(settings, kind(settings, unique(kind.module)), Servers()) as made:
-            calm = Play(made, replace(schedule(100, plain=True), faults=[])).run()
-            assert not calm.wrong, calm.line()
-            verdict = Play(made, schedule(seed, CONTROLS[kind], plain=True)).run()
-        if rows := [line for line in verdict.wrong if line.startswith("product ")]:
+        control = kind(settings, unique(kind.module))
+        with world(settings, control, Servers()) as own_world:
+            without_faults = replace(schedule(100, plain=True), faults=[])
+            calm_verdict = Play(own_world, without_faults).run()
+            assert not calm_verdict.wrong, calm_verdict.line()
+            verdict = Play(own_world, schedule(seed, CONTROLS[kind], plain=True)).run()
+        rows = [line for line in verdict.wrong if line.startswith("product ")]
+        if rows:
             return rows
     return []
 
 
 def test_the_sample_has_every_kind_of_fault() -> None:
-    assert {kind for kinds in (WORKERS | SERVERS).values() for kind in kinds} == set(KINDS)
+    kinds = set(itertools.chain.from_iterable((WORKERS | SERVERS).values()))
+    assert kinds == set(KINDS)
 
 
 @pytest.mark.parametrize("seed", WORKERS | SERVERS)
-def test_whatever_happens_to_workers_and_servers_every_row_equals_the_recount(seed: int, sample: Sample) -> None:
+def test_whatever_happens_to_workers_and_servers_every_row_equals_the_recount(
+    seed: int, sample: Sample
+) -> None:
     verdict = sample.verdicts[seed]
     print(verdict.line(), *verdict.evidence, sep="\n")
     assert not verdict.wrong, verdict.line()
@@ -88,6 +110,8 @@ def test_whatever_happens_to_workers_and_servers_every_row_equals_the_recount(se
 
 
 @pytest.mark.parametrize("control", CONTROLS)
-def test_another_way_of_counting_is_seen_to_miscount(control: type[Control], sample: Sample) -> None:
+def test_another_way_of_counting_is_seen_to_miscount(
+    control: type[Control], sample: Sample
+) -> None:
     print(*sample.miscounts[control], sep="\n")
     assert sample.miscounts[control]

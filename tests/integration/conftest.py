@@ -1,11 +1,11 @@
-"""What several tests of a running stack begin with."""
+"""Fixtures for tests of a running stack."""
 
 from collections.abc import Iterator
 
 import pytest
 
-from connectors.mysql import Connection, connect
-from infra.supervision import Supervisor
+from connectors.mysql.client import Connection, connect
+from infra.stack.supervisor import Supervisor
 from tests.conftest import Stack
 from tests.eventually import eventually
 from tests.faults import answers
@@ -15,15 +15,23 @@ from tests.faults import answers
 def mysql(stack: Stack) -> Iterator[Connection]:
     """A connection of MySQL's administrator."""
     settings = stack.settings
-    with connect(settings.mysql, settings.login("mysql.admin"), settings.mysql.database) as connection:
+    login = settings.login("mysql.admin")
+    with connect(settings.mysql, login, settings.mysql.database) as connection:
         yield connection
 
 
 @pytest.fixture
 def quiet(stack: Stack) -> Iterator[None]:
-    """Customers rest, so that MySQL stands still."""
+    """No customers, so that every transaction of MySQL is one of the test's."""
     supervisor = Supervisor(stack.settings)
+    # A test before may have started them a moment ago: STARTING counts as running.
+    was_stopped = supervisor.processes()["customers"].state == "STOPPED"
     supervisor.stop_process("site:customers")
     yield
-    supervisor.start_process("site:customers")
-    eventually(lambda: answers(stack.settings, "customers"), within=60, because="the customers are back")
+    if not was_stopped:
+        supervisor.start_process("site:customers")
+        eventually(
+            lambda: answers(stack.settings, "customers"),
+            within=60,
+            because="customers act again",
+        )

@@ -1,52 +1,75 @@
-"""The counts made anew from the log beside the live ones, and switched in under readers who see no step back."""
+"""The counts rebuilt from the log beside the live ones, and switched in under readers.
+
+No count that a reader sees becomes smaller.
+"""
 
 import json
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from connectors import cassandra, generations
-from connectors.generations import Generation
-from infra.settings import Settings
+from connectors.cassandra import client as cassandra
+from connectors.cassandra import generations
+from connectors.cassandra.generations import Generation
+from connectors.runtime.settings import Settings
 from tests.conftest import Stack
 from tests.eventually import eventually
 from tests.faults import state
 from tests.recount import assert_cassandra_agrees_with_the_topics
 
 
-def live(settings: Settings) -> Generation:
-    with cassandra.connect(settings.cassandra, settings.login("cassandra.reader")) as session:
+def live_generation(settings: Settings) -> Generation:
+    with cassandra.connect(
+        settings.cassandra, settings.login("cassandra.reader")
+    ) as session:
         return generations.active(session, settings.cassandra.keyspace)
 
 
 class Reader(threading.Thread):
-    """Reads what every product was looked at altogether, over and over, in the generation that is to be read; remembers each step back."""
+    """Reads the total views of every product again and again, each time in the active generation.
+
+    `steps_back` are the counts that became smaller.
+    """
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(daemon=True)
-        self.settings, self.stop = settings, threading.Event()
+        self.settings = settings
+        self.stop = threading.Event()
         self.steps_back: list[str] = []
         self.generations: list[int] = []
 
     def run(self) -> None:
-        seen: dict[int, int] = {}
-        with cassandra.connect(self.settings.cassandra, self.settings.login("cassandra.reader")) as session:
+        previous_views = Counter[int]()
+        login = self.settings.login("cassandra.reader")
+        with cassandra.connect(self.settings.cassandra, login) as session:
             while not self.stop.is_set():
                 generation = generations.active(session, self.settings.cassandra.keyspace)
                 self.generations.append(generation.number)
-                views: dict[int, int] = {}
-                for product, count in session.execute(f"SELECT product_id, view_count FROM {generation.keyspace}.product_view_total").rows:
-                    views[product] = views.get(product, 0) + count
-                wrong = {p: (n, views.get(p, 0)) for p, n in seen.items() if views.get(p, 0) < n}
-                self.steps_back += [f"product {p} went from {n} to {m} in generation {generation.number}" for p, (n, m) in wrong.items()]
-                seen = views
+                views = total_views(session, generation)
+                for product, count in previous_views.items():
+                    if views[product] < count:
+                        step = f"product {product} went from {count} to {views[product]}"
+                        self.steps_back.append(f"{step} in generation {generation.number}")
+                previous_views = views
+
+
+def total_views(session: cassandra.Session, generation: Generation) -> Counter[int]:
+    """Return the total views of each product."""
+    views = Counter[int]()
+    cql = f"SELECT product_id, view_count FROM {generation.keyspace}.product_view_total"
+    for product, count in session.execute(cql).rows:
+        views[product] += count
+    return views
 
 
 @contextmanager
 def reading(settings: Settings) -> Iterator[Reader]:
+    """Run a reader within the block, and fail if a count became smaller for it."""
     reader = Reader(settings)
     reader.start()
     yield reader
@@ -55,42 +78,70 @@ def reading(settings: Settings) -> Iterator[Reader]:
     assert not reader.steps_back, reader.steps_back[:5]
 
 
-def test_a_replay_by_the_same_rules_says_the_same_and_can_be_taken_back(stack: Stack) -> None:
-    before = live(stack.settings).number
-    with reading(stack.settings) as reader:
-        built = json.loads(stack.kappa("replay", "counts", "--no-switch", "--json", check=True).stdout)
-        assert (built["switched"], live(stack.settings).number) == (False, before)
-        assert built["comparison"]["compared"] > 0
-        assert built["comparison"]["differing"] == 0, built["comparison"]
-        done = stack.kappa("replay", "counts", check=True)
-        assert f"going on with generation {built['generation']}" in done.stderr
-        assert live(stack.settings).number == built["generation"]
-        back = json.loads(stack.kappa("replay", "counts", "--rollback", "--json", check=True).stdout)
-        assert (back["generation"], live(stack.settings).number) == (before, before)
-    assert {before, built["generation"]} <= set(reader.generations)
-    assert_cassandra_agrees_with_the_topics(stack.settings)
+def replay_counts(stack: Stack, *options: str) -> dict[str, Any]:
+    """Return what `kappa replay counts --json` prints."""
+    result = stack.kappa("replay", "counts", *options, "--json", check=True)
+    return dict(json.loads(result.stdout))
 
 
-def test_counts_by_other_rules_are_made_by_a_replay_while_the_live_ones_go_on(stack: Stack) -> None:
-    before = live(stack.settings)
-    other = replace(stack, environment=stack.environment | {"KAPPA_COUNTS_WINDOW_SECONDS": "30"})
-    assert "kappa replay counts" in other.kappa("status").stdout
-    counted = state(stack.settings, "counts")["events"]
-    done = json.loads(other.kappa("replay", "counts", "--json", check=True).stdout)
-    assert live(stack.settings).definition.window_ms == 30_000
-    assert "product_view" not in done["comparison"]["views"], "windows of another length are other rows"
-    assert done["comparison"]["differing"] == 0, done["comparison"]
-    windows = json.loads(stack.kappa("query", "cassandra", "--json", "SELECT created_at FROM product_view LIMIT 200", check=True).stdout)
-    assert {window["created_at"][17:19] for window in windows} <= {"00", "30"}
-    eventually(lambda: 0 < state(stack.settings, "counts")["events"] != counted, within=60, because="the workers count the new generation")
-    assert_cassandra_agrees_with_the_topics(stack.settings)
-    assert json.loads(stack.kappa("replay", "counts", "--rollback", "--json", check=True).stdout)["generation"] == before.number
+def test_a_replay_by_the_same_rules_gives_the_same_counts_and_can_be_rolled_back(
+    stack: Stack,
+) -> None:
+    settings = stack.settings
+    before = live_generation(settings).number
+    with reading(settings) as reader:
+        rebuilt = replay_counts(stack, "--no-switch")
+        assert not rebuilt["switched"]
+        assert live_generation(settings).number == before
+        assert rebuilt["comparison"]["compared"] > 0
+        assert rebuilt["comparison"]["differing"] == 0, rebuilt["comparison"]
+        generation = rebuilt["generation"]
+        result = stack.kappa("replay", "counts", check=True)
+        assert f"continuing with generation {generation}" in result.stderr
+        assert live_generation(settings).number == generation
+        rollback = replay_counts(stack, "--rollback")
+        assert rollback["generation"] == before
+        assert live_generation(settings).number == before
+    assert {before, generation} <= set(reader.generations)
+    assert_cassandra_agrees_with_the_topics(settings)
 
 
-@pytest.mark.parametrize("words", [("--rollback", "--from", "1h"), ("--from", "yesterday")])
-def test_a_replay_that_makes_no_sense_changes_nothing(stack: Stack, words: tuple[str, ...]) -> None:
-    before = live(stack.settings).number
-    done = stack.kappa("replay", "counts", *words)
-    assert done.returncode == 2
-    assert done.stderr.startswith("error: ")
-    assert live(stack.settings).number == before
+def test_counts_by_other_rules_are_rebuilt_while_the_live_ones_continue(
+    stack: Stack,
+) -> None:
+    settings = stack.settings
+    before = live_generation(settings)
+    environment = stack.environment | {"KAPPA_COUNTS_WINDOW_SECONDS": "30"}
+    stack_with_other_rules = replace(stack, environment=environment)
+    assert "kappa replay counts" in stack_with_other_rules.kappa("status").stdout
+    events = state(settings, "counts")["events"]
+    comparison = replay_counts(stack_with_other_rules)["comparison"]
+    assert live_generation(settings).definition.window_ms == 30_000
+    assert "product_view" not in comparison["views"], (
+        "windows of another length are other rows"
+    )
+    assert comparison["differing"] == 0, comparison
+    cql = "SELECT created_at FROM product_view LIMIT 200"
+    result = stack.kappa("query", "cassandra", "--json", cql, check=True)
+    seconds = {window["created_at"][17:19] for window in json.loads(result.stdout)}
+    assert seconds <= {"00", "30"}
+    eventually(
+        lambda: 0 < state(settings, "counts")["events"] != events,
+        within=60,
+        because="the workers count the new generation",
+    )
+    assert_cassandra_agrees_with_the_topics(settings)
+    assert replay_counts(stack, "--rollback")["generation"] == before.number
+
+
+@pytest.mark.parametrize(
+    "options", [("--rollback", "--from", "1h"), ("--from", "yesterday")]
+)
+def test_a_replay_with_contradictory_or_wrong_options_changes_nothing(
+    stack: Stack, options: tuple[str, ...]
+) -> None:
+    before = live_generation(stack.settings).number
+    result = stack.kappa("replay", "counts", *options)
+    assert result.returncode == 2
+    assert result.stderr.startswith("error: ")
+    assert live_generation(stack.settings).number == before

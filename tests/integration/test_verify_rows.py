@@ -1,8 +1,10 @@
-"""The proof of the warehouse row by row, on a real MySQL and real files: what is spoilt is named, what is good is not."""
+"""The proof of the warehouse row by row, on a real MySQL and real files.
 
+It names every row that is spoilt, and no other.
+"""
+
+import itertools
 import random
-import threading
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -12,26 +14,50 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from connectors.hdfs import Hdfs
-from connectors.mysql import Connection, connect, gtid_executed
-from connectors.mysql_snapshot import snapshot
-from infra.canonical import form
-from infra.supervision import Supervisor
-from infra.table_shape import table_shapes
-from schemas.gtid import gtid_set
+from connectors.hadoop.hdfs import Hdfs
+from connectors.mysql.client import Connection
+from infra.verify.warehouse.canonical_values import canonical_form
+from infra.verify.warehouse.table_shape import table_shapes
 from schemas.mysql_types import LINES
 from tests.conftest import Stack
-from tests.eventually import eventually
-from tests.faults import answers
-from tests.integration.shadow import DATABASE, Files, Row, Shadow, by_day, day, order, shadow
+from tests.integration.shadow import (
+    DATABASE,
+    Files,
+    Row,
+    Shadow,
+    by_day,
+    day,
+    order,
+    shadow,
+)
 
-ROWS, SPOILT, WRITERS = 6000, 140, 6
+ROWS = 6000
+SPOILT_ROWS = 140
+# Each is a method of `Spoiler`.
+SPOILINGS = (
+    "bit",
+    "cell",
+    "null",
+    "zone",
+    "micro",
+    "text",
+    "lost",
+    "doubled",
+    "stale",
+    "ghost",
+    "partition",
+    "key",
+)
+ShadowAndMysql = tuple[Shadow, Connection]
+Spoiling = tuple[
+    str, str
+]  # the kind of difference that the proof must name, and the column
 
 
 @pytest.fixture
-def made(stack: Stack) -> Iterator[tuple[Shadow, Connection]]:
-    with shadow(stack.settings) as found:
-        yield found
+def orders(stack: Stack) -> Iterator[ShadowAndMysql]:
+    with shadow(stack.settings) as empty_shadow_and_mysql:
+        yield empty_shadow_and_mysql
 
 
 @pytest.fixture
@@ -40,76 +66,93 @@ def proof_rows(request: pytest.FixtureRequest) -> int:
 
 
 class Spoiler:
-    """Spoils rows of a good warehouse, each in one way, and notes what the proof must then say of which order."""
+    """Spoils rows of a good warehouse, each in one way.
+
+    `expected` is what the proof must say, by the id of the order.
+    """
 
     def __init__(self, files: Files, seed: int) -> None:
-        self.files, self.random = files, random.Random(seed)
-        self.expected: dict[int, tuple[str, str]] = {}
+        self.files = files
+        self.random = random.Random(seed)
+        self.expected: dict[int, Spoiling] = {}
 
-    def spoil(self, row: Row) -> None:
-        kind = self.random.choice(["bit", "cell", "null", "zone", "micro", "text", "lost", "doubled", "stale", "ghost", "partition", "key"])
+    def spoil(self, row: Row, kind: str = "") -> None:
+        """Spoil a row, in a random way unless one is given."""
+        kind = kind or self.random.choice(SPOILINGS)
         self.expected[row["order_id"]] = getattr(self, kind)(row)
 
-    def bit(self, row: Row) -> tuple[str, str]:
+    def random_bit(self, bits: int) -> int:
+        return 1 << self.random.randrange(bits)
+
+    def bit(self, row: Row) -> Spoiling:
         column = self.random.choice(["product_id", "user_id", "ratio", "raw", "price"])
         value = row[column]
-        if column == "ratio":
-            bits = np.array([value]).view(np.uint64) ^ np.uint64(1 << self.random.randrange(52))
-            row[column] = float(bits.view(np.float64)[0])
-        elif column == "raw":
-            row[column] = bytes([value[0], value[1], value[2] ^ (1 << self.random.randrange(8))])
-        elif column == "price":
-            row[column] = (value or Decimal(0)) + Decimal(1 << self.random.randrange(10)) / 1000
-        else:
-            row[column] = Decimal(int(value) ^ 1) if column == "user_id" else (value or 0) ^ (1 << self.random.randrange(20))
+        match column:
+            case "ratio":
+                bits = np.array([value]).view(np.uint64) ^ np.uint64(self.random_bit(52))
+                row[column] = float(bits.view(np.float64)[0])
+            case "raw":
+                row[column] = bytes([value[0], value[1], value[2] ^ self.random_bit(8)])
+            case "price":
+                row[column] = (value or Decimal(0)) + Decimal(self.random_bit(10)) / 1000
+            case "user_id":
+                row[column] = Decimal(int(value) ^ 1)
+            case "product_id":
+                row[column] = (value or 0) ^ self.random_bit(20)
         return "value", column
 
-    def cell(self, row: Row) -> tuple[str, str]:
+    def cell(self, row: Row) -> Spoiling:
         row["doc"] = order(row["order_id"] + 1)["doc"]
         return "value", "doc"
 
-    def null(self, row: Row) -> tuple[str, str]:
+    def null(self, row: Row) -> Spoiling:
         column = self.random.choice(["price", "product_id", "note"])
         empty = {"price": Decimal(0), "product_id": 0, "note": ""}[column]
         row[column] = empty if row[column] is None else None
         return "value", column
 
-    def zone(self, row: Row) -> tuple[str, str]:
+    def zone(self, row: Row) -> Spoiling:
         row["seen"] += timedelta(hours=self.random.choice([-1, 1]))
         return "value", "seen"
 
-    def micro(self, row: Row) -> tuple[str, str]:
+    def micro(self, row: Row) -> Spoiling:
         row["seen"] += timedelta(microseconds=1)
         return "value", "seen"
 
-    def text(self, row: Row) -> tuple[str, str]:
-        row["note"] = "NULL" if row["note"] is None else self.random.choice([row["note"].strip(), row["note"].upper(), row["note"] + "\0"])
+    def text(self, row: Row) -> Spoiling:
+        note = row["note"]
+        if note is None:
+            row["note"] = "NULL"
+        else:
+            row["note"] = self.random.choice([note.strip(), note.upper(), f"{note}\0"])
         return "value", "note"
 
-    def lost(self, row: Row) -> tuple[str, str]:
+    def lost(self, row: Row) -> Spoiling:
         self.files[day(row)].remove(row)
         return "lost", ""
 
-    def doubled(self, row: Row) -> tuple[str, str]:
+    def doubled(self, row: Row) -> Spoiling:
         self.files[day(row)].append(dict(row))
         return "doubled", ""
 
-    def stale(self, row: Row) -> tuple[str, str]:
-        row["status"], row["price"] = str(1 - int(row["status"])), Decimal("0.5")
+    def stale(self, row: Row) -> Spoiling:
+        row["status"] = str(1 - int(row["status"]))
+        row["price"] = Decimal("0.5")
         return "value", "status"
 
-    def ghost(self, row: Row) -> tuple[str, str]:
+    def ghost(self, row: Row) -> Spoiling:
         extra = order(row["order_id"] + 1_000_000) | {"orderedAt": row["orderedAt"]}
         self.files[day(row)].append(extra)
         self.expected[extra["order_id"]] = ("ghost", "")
         return "none", ""
 
-    def partition(self, row: Row) -> tuple[str, str]:
+    def partition(self, row: Row) -> Spoiling:
         self.files[day(row)].remove(row)
-        self.files[self.random.choice([value for value in self.files if value != day(row)])].append(row)
+        other_days = [value for value in self.files if value != day(row)]
+        self.files[self.random.choice(other_days)].append(row)
         return "partition", ""
 
-    def key(self, row: Row) -> tuple[str, str]:
+    def key(self, row: Row) -> Spoiling:
         self.expected[-row["order_id"]] = ("ghost", "")
         self.files[day(row)].append(row | {"order_id": -row["order_id"]})
         self.files[day(row)].remove(row)
@@ -117,162 +160,179 @@ class Spoiler:
 
 
 @pytest.mark.parametrize("seed", [1])
-def test_every_spoilt_row_is_named_and_no_other(made: tuple[Shadow, Connection], seed: int) -> None:
-    table, mysql = made
+def test_every_spoilt_row_is_named_and_no_other(orders: ShadowAndMysql, seed: int) -> None:
+    table, mysql = orders
     rows = [order(number) for number in range(1, ROWS + 1)]
     table.fill(mysql, rows)
-    good = table.compare(table.write(by_day([dict(row) for row in rows])))
-    assert good.equal, [difference.text() for difference in good.differences]
-    files = by_day([dict(row) for row in rows])
+    good_outcome = table.compare(table.write(by_day(copies(rows))))
+    assert good_outcome.equal, [
+        difference.text() for difference in good_outcome.differences
+    ]
+    files = by_day(copies(rows))
     spoiler = Spoiler(files, seed)
-    for row in spoiler.random.sample([row for held in files.values() for row in held], SPOILT):
+    all_rows = list(itertools.chain.from_iterable(files.values()))
+    for row in spoiler.random.sample(all_rows, SPOILT_ROWS):
         spoiler.spoil(row)
-    expected = {number: wrong for number, wrong in spoiler.expected.items() if wrong[0] != "none"}
+    expected = {
+        number: spoiling
+        for number, spoiling in spoiler.expected.items()
+        if spoiling[0] != "none"
+    }
     assert len(expected) >= 100
-    found = table.compare(table.write(files))
-    named = {int(found.key["order_id"] or 0): found for found in found.differences}
-    assert named.keys() == expected.keys()
-    for number, (wrong, column) in expected.items():
-        assert named[number].wrong == wrong, named[number].text()
-        assert column in ("", *named[number].columns), named[number].text()
+    outcome = table.compare(table.write(files))
+    differences = {}
+    for difference in outcome.differences:
+        differences[int(difference.key["order_id"] or 0)] = difference
+    assert differences.keys() == expected.keys()
+    for number, (kind, column) in expected.items():
+        difference = differences[number]
+        assert difference.wrong == kind, difference.text()
+        assert column in ("", *difference.columns), difference.text()
 
 
-def test_one_spoilt_row_alone_is_named(made: tuple[Shadow, Connection]) -> None:
-    """Nothing of one kind is seen only because of another."""
-    table, mysql = made
+def copies(rows: list[Row]) -> list[Row]:
+    return [dict(row) for row in rows]
+
+
+@pytest.mark.parametrize("spoiling", SPOILINGS)
+def test_a_spoilt_row_alone_is_named(orders: ShadowAndMysql, spoiling: str) -> None:
+    """No kind of spoiling is seen only because of another."""
+    table, mysql = orders
     rows = [order(number) for number in range(1, 301)]
     table.fill(mysql, rows)
-    for kind in ("bit", "cell", "null", "zone", "micro", "text", "lost", "doubled", "stale", "ghost", "partition", "key"):
-        spoiler = Spoiler(by_day([dict(row) for row in rows]), 3)
-        row = next(iter(spoiler.files.values()))[7]
-        number = row["order_id"]
-        spoiler.expected[number] = getattr(spoiler, kind)(row)
-        wrong = {wrong for wrong, _ in spoiler.expected.values()} - {"none"}
-        found = table.compare(table.write(spoiler.files))
-        assert {difference.wrong for difference in found.differences} == wrong, kind
-        assert len(found.differences) == len(wrong), kind
+    spoiler = Spoiler(by_day(copies(rows)), 3)
+    row = next(iter(spoiler.files.values()))[7]
+    spoiler.spoil(row, spoiling)
+    expected_kinds = {kind for kind, _ in spoiler.expected.values()} - {"none"}
+    outcome = table.compare(table.write(spoiler.files))
+    assert {difference.wrong for difference in outcome.differences} == expected_kinds
+    assert len(outcome.differences) == len(expected_kinds)
 
 
-def test_a_damaged_file_is_named(made: tuple[Shadow, Connection], stack: Stack) -> None:
-    table, mysql = made
+def test_a_damaged_file_is_named(orders: ShadowAndMysql, stack: Stack) -> None:
+    table, mysql = orders
     rows = [order(number) for number in range(1, 301)]
     table.fill(mysql, rows)
-    written = table.write(by_day(rows))
-    hdfs, location = Hdfs(stack.settings.hdfs), next(iter(written.partitions.values())).location
-    data = hdfs.read_bytes(f"{location}/rows.parquet")
-    hdfs.write_bytes(f"{location}/rows.parquet", data[: len(data) // 2])
-    found = table.compare(written)
-    assert any(difference.wrong == "file" and location in difference.file for difference in found.differences)
+    warehouse_table = table.write(by_day(rows))
+    hdfs = Hdfs(stack.settings.hdfs)
+    location = next(iter(warehouse_table.partitions.values())).location
+    path = f"{location}/rows.parquet"
+    data = hdfs.read_bytes(path)
+    hdfs.write_bytes(path, data[: len(data) // 2])
+    outcome = table.compare(warehouse_table)
+    files = [
+        difference.file for difference in outcome.differences if difference.wrong == "file"
+    ]
+    assert any(location in file for file in files)
 
 
-def test_more_rows_than_the_manifest_states_are_named(made: tuple[Shadow, Connection]) -> None:
-    table, mysql = made
+def test_more_rows_than_the_manifest_states_are_named(orders: ShadowAndMysql) -> None:
+    table, mysql = orders
     table.fill(mysql, [order(1)])
-    written = table.write(by_day([order(1)]))
-    ((value, partition),) = written.partitions.items()
-    found = table.compare(replace(written, partitions={value: replace(partition, rows=2)}))
-    assert [difference.wrong for difference in found.differences] == ["file"]
+    warehouse_table = table.write(by_day([order(1)]))
+    ((value, partition),) = warehouse_table.partitions.items()
+    wrong_partitions = {value: replace(partition, rows=2)}
+    outcome = table.compare(replace(warehouse_table, partitions=wrong_partitions))
+    assert [difference.wrong for difference in outcome.differences] == ["file"]
 
 
-def test_each_type_of_mysql_has_the_text_in_sql_that_it_has_in_the_warehouse(made: tuple[Shadow, Connection], stack: Stack) -> None:
-    """Numbers at random, on both sides; and every line of docs/types.md has a text for each of its edges, and none for NULL."""
-    _, mysql = made
+def test_random_numbers_have_the_same_text_in_mysql_and_in_the_warehouse(
+    orders: ShadowAndMysql,
+) -> None:
+    _, mysql = orders
     chance = random.Random(11)
-    numbers = [repr(chance.uniform(-1, 1) * 10.0 ** chance.randrange(-30, 30)) for _ in range(200)]
     mysql.execute(f"USE {DATABASE}")
-    mysql.execute("CREATE TABLE numbers (id INT PRIMARY KEY, d DOUBLE, f FLOAT, f2 FLOAT(12,2))")
-    mysql.execute(f"INSERT INTO numbers (id, d, f) VALUES {', '.join(f'({place}, {text}, {text})' for place, text in enumerate(numbers))}")
+    mysql.execute(
+        "CREATE TABLE numbers (id INT PRIMARY KEY, d DOUBLE, f FLOAT, f2 FLOAT(12,2))"
+    )
+    rows = []
+    for place in range(200):
+        number = chance.uniform(-1, 1) * 10.0 ** chance.randrange(-30, 30)
+        rows.append(f"({place}, {number!r}, {number!r})")
+    mysql.execute(f"INSERT INTO numbers (id, d, f) VALUES {', '.join(rows)}")
     mysql.execute("UPDATE numbers SET f2 = id / 7")
     shape = table_shapes(mysql, DATABASE)["numbers"]
-    for name, arrow in (("d", pa.float64()), ("f", pa.float32()), ("f2", pa.float64())):
-        found = mysql.query(f"SELECT {shape.sql(name)} AS text, {name} AS value FROM numbers ORDER BY id")
-        assert shape.forms[name].text(pa.array([row["value"] for row in found], arrow)).to_pylist() == [row["text"] for row in found]
-    for place, line in enumerate(LINES):
-        mysql.execute(f"CREATE TABLE line{place} (id INT PRIMARY KEY, c {line.mysql}, n {line.mysql} NULL)".replace("%", "%%"))
-        values = ", ".join(f"({number}, {edge}, NULL)" for number, edge in enumerate(line.edges)).replace("%", "%%")
-        mysql.execute(f"INSERT INTO line{place} VALUES {values}")
-        shape = table_shapes(mysql, DATABASE)[f"line{place}"]
-        texts = [row["text"] for row in mysql.query(f"SELECT {shape.sql('c')} AS text FROM line{place} ORDER BY id".replace("%", "%%"))]
-        assert None not in texts, line.mysql
-        assert len(set(texts)) == len(line.edges), line.mysql
-        assert mysql.query(f"SELECT {shape.sql('n')} AS text FROM line{place} LIMIT 1".replace("%", "%%"))[0]["text"] is None, line.mysql
-    assert form(shape.columns[1])
-
-
-@pytest.fixture
-def quiet(stack: Stack) -> Iterator[None]:
-    """Customers rest, so that every transaction of MySQL is one of the test's."""
-    supervisor = Supervisor(stack.settings)
-    running = supervisor.processes()["customers"].state == "RUNNING"
-    supervisor.stop_process("site:customers")
-    yield
-    if running:
-        supervisor.start_process("site:customers")
-        eventually(lambda: answers(stack.settings, "customers"), within=60, because="the customers are back")
-
-
-def test_a_snapshot_beside_many_writers_is_just_the_set_it_is_said_to_be_and_makes_nobody_wait(
-    made: tuple[Shadow, Connection], stack: Stack, quiet: None
-) -> None:  # fmt: skip
-    """Each transaction adds one to a counter: the counters' sum says how many of them a snapshot sees."""
-    _, mysql = made
-    mysql.execute("SET sql_log_bin = 1")
-    mysql.execute(f"CREATE TABLE {DATABASE}.counters (id INT PRIMARY KEY, number INT NOT NULL)")
-    mysql.execute(f"INSERT INTO {DATABASE}.counters VALUES {', '.join(f'({place}, 0)' for place in range(WRITERS))}")
-    settings, done, waits = stack.settings, threading.Event(), list[float]()
-    login = settings.login("mysql.admin")
-
-    def write(place: int) -> None:
-        with connect(settings.mysql, login) as shop:
-            while not done.is_set():
-                begin = time.monotonic()
-                shop.execute(f"UPDATE {DATABASE}.counters SET number = number + 1 WHERE id = %s", (place,))
-                waits.append(time.monotonic() - begin)
-
-    def executed(gtids: str) -> int:
-        return sum(last - first + 1 for spans in gtid_set(gtids).intervals.values() for first, last in spans)
-
-    base = executed(gtid_executed(mysql))
-    sleeper = threading.Thread(target=lambda: _ask(stack, f"SELECT SLEEP(3) FROM {DATABASE}.counters LIMIT 1"))
-    writers = [threading.Thread(target=write, args=(place,)) for place in range(WRITERS)]
-    for thread in (sleeper, *writers):
-        thread.start()
-    try:
-        for _ in range(20):
-            with snapshot(settings.mysql, login, 2) as taken:
-                seen = [int(reader.query(f"SELECT SUM(number) AS n FROM {DATABASE}.counters")[0]["n"]) for reader in taken.readers]
-                assert seen == [executed(taken.gtids) - base] * 2
-    finally:
-        done.set()
-        for thread in (sleeper, *writers):
-            thread.join()
-    assert len(waits) > 100
-    assert sorted(waits)[-5] < 1, "no write waits for the snapshots, though a statement runs on the table for seconds"
-
-
-def _ask(stack: Stack, sql: str) -> None:
-    with connect(stack.settings.mysql, stack.settings.login("mysql.admin")) as slow:
-        slow.query(sql)
-
-
-def test_many_rows_are_compared_within_a_minute(made: tuple[Shadow, Connection], proof_rows: int, capsys: pytest.CaptureFixture[str]) -> None:
-    table, mysql = made
-    mysql.execute(f"USE {DATABASE}")
-    mysql.execute("CREATE TABLE big (id INT PRIMARY KEY, user_id INT NOT NULL, product_id INT NOT NULL, at TIMESTAMP NOT NULL, status ENUM('0','1'))")
-    mysql.execute("SET SESSION cte_max_recursion_depth = 4294967295")
-    for low in range(0, proof_rows, 250_000):
-        mysql.execute(
-            f"INSERT INTO big WITH RECURSIVE n (i) AS (SELECT {low + 1} UNION ALL SELECT i + 1 FROM n WHERE i < {min(low + 250_000, proof_rows)})"
-            " SELECT i, MOD(i, 500), MOD(i, 200), FROM_UNIXTIME(1767225600 + i), IF(MOD(i, 2), '1', '0') FROM n"
+    for name, arrow_type in (
+        ("d", pa.float64()),
+        ("f", pa.float32()),
+        ("f2", pa.float64()),
+    ):
+        text_sql = shape.text_sql(name)
+        answer = mysql.query(
+            f"SELECT {text_sql} AS text, {name} AS value FROM numbers ORDER BY id"
         )
-    numbers = np.arange(1, proof_rows + 1)
-    statuses = pa.DictionaryArray.from_arrays(pa.array((numbers % 2).astype(np.int8)), pa.array(["0", "1"])).cast(pa.string())
-    instants = pa.array((1767225600 + numbers) * 1_000_000, pa.int64()).cast(pa.timestamp("us", tz="UTC"))
-    ints = [pa.array(values.astype(np.int32)) for values in (numbers, numbers % 500, numbers % 200)]
-    rows = pa.table([*ints, instants, statuses], names=["id", "user_id", "product_id", "at", "status"])
-    written = table.write_tables({"": rows}, hive_column=None, key="id")
-    found = table.compare(written, "big")
+        values = pa.array([row["value"] for row in answer], arrow_type)
+        mysql_texts = [row["text"] for row in answer]
+        assert shape.forms[name].text(values).to_pylist() == mysql_texts
+
+
+def test_every_line_of_the_table_of_types_has_a_text_for_each_edge_and_none_for_null(
+    orders: ShadowAndMysql,
+) -> None:
+    _, mysql = orders
+    mysql.execute(f"USE {DATABASE}")
+    for place, line in enumerate(LINES):
+        table = f"line{place}"
+        columns = f"id INT PRIMARY KEY, c {line.mysql}, n {line.mysql} NULL"
+        mysql.execute(f"CREATE TABLE {table} ({columns})".replace("%", "%%"))
+        rows = [f"({number}, {edge}, NULL)" for number, edge in enumerate(line.edges)]
+        values = ", ".join(rows).replace("%", "%%")
+        mysql.execute(f"INSERT INTO {table} VALUES {values}")
+        shape = table_shapes(mysql, DATABASE)[table]
+        assert canonical_form(shape.columns[1])
+        sql = f"SELECT {shape.text_sql('c')} AS c, {shape.text_sql('n')} AS n FROM {table}"
+        answer = mysql.query(sql.replace("%", "%%"))
+        texts = {row["c"] for row in answer}
+        assert None not in texts, line.mysql
+        assert len(texts) == len(line.edges), line.mysql
+        assert {row["n"] for row in answer} == {None}, line.mysql
+
+
+def test_many_rows_are_compared_within_a_minute(
+    orders: ShadowAndMysql, proof_rows: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table, mysql = orders
+    mysql.execute(f"USE {DATABASE}")
+    fill_big_table(mysql, proof_rows)
+    rows = big_arrow_table(proof_rows)
+    warehouse_table = table.write_tables({"": rows}, hive_column=None, key="id")
+    outcome = table.compare(warehouse_table, "big")
     with capsys.disabled():
-        print(f"\n{found.mysql_rows:,} rows compared in {found.seconds} s ({found.buckets} buckets)")
-    assert found.equal and found.mysql_rows == proof_rows
-    assert found.seconds <= 60
+        buckets = f"{outcome.buckets} buckets"
+        print(f"\n{outcome.mysql_rows:,} rows compared in {outcome.seconds} s ({buckets})")
+    assert outcome.equal
+    assert outcome.mysql_rows == proof_rows
+    assert outcome.seconds <= 60
+
+
+def fill_big_table(mysql: Connection, count: int) -> None:
+    """Create the table `big` in MySQL, with rows that follow from their number."""
+    mysql.execute(
+        "CREATE TABLE big (id INT PRIMARY KEY, user_id INT NOT NULL, product_id INT NOT NULL, "
+        "at TIMESTAMP NOT NULL, status ENUM('0','1'))"
+    )
+    mysql.execute("SET SESSION cte_max_recursion_depth = 4294967295")
+    for low in range(0, count, 250_000):
+        high = min(low + 250_000, count)
+        mysql.execute(
+            f"INSERT INTO big WITH RECURSIVE n (i) AS "
+            f"(SELECT {low + 1} UNION ALL SELECT i + 1 FROM n WHERE i < {high}) "
+            "SELECT i, MOD(i, 500), MOD(i, 200), FROM_UNIXTIME(1767225600 + i), "
+            "IF(MOD(i, 2), '1', '0') FROM n"
+        )
+
+
+def big_arrow_table(count: int) -> pa.Table:
+    """Return the rows of the table `big`."""
+    numbers = np.arange(1, count + 1)
+    status_indices = pa.array((numbers % 2).astype(np.int8))
+    statuses = pa.DictionaryArray.from_arrays(status_indices, pa.array(["0", "1"]))
+    microseconds = pa.array((1767225600 + numbers) * 1_000_000, pa.int64())
+    columns = {
+        "id": pa.array(numbers.astype(np.int32)),
+        "user_id": pa.array((numbers % 500).astype(np.int32)),
+        "product_id": pa.array((numbers % 200).astype(np.int32)),
+        "at": microseconds.cast(pa.timestamp("us", tz="UTC")),
+        "status": statuses.cast(pa.string()),
+    }
+    return pa.table(columns)

@@ -3,21 +3,25 @@ import pytest
 from tests.eventually import eventually
 
 
-def test_the_first_truthy_value_is_given():
-    answers = iter([None, 0, "at last", "too late"])
-    assert eventually(lambda: next(answers), within=5, because="it comes") == "at last"
+def test_the_first_truthy_value_is_returned() -> None:
+    answers = iter([None, "", "at last", "too late"])
+    answer = eventually(lambda: next(answers), within=5, because="it comes")
+    assert answer == "at last"
 
 
-def test_an_exception_means_not_yet():
-    answers = iter([lambda: 1 / 0, lambda: 42])
-    assert eventually(lambda: next(answers)(), within=5, because="it works out") == 42
+def test_an_exception_means_not_yet() -> None:
+    answers = iter(["no number", "42"])
+    answer = eventually(lambda: int(next(answers)), within=5, because="it works")
+    assert answer == 42
 
 
-def test_waiting_in_vain_says_for_what_and_what_came_instead():
-    with pytest.raises(AssertionError, match=r"the order arrives; the last answer was \[\]"):
-        eventually(list, within=0, because="the order arrives")
+def test_a_timeout_names_the_fact_and_the_last_answer() -> None:
+    message = r"the order arrives; the last answer was \[\]"
+    with pytest.raises(AssertionError, match=message):
+        eventually(lambda: list[str](), within=0, because="the order arrives")
 
 
-def test_waiting_in_vain_shows_the_last_exception():
-    with pytest.raises(AssertionError, match="the last answer raised ZeroDivisionError"):
+def test_a_timeout_shows_the_last_exception() -> None:
+    message = "the last answer raised ZeroDivisionError"
+    with pytest.raises(AssertionError, match=message):
         eventually(lambda: 1 / 0, within=0, because="the order arrives")

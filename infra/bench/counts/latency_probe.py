@@ -1,4 +1,4 @@
-"""One click at a time, followed from its sending to the moment when Cassandra answers with it."""
+"""Single clicks, each followed from its sending until Cassandra answers with its row."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -6,70 +6,101 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-from connectors.kafka import producer
-from infra.bench import load
-from infra.settings import Kafka
+from connectors.kafka.client import producer
+from connectors.runtime.settings import Kafka
+from infra.bench.harness import click_load
 
 CLIENT = "bench-probe"
 FIRST_PRODUCT = 1_000_000_000  # no product of the load has such a number
 EVERY_SECONDS = 0.05
 PAUSE_SECONDS = 0.002
-LAST_SECONDS = 15.0
+WAIT_SECONDS = 15.0
 
-# Asks for products' rows: the products of those that are there.
-Look = Callable[[Sequence[int]], set[int]]
+# Returns those of some products that have a row.
+FindProducts = Callable[[Sequence[int]], set[int]]
 
 
 @dataclass
 class Probes:
-    """The probes of one measurement: those that are not to be seen yet by product, and the latencies of the others in milliseconds."""
+    """The probes of one measurement.
+
+    `waiting` has the times of sending of those that have no row yet, by product; `latencies` those
+    of the others in milliseconds.
+    """
 
     waiting: dict[int, float] = field(default_factory=dict)
     latencies: list[float] = field(default_factory=list)
 
-    def sent(self, product: int, at: float) -> None:
-        """A click was handed to the client at a time in seconds."""
+    def add_probe(self, product: int, at: float) -> None:
+        """Note that a click was handed to the client, at a time in seconds."""
         self.waiting[product] = at
 
-    def seen(self, products: set[int], at: float) -> None:
-        """These products' rows have been read."""
-        self.latencies += [(at - self.waiting.pop(product)) * 1000 for product in products]
+    def add_rows(self, products: set[int], at: float) -> None:
+        """Note that the rows of some products were read, at a time in seconds."""
+        for product in products:
+            seconds = at - self.waiting.pop(product)
+            self.latencies.append(seconds * 1000)
 
 
 class Prober:
-    """Sends a click on a product of its own every 50 ms, whether the earlier ones have arrived or not, and looks for all of them in turn.
+    """Sends a click on a new product every 50 ms, and polls for the rows of all of them.
 
-    A probe that takes long does not keep the next one from being sent: a slow second is in the figures as often as it was long.
+    A probe that takes long does not delay the next one, so a slow second is in the figures as often
+    as it was long.
     """
 
-    def __init__(self, kafka: Kafka, topic: str, encode: Callable[[dict[str, Any]], bytes], look: Look) -> None:
-        self._log, self._topic, self._encode, self._look = producer(kafka, CLIENT), topic, encode, look
-        self._random, self._next = Random(3), FIRST_PRODUCT
+    def __init__(
+        self,
+        kafka: Kafka,
+        topic: str,
+        encode: Callable[[dict[str, Any]], bytes],
+        find_products: FindProducts,
+    ) -> None:
+        self._log = producer(kafka, CLIENT)
+        self._topic = topic
+        self._encode = encode
+        self._find_products = find_products
+        self._random = Random(3)
+        self._next_product = FIRST_PRODUCT
 
-    def run(self, seconds: float, tick: Callable[[Probes], None]) -> Probes:
-        """Probes for so long, and waits for the last ones a while; those left in `waiting` never came."""
+    def run(self, seconds: float, on_tick: Callable[[Probes], None]) -> Probes:
+        """Probe for so long, then wait for the last probes for a while.
+
+        Those that are in `waiting` afterwards never came. Raises Unavailable, Refused.
+        """
         end = time.monotonic() + seconds
-        return self.run_while(lambda: time.monotonic() < end, tick)
+        return self.run_while(lambda: time.monotonic() < end, on_tick)
 
-    def run_while(self, going: Callable[[], bool], tick: Callable[[Probes], None]) -> Probes:
-        """The same as long as something is so."""
-        probes, begin, number, ended = Probes(), time.monotonic(), 0, 0.0
-        while not ended or (probes.waiting and time.monotonic() < ended + LAST_SECONDS):
-            ended = ended or (0.0 if going() else time.monotonic())
-            if not ended and time.monotonic() >= begin + number * EVERY_SECONDS:
-                self._send(probes)
-                number += 1
-            self._log.poll(0)
-            if probes.waiting:
-                found = self._look(list(probes.waiting))
-                probes.seen(found, time.monotonic())
-            tick(probes)
-            time.sleep(PAUSE_SECONDS)
+    def run_while(
+        self, condition: Callable[[], bool], on_tick: Callable[[Probes], None]
+    ) -> Probes:
+        """Probe as long as a condition is true, and then as `run`."""
+        probes = Probes()
+        begin = time.monotonic()
+        probe_count = 0
+        while condition():
+            if time.monotonic() >= begin + probe_count * EVERY_SECONDS:
+                self._send_probe(probes)
+                probe_count += 1
+            self._poll(probes, on_tick)
+        deadline = time.monotonic() + WAIT_SECONDS
+        while probes.waiting and time.monotonic() < deadline:
+            self._poll(probes, on_tick)
         return probes
 
-    def _send(self, probes: Probes) -> None:
-        click = load.random_click(self._random, int(time.time() * 1000)) | {"product_id": self._next}
+    def _poll(self, probes: Probes, on_tick: Callable[[Probes], None]) -> None:
+        self._log.poll(0)
+        if probes.waiting:
+            products = self._find_products(list(probes.waiting))
+            probes.add_rows(products, time.monotonic())
+        on_tick(probes)
+        time.sleep(PAUSE_SECONDS)
+
+    def _send_probe(self, probes: Probes) -> None:
+        product = self._next_product
+        self._next_product += 1
+        click = click_load.random_click(self._random, click_load.now_ms())
+        click["product_id"] = product
         value = self._encode(click)
-        probes.sent(self._next, time.monotonic())
-        load.send(self._log, self._topic, value, load.key(click))
-        self._next += 1
+        probes.add_probe(product, time.monotonic())
+        click_load.send(self._log, self._topic, value, click_load.key(click))

@@ -1,75 +1,214 @@
-"""The measurement of freshness, for people: a table, and its part of the page."""
+"""The results and the report of the latency benchmark."""
 
-from pathlib import Path
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-
-from infra.bench import pages
-from infra.bench.latency import RUN_IN_SECONDS, SHARE, Freshness, LatencyReport
+from infra.bench.report.measurement import Measurement
+from infra.bench.report.presentation import Presentation
+from infra.terminal.result_table import plain
 
 NAME = "latency"
-COLUMNS = ["clicks/s asked", "reached", "probes", "p50", "p95", "p99", "longest", "cores: worker · producer · prober"]
-BEHIND_SECONDS = 6.0  # of clicks that may be uncommitted: offsets follow the other rows, which begin every two seconds and take over one
-WHAT = "Milliseconds from handing a click to the Kafka client until Cassandra answers with its row; one worker process, run in; 20 s at each rate."
+COLUMNS = [
+    "clicks/s asked",
+    "reached",
+    "probes",
+    "p50",
+    "p95",
+    "p99",
+    "longest",
+    "cores: worker · producer · prober",
+]
+RUN_IN_SECONDS = 60.0
+# The share of the worker's highest rate that is the third rate.
+SHARE = 0.8
+# Clicks of so many seconds may be uncommitted: offsets follow the other rows, which begin every two
+# seconds and take more than one.
+UNCOMMITTED_SECONDS = 6.0
+# Below this share of the rate asked for, the report says that it was not reached.
+REACHED_SHARE = 0.97
+TITLE = (
+    "Milliseconds from handing a click to the Kafka client until Cassandra answers with its "
+    "row; one worker process, run in; 20 s at each rate."
+)
 
 
-def cells(found: Freshness) -> list[str]:
-    """One row of the table."""
-    probes = f"{found.probes}" + (f" and {found.lost} never seen" if found.lost else "")
-    times = [f"{value:.0f} ms" for value in (found.p50, found.p95, found.p99, found.most)]
-    cores = " · ".join(f"{found.cpu[name]:.2f}" for name in ("worker", "producer", "prober"))
-    return [f"{found.rate:,.0f}", f"{found.reached:,.0f}", probes, *times, cores]
+@dataclass(frozen=True, kw_only=True)
+class LatencyFigures:
+    """The latencies at one rate, in milliseconds.
+
+    `reached_rate` is the rate that arrived in the log, `lost_probes` counts the probes that never
+    came, `uncommitted` the clicks that were not committed at the end. `cpu` is the share of a core
+    that the worker, the producer of the background and the prober used.
+    """
+
+    rate: float
+    reached_rate: float
+    probes: int
+    p50: float
+    p95: float
+    p99: float
+    longest: float
+    lost_probes: int
+    uncommitted: int
+    cpu: dict[str, float]
+
+    def summary(self) -> str:
+        """Return the figures in one line."""
+        percentiles = f"p50 {self.p50:.0f} ms, p95 {self.p95:.0f} ms, p99 {self.p99:.0f} ms"
+        lost = f", {self.lost_probes} never seen" if self.lost_probes else ""
+        return f"{percentiles} ({self.probes} probes; {self.reached_rate:,.0f}/s reached{lost})"
+
+    def facts(self) -> dict[str, Any]:
+        """Return the figures for JSON."""
+        return {
+            "rate": self.rate,
+            "reached": self.reached_rate,
+            "probes": self.probes,
+            "p50": plain(self.p50),
+            "p95": plain(self.p95),
+            "p99": plain(self.p99),
+            "most": plain(self.longest),
+            "lost": self.lost_probes,
+            "behind": self.uncommitted,
+            "cpu": self.cpu,
+        }
 
 
-def rows(report: LatencyReport) -> list[list[str]]:
-    """The table's rows: the running in, the rates, and beside a replay."""
-    found = [cells(one) for one in report.measured]
-    if report.run_in is not None:
-        found[0][0] += f", the first {RUN_IN_SECONDS:.0f} s"
-    if report.replay is not None:
-        found[-1][0] += f", and {report.replay.events:,} clicks replayed"
-    return found
+@dataclass(frozen=True)
+class ReplayFigures:
+    """A replay of the topic beside live counting, and the latencies of the live counts.
+
+    `seconds` are from the first of its events to the commit of the last.
+    """
+
+    events: int
+    seconds: float
+    live: LatencyFigures
+
+    @property
+    def per_second(self) -> float:
+        """Events per second."""
+        return self.events / self.seconds
+
+    def facts(self) -> dict[str, Any]:
+        """Return the figures for JSON."""
+        return {"events": self.events, "seconds": self.seconds, "live": self.live.facts()}
 
 
-def remarks(report: LatencyReport) -> list[str]:
-    """What must be said beside the table."""
-    said = [
-        f"The last rate is {SHARE:.0%} of the {report.most:,.0f} events/s that one worker did in `bench counts`, when nothing produced beside it."
-    ]
-    if report.replay is not None:
-        rate = report.replay.per_second
-        said.append(
-            f"A replay of {report.replay.events:,} clicks beside live counting took {report.replay.seconds:.1f} s, {rate:,.0f} clicks/s: "
-            f"{rate / report.most:.0%} of what one worker does alone."
-        )
-    for found in report.rates:
-        if found.reached < 0.97 * found.rate:
-            said.append(f"At {found.rate:,.0f}/s the machine produced only {found.reached:,.0f}/s beside everything else.")
-        if found.behind > BEHIND_SECONDS * found.reached:
-            said.append(f"At {found.rate:,.0f}/s {found.behind:,} clicks were not committed at the end: the worker did not keep up.")
-    return said
+@dataclass(frozen=True, kw_only=True)
+class LatencyReport(Measurement):
+    """A measurement of latencies.
+
+    `max_rate` is the worker's events per second that the third rate is a share of; `run_in` is the
+    first minute on a stack that may just have started.
+    """
+
+    max_rate: float
+    rates: list[LatencyFigures] = field(default_factory=list)
+    run_in: LatencyFigures | None = None
+    replay: ReplayFigures | None = None
+
+    @property
+    def all_figures(self) -> list[LatencyFigures]:
+        """The figures of running in, of all rates, and beside a replay."""
+        figures = list(self.rates)
+        if self.run_in is not None:
+            figures.insert(0, self.run_in)
+        if self.replay is not None:
+            figures.append(self.replay.live)
+        return figures
+
+    def facts(self) -> dict[str, Any]:
+        """Return the report for JSON."""
+        return {
+            **super().facts(),
+            "most": self.max_rate,
+            "rates": [figures.facts() for figures in self.rates],
+            "run_in": self.run_in.facts() if self.run_in else None,
+            "replay": self.replay.facts() if self.replay else None,
+        }
 
 
-def show(report: LatencyReport, console: Console) -> None:
-    """Prints the table."""
-    table = Table(title=WHAT, title_justify="left")
-    for name in COLUMNS:
-        table.add_column(name, justify="right", overflow="fold")
-    for row in rows(report):
-        table.add_row(*row)
-    console.print(table)
-    for remark in remarks(report):
-        console.print(remark.replace("`", ""), markup=False)
+def percentile(values: Sequence[float], share: float) -> float:
+    """Return the smallest value that so large a share of the values do not exceed; nan of none."""
+    if not values:
+        return math.nan
+    rank = max(math.ceil(share * len(values)), 1)
+    return sorted(values)[rank - 1]
 
 
-def markdown(report: LatencyReport) -> str:
-    """The report's part of the page."""
-    return "\n\n".join(
-        [pages.circumstances(report.machine, report.versions, report.at), WHAT, pages.table(COLUMNS, rows(report)), " ".join(remarks(report))]
+def present(report: LatencyReport) -> Presentation:
+    """Return the report for people."""
+    notes = remarks(report)
+    return Presentation(
+        place=NAME,
+        title=TITLE,
+        columns=COLUMNS,
+        rows=rows(report),
+        notes=notes,
+        introduction=[TITLE],
+        closing=[" ".join(notes)],
     )
 
 
-def write(report: LatencyReport, folder: Path) -> None:
-    """Writes the report's part of the page. Raises KappaError if the page has no place for it."""
-    pages.write(folder, NAME, markdown(report))
+def rows(report: LatencyReport) -> list[list[str]]:
+    """Return the rows of the table: running in, the rates, and beside a replay."""
+    table_rows = [cells(figures) for figures in report.all_figures]
+    if report.run_in is not None:
+        table_rows[0][0] += f", the first {RUN_IN_SECONDS:.0f} s"
+    if report.replay is not None:
+        table_rows[-1][0] += f", and {report.replay.events:,} clicks replayed"
+    return table_rows
+
+
+def cells(figures: LatencyFigures) -> list[str]:
+    """Return one row of the table."""
+    probes = str(figures.probes)
+    if figures.lost_probes:
+        probes += f" and {figures.lost_probes} never seen"
+    cores = [f"{figures.cpu[name]:.2f}" for name in ("worker", "producer", "prober")]
+    return [
+        f"{figures.rate:,.0f}",
+        f"{figures.reached_rate:,.0f}",
+        probes,
+        f"{figures.p50:.0f} ms",
+        f"{figures.p95:.0f} ms",
+        f"{figures.p99:.0f} ms",
+        f"{figures.longest:.0f} ms",
+        " · ".join(cores),
+    ]
+
+
+def remarks(report: LatencyReport) -> list[str]:
+    """Return the sentences below the table."""
+    sentences = [
+        f"The last rate is {SHARE:.0%} of the {report.max_rate:,.0f} events/s that one worker did "
+        "in `bench counts`, when nothing produced beside it."
+    ]
+    if report.replay is not None:
+        rate = report.replay.per_second
+        sentences.append(
+            f"A replay of {report.replay.events:,} clicks beside live counting took "
+            f"{report.replay.seconds:.1f} s, {rate:,.0f} clicks/s: "
+            f"{rate / report.max_rate:.0%} of what one worker does alone."
+        )
+    for figures in report.rates:
+        sentences += _remarks_on_rate(figures)
+    return sentences
+
+
+def _remarks_on_rate(figures: LatencyFigures) -> list[str]:
+    sentences = []
+    if figures.reached_rate < REACHED_SHARE * figures.rate:
+        sentences.append(
+            f"At {figures.rate:,.0f}/s the machine produced only {figures.reached_rate:,.0f}/s "
+            "beside everything else."
+        )
+    if figures.uncommitted > UNCOMMITTED_SECONDS * figures.reached_rate:
+        sentences.append(
+            f"At {figures.rate:,.0f}/s {figures.uncommitted:,} clicks were not committed at the "
+            "end: the worker did not keep up."
+        )
+    return sentences

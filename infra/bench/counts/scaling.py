@@ -1,89 +1,50 @@
-"""The measurement of scaling: one, two and four of our workers share the partitions of one topic, each held to the same share of a core."""
+"""The scaling benchmark: one, two and four workers share the partitions of one topic.
 
-import time
+Each worker is held to the same share of a core.
+"""
+
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
-from infra.answers import plain
-from infra.bench import load, ours
-from infra.bench.bed import WORKERS, Bed, workers
-from infra.bench.brake import Brake
-from infra.bench.machine import machine, versions
-from infra.bench.processes import Measured, interpolated
-from infra.errors import KappaError
-from infra.progress import Line
-from infra.settings import Settings
-from infra.state import read_state
-from infra.steps import Steps
+from connectors.runtime.process_state import read_state
+from connectors.runtime.settings import Settings
+from infra.bench.counts import kappa
+from infra.bench.counts.scaling_report import ScalingReport, WorkerGroup, workers_text
+from infra.bench.harness import click_load
+from infra.bench.harness.cpu_clock import interpolate
+from infra.bench.harness.cpu_limit import CpuLimit
+from infra.bench.harness.machine import machine, versions
+from infra.bench.harness.processes import MeasuredProcess
+from infra.bench.harness.sandbox import WORKERS, Sandbox, running_workers
+from infra.bench.report.measurement import now
+from infra.terminal.progress_line import ProgressLine
+from infra.terminal.progress_steps import ProgressSteps
+from schemas.errors import KappaError
 
 SUFFIX = "scale"
 SIZES = (1, 2, 4)
-# Counting beside the others' joining is not in the figures; of fewer seconds than the least they would say little.
-SETTLE_SECONDS, LEAST_SECONDS = 3.0, 4.0
+# The seconds after the last worker has begun are not in the figures: others still join the group.
+SETTLE_SECONDS = 3.0
+# Figures of fewer seconds would say little.
+MIN_SECONDS = 4.0
 
 
-@dataclass(frozen=True)
-class Group:
-    """What so many workers did while all of them had something to count.
+class WorkerStates:
+    """The states that the workers wrote, each about once a second.
 
-    `events` in `seconds`, for `cpu_seconds` of all of them together; `counted` is the sum of the rows in the end, of a load of `load` events.
+    That is how many events a worker had counted, and when it had nothing left to count.
     """
-
-    workers: int
-    events: int
-    seconds: float
-    cpu_seconds: float
-    counted: int
-    load: int
-
-    @property
-    def per_second(self) -> float:
-        """Events per second."""
-        return self.events / self.seconds
-
-    @property
-    def cores(self) -> float:
-        """How many cores they took."""
-        return self.cpu_seconds / self.seconds
-
-    @property
-    def exact(self) -> bool:
-        """Whether every event of the load is in the rows once."""
-        return self.counted == self.load
-
-
-@dataclass(frozen=True)
-class ScaleReport:
-    """A whole measurement; each worker had `share` of a core."""
-
-    at: str
-    machine: dict[str, str]
-    versions: dict[str, str]
-    share: float
-    groups: list[Group] = field(default_factory=list)
-
-    def facts(self) -> dict[str, Any]:
-        """The report as JSON has it."""
-        facts: dict[str, Any] = plain(asdict(self))
-        for figures, group in zip(facts["groups"], self.groups, strict=True):
-            figures |= {"events_per_second": round(group.per_second), "cores": round(group.cores, 2), "exact": group.exact}
-        return facts
-
-
-class Watch:
-    """What the workers have said of themselves, each about once a second: how many events they had counted, and when they had no more."""
 
     def __init__(self, names: Sequence[str]) -> None:
         self._times: dict[str, list[float]] = {name: [] for name in names}
         self._events: dict[str, list[float]] = {name: [] for name in names}
-        self._began: dict[str, float] = {}
-        self._done: dict[str, float] = {}
+        self._begins: dict[str, float] = {}
+        self._ends: dict[str, float] = {}
 
-    def take(self, name: str, state: dict[str, Any] | None) -> None:
-        """Notes a worker's state; one that is known already changes nothing."""
+    def add_state(self, name: str, state: dict[str, Any] | None) -> None:
+        """Note a worker's state; one that is known already changes nothing."""
         if not state or not state.get("first_event_at"):
             return
         at = datetime.fromisoformat(state["updated_at"]).timestamp()
@@ -91,80 +52,100 @@ class Watch:
             return
         self._times[name].append(at)
         self._events[name].append(float(state["events"] - state["repeated"]))
-        self._began.setdefault(name, state["first_event_at"])
+        self._begins.setdefault(name, state["first_event_at"])
         if not state["lag"]:
-            self._done.setdefault(name, at)
+            self._ends.setdefault(name, at)
 
-    def span(self) -> tuple[float, float]:
-        """When all were counting, and when the first of them had no more to count, in Unix seconds; the same moment twice if that never was."""
-        if len(self._began) < len(self._times) or not self._done:
+    def common_span(self) -> tuple[float, float]:
+        """Return from when until when all workers were counting, in Unix seconds.
+
+        Both are the same if that never was so.
+        """
+        if len(self._begins) < len(self._times) or not self._ends:
             return 0.0, 0.0
-        begin = max(self._began.values()) + SETTLE_SECONDS
-        return begin, max(begin, min(self._done.values()))
+        begin = max(self._begins.values()) + SETTLE_SECONDS
+        end = min(self._ends.values())
+        return begin, max(begin, end)
 
-    def events(self, begin: float, end: float) -> int:
-        """How many they counted between two moments, all together."""
-        pairs = [(self._times[name], self._events[name]) for name in self._times]
-        return round(sum(interpolated(times, events, end) - interpolated(times, events, begin) for times, events in pairs))
+    def count_events(self, begin: float, end: float) -> int:
+        """Return how many events they counted between two times, in all."""
+        total = 0.0
+        for name, times in self._times.items():
+            events = self._events[name]
+            total += interpolate(times, events, end) - interpolate(times, events, begin)
+        return round(total)
 
 
-def measure(settings: Settings, events: int, share: float, steps: Steps) -> ScaleReport:
-    """The whole measurement; everything made for it is removed, whatever happens.
+def measure(
+    settings: Settings, events: int, share: float, steps: ProgressSteps
+) -> ScalingReport:
+    """Run the benchmark; everything made for it is removed in any case.
 
-    Raises KappaError if some workers do not get to the end, or have counted everything before the last of them has begun.
+    Raises KappaError if some workers do not finish, or have counted everything before the last of
+    them has begun.
     """
-    bed = Bed(settings, SUFFIX)
-    report = ScaleReport(datetime.now(UTC).isoformat(timespec="seconds"), machine(), versions(settings), share)
+    sandbox = Sandbox(settings, SUFFIX)
+    report = ScalingReport(
+        at=now(), machine=machine(), versions=versions(settings), share=share
+    )
     try:
         with steps.download() as line:
-            load.fill(settings, bed.topic, events, int(time.time() * 1000), line)
+            click_load.fill_topic(settings, sandbox.topic, events, line)
         for size in SIZES:
             with steps.download() as line:
-                report.groups.append(_with(bed, size, events, share, line))
-            steps.say(in_words(report.groups[-1]))
+                group = _measure_group(sandbox, size, events, share, line)
+            report.groups.append(group)
+            steps.say(group.summary())
     finally:
         with steps.waiting("removing the topics and tables of the measurement"):
-            bed.remove()
+            sandbox.remove()
     return report
 
 
-def in_words(group: Group) -> str:
-    """One measurement in one line."""
-    exact = "exact" if group.exact else f"counts {group.counted:,} of {group.load:,}"
-    return f"{_workers(group.workers)}: {group.per_second:,.0f} events/s, {group.cores:.2f} cores, {group.seconds:.1f} s measured, {exact}"
-
-
-def _workers(number: int) -> str:
-    return f"{number} worker" + ("s" if number > 1 else "")
-
-
-def _with(bed: Bed, size: int, events: int, share: float, line: Line) -> Group:
+def _measure_group(
+    sandbox: Sandbox, size: int, events: int, share: float, line: ProgressLine
+) -> WorkerGroup:
     names = WORKERS[:size]
-    bed.empty()
-    watch = Watch(names)
+    sandbox.reset_counts()
+    states = WorkerStates(names)
 
     def report(what: str, fraction: float | None, detail: str) -> None:
         for name in names:
-            watch.take(name, read_state(bed.settings.home, name))
-        line(f"{_workers(size)} {what}", fraction, detail)
+            states.add_state(name, read_state(sandbox.settings.home, name))
+        line(f"{workers_text(size)} {what}", fraction, detail)
 
-    with workers(bed, names) as running, ExitStack() as brakes:
-        for process in running:
-            _hold(process, share, brakes)
-        ours.wait_for_the_last(bed, running, events, report)
-        for name, state in ours.last_words(bed.settings, running).items():
-            watch.take(name, state)
-        begin, end = watch.span()
-        if end - begin < LEAST_SECONDS:
-            raise KappaError(
-                f"{events:,} events were counted before {_workers(size)} had shared them for {LEAST_SECONDS:.0f} s", "give more --events"
-            )
-        cpu_seconds = sum(process.cpu.at(end) - process.cpu.at(begin) for process in running)
+    with running_workers(sandbox, names) as workers, ExitStack() as limits:
+        for worker in workers:
+            _limit_cpu(worker, share, limits)
+        kappa.wait_until_counted(sandbox, workers, events, report)
+        for name, state in kappa.final_states(sandbox.settings, workers).items():
+            states.add_state(name, state)
+        begin, end = states.common_span()
+        _require_enough_seconds(begin, end, events, size)
+        cpu_seconds = 0.0
+        for worker in workers:
+            cpu_seconds += worker.cpu.seconds_at(end) - worker.cpu.seconds_at(begin)
     line("adding up the rows", None, "")
-    return Group(size, watch.events(begin, end), end - begin, cpu_seconds, ours.counted(bed, events), events)
+    return WorkerGroup(
+        workers=size,
+        events=states.count_events(begin, end),
+        seconds=end - begin,
+        cpu_seconds=cpu_seconds,
+        counted=kappa.counted_events(sandbox, events),
+        load=events,
+    )
 
 
-def _hold(process: Measured, share: float, brakes: ExitStack) -> None:
-    brake = Brake(process.pid, share)
-    brake.start()
-    brakes.callback(brake.release)
+def _require_enough_seconds(begin: float, end: float, events: int, size: int) -> None:
+    if end - begin < MIN_SECONDS:
+        raise KappaError(
+            f"{events:,} events were counted before {workers_text(size)} had shared them for "
+            f"{MIN_SECONDS:.0f} s",
+            "give more --events",
+        )
+
+
+def _limit_cpu(worker: MeasuredProcess, share: float, limits: ExitStack) -> None:
+    limit = CpuLimit(worker.pid, share)
+    limit.start()
+    limits.callback(limit.release)

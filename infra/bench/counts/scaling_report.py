@@ -1,51 +1,118 @@
-"""The measurement of scaling, for people: a table, and its part of the page."""
+"""The results and the report of the scaling benchmark."""
 
-from pathlib import Path
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-
-from infra.bench import pages
-from infra.bench.scale import Group, ScaleReport
+from infra.bench.report.measurement import Measurement
+from infra.bench.report.presentation import Presentation
 
 NAME = "scale"
-COLUMNS = ["workers", "events/s", "× one worker", "of the ideal", "cores", "events per CPU s", "measured s", "counts"]
+COLUMNS = [
+    "workers",
+    "events/s",
+    "× one worker",
+    "of the ideal",
+    "cores",
+    "events per CPU s",
+    "measured s",
+    "counts",
+]
 
 
-def what(report: ScaleReport) -> str:
-    """What was done."""
+@dataclass(frozen=True, kw_only=True)
+class WorkerGroup:
+    """The work of so many workers while all of them had something to count.
+
+    `events` in `seconds`, for `cpu_seconds` of all of them together; `counted` is the sum of the
+    rows at the end, for a load of `load` events.
+    """
+
+    workers: int
+    events: int
+    seconds: float
+    cpu_seconds: float
+    counted: int
+    load: int
+
+    @property
+    def per_second(self) -> float:
+        """Events per second."""
+        return self.events / self.seconds
+
+    @property
+    def cores(self) -> float:
+        """How many cores they used."""
+        return self.cpu_seconds / self.seconds
+
+    @property
+    def exact(self) -> bool:
+        """Whether every event of the load is in the rows once."""
+        return self.counted == self.load
+
+    def summary(self) -> str:
+        """Return the figures in one line."""
+        exact = "exact" if self.exact else f"counts {self.counted:,} of {self.load:,}"
+        return (
+            f"{workers_text(self.workers)}: {self.per_second:,.0f} events/s, "
+            f"{self.cores:.2f} cores, {self.seconds:.1f} s measured, {exact}"
+        )
+
+    def facts(self) -> dict[str, Any]:
+        """Return the figures for JSON."""
+        return {
+            **asdict(self),
+            "events_per_second": round(self.per_second),
+            "cores": round(self.cores, 2),
+            "exact": self.exact,
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScalingReport(Measurement):
+    """A measurement of scaling; each worker had `share` of a core."""
+
+    share: float
+    groups: list[WorkerGroup] = field(default_factory=list)
+
+    def facts(self) -> dict[str, Any]:
+        """Return the report for JSON."""
+        groups = [group.facts() for group in self.groups]
+        return {**super().facts(), "share": self.share, "groups": groups}
+
+
+def present(report: ScalingReport) -> Presentation:
+    """Return the report for people."""
     events = report.groups[0].load if report.groups else 0
-    return f"{events:,} product views in 4 partitions; every worker held to {report.share:.0%} of a core."
+    title = (
+        f"{events:,} product views in 4 partitions; every worker held to {report.share:.0%} "
+        "of a core."
+    )
+    return Presentation(
+        place=NAME,
+        title=title,
+        columns=COLUMNS,
+        rows=[cells(group, report.groups[0]) for group in report.groups],
+        notes=[],
+        introduction=[title],
+        closing=[],
+    )
 
 
-def cells(group: Group, one: Group) -> list[str]:
-    """One row of the table; `one` is the first."""
-    times = group.per_second / one.per_second
-    speed = [f"{group.per_second:,.0f}", f"{times:.2f} ×", f"{times / group.workers:.0%}"]
-    cost = [f"{group.cores:.2f}", f"{group.events / group.cpu_seconds:,.0f}", f"{group.seconds:.1f}"]
-    return [str(group.workers), *speed, *cost, "exact" if group.exact else f"{group.counted:,} of {group.load:,}"]
+def cells(group: WorkerGroup, single_worker: WorkerGroup) -> list[str]:
+    """Return one row of the table, compared with the group of one worker."""
+    speedup = group.per_second / single_worker.per_second
+    return [
+        str(group.workers),
+        f"{group.per_second:,.0f}",
+        f"{speedup:.2f} ×",
+        f"{speedup / group.workers:.0%}",
+        f"{group.cores:.2f}",
+        f"{group.events / group.cpu_seconds:,.0f}",
+        f"{group.seconds:.1f}",
+        "exact" if group.exact else f"{group.counted:,} of {group.load:,}",
+    ]
 
 
-def rows(report: ScaleReport) -> list[list[str]]:
-    """All rows of the table."""
-    return [cells(group, report.groups[0]) for group in report.groups]
-
-
-def show(report: ScaleReport, console: Console) -> None:
-    """Prints the table."""
-    table = Table(title=what(report), title_justify="left")
-    for name in COLUMNS:
-        table.add_column(name, justify="right", overflow="fold")
-    for row in rows(report):
-        table.add_row(*row)
-    console.print(table)
-
-
-def markdown(report: ScaleReport) -> str:
-    """The report's part of the page."""
-    return "\n\n".join([pages.circumstances(report.machine, report.versions, report.at), what(report), pages.table(COLUMNS, rows(report))])
-
-
-def write(report: ScaleReport, folder: Path) -> None:
-    """Writes the report's part of the page. Raises KappaError if the page has no place for it."""
-    pages.write(folder, NAME, markdown(report))
+def workers_text(number: int) -> str:
+    """Return a number of workers in words."""
+    return "1 worker" if number == 1 else f"{number} workers"

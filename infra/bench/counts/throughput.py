@@ -1,30 +1,40 @@
-"""The measurement of counting: the same load, on the same machine, counted by our worker and by its peers, one after the other."""
+"""The counting benchmark: the same load counted by our worker and by its peers, in turn."""
 
 import json
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from infra.bench import load, ours, peer
-from infra.bench.bed import Bed, bench_folder
-from infra.bench.machine import machine, versions
-from infra.bench.peer_environment import python_of_peers
-from infra.bench.results import CONTESTANTS, NAMES, CountsReport, Run
-from infra.errors import KappaError
-from infra.progress import Report
-from infra.settings import Settings
-from infra.steps import Steps
+from connectors.runtime.files import replace_file
+from connectors.runtime.settings import Settings
+from infra.bench.counts import kappa, peer
+from infra.bench.counts.throughput_results import (
+    IMPLEMENTATIONS,
+    NAMES,
+    Run,
+    ThroughputReport,
+)
+from infra.bench.harness import click_load
+from infra.bench.harness.machine import machine, versions
+from infra.bench.harness.peer_environment import python_of_peers
+from infra.bench.harness.sandbox import Sandbox, bench_folder
+from infra.bench.report.measurement import now
+from infra.terminal.progress_line import Report
+from infra.terminal.progress_steps import ProgressSteps
+from schemas.errors import KappaError
 
 SUFFIX = "bench"
-BYTEWAX_NEEDS = (3, 12)  # its last release has no wheel for a later Python
+REPORT_FILE = "counts.json"
+TITLES = {implementation.name: implementation.title for implementation in IMPLEMENTATIONS}
 
 
-@dataclass(frozen=True)
-class Wanted:
-    """What to measure; `only` names contestants, none means all. `keep` leaves topics and tables behind."""
+@dataclass(frozen=True, kw_only=True)
+class ThroughputPlan:
+    """The runs to measure; `only` has names of implementations, none means all.
+
+    `keep` leaves topics and tables behind.
+    """
 
     events: int = 1_000_000
     rounds: int = 2
@@ -32,76 +42,102 @@ class Wanted:
     keep: bool = False
 
     @property
-    def contestants(self) -> list[str]:
-        """Names, in the order in which they run."""
+    def implementations(self) -> list[str]:
+        """The names, in the order in which they run."""
         return [name for name in NAMES if not self.only or name in self.only]
 
 
-def measure(settings: Settings, wanted: Wanted, steps: Steps) -> CountsReport:
-    """The whole measurement. A contestant that fails is reported as such; everything made for it is removed, whatever happens.
+def measure(
+    settings: Settings, plan: ThroughputPlan, steps: ProgressSteps
+) -> ThroughputReport:
+    """Run the benchmark; the failure of an implementation is in the report.
 
-    Raises KappaError if the load cannot be made.
+    Everything made for it is removed in any case, unless the plan keeps it. Raises KappaError if
+    the load cannot be made.
     """
-    bed = Bed(settings, SUFFIX)
-    report = CountsReport(datetime.now(UTC).isoformat(timespec="seconds"), wanted.events, machine(), versions(settings))
-    with steps.download() as line:
-        foreign = python_of_peers(settings.cache, line) if set(wanted.contestants) & set(peer.FOREIGN) else None
+    sandbox = Sandbox(settings, SUFFIX)
+    report = ThroughputReport(
+        at=now(), machine=machine(), versions=versions(settings), events=plan.events
+    )
+    foreign_python = None
+    if set(plan.implementations) & set(peer.FOREIGN):
+        with steps.download() as line:
+            foreign_python = python_of_peers(settings.cache, line)
     try:
         with steps.download() as line:
-            load.fill(settings, bed.topic, wanted.events, int(time.time() * 1000), line)
-        for number in range(1, wanted.rounds + 1):
-            for contestant in wanted.contestants:
-                report.runs.append(_one(bed, contestant, number, wanted.events, foreign, steps))
+            click_load.fill_topic(settings, sandbox.topic, plan.events, line)
+        for number in range(1, plan.rounds + 1):
+            for name in plan.implementations:
+                run = _measure_run(
+                    sandbox, name, number, plan.events, foreign_python, steps
+                )
+                report.runs.append(run)
     finally:
-        if not wanted.keep:
+        if not plan.keep:
             with steps.waiting("removing the topics and tables of the measurement"):
-                bed.remove()
-                bed.drop_keyspace(f"{bed.keyspace}_plain")
-    keep(settings, report)
+                sandbox.remove()
+                sandbox.drop_keyspace(peer.plain_keyspace(sandbox))
+    write_report(settings, report)
     return report
 
 
-def _one(bed: Bed, contestant: str, number: int, events: int, foreign: Path | None, steps: Steps) -> Run:
-    title = next(entry.title for entry in CONTESTANTS if entry.name == contestant)
+def _measure_run(
+    sandbox: Sandbox,
+    name: str,
+    number: int,
+    events: int,
+    foreign_python: Path | None,
+    steps: ProgressSteps,
+) -> Run:
+    label = f"round {number}, {TITLES[name]}:"
     try:
         with steps.download() as line:
 
             def report(_what: str, fraction: float | None, detail: str) -> None:
-                line(f"round {number}, {title}:", fraction, detail)
+                line(label, fraction, detail)
 
-            run = _run(bed, contestant, number, events, foreign, report)
+            run = _run(sandbox, name, number, events, foreign_python, report)
     except KappaError as error:
-        run = Run(contestant, number, events, failure=str(error))
-    steps.say(f"round {number}, {title}: {outcome(run)}")
+        run = Run(implementation=name, round=number, events=events, failure=str(error))
+    steps.say(f"{label} {run_summary(run)}")
     return run
 
 
-def _run(bed: Bed, contestant: str, number: int, events: int, foreign: Path | None, report: Report) -> Run:
-    if contestant.startswith("ours"):
-        return ours.run(bed, contestant, number, events, report)
-    return peer.run(bed, contestant, number, peer.python_of(contestant, foreign), report, events)
+def _run(
+    sandbox: Sandbox,
+    name: str,
+    number: int,
+    events: int,
+    foreign_python: Path | None,
+    report: Report,
+) -> Run:
+    if name.startswith("ours"):
+        return kappa.run(sandbox, name, number, events, report)
+    python = peer.python_of(name, foreign_python)
+    return peer.run(sandbox, name, number, python, report, events)
 
 
-def outcome(run: Run) -> str:
-    """One run in one line."""
+def run_summary(run: Run) -> str:
+    """Return a run in one line."""
     if run.failure:
         return f"failed: {run.failure}"
     counted = "" if run.exact else f", counts {run.result:,} of {run.events:,}"
-    return f"{run.seconds:.1f} s, {run.cpu_seconds:.1f} CPU s, {run.per_second:,.0f} events/s, {run.per_cpu_second:,.0f} per CPU s{counted}"
+    return (
+        f"{run.seconds:.1f} s, {run.cpu_seconds:.1f} CPU s, {run.per_second:,.0f} events/s, "
+        f"{run.per_cpu_second:,.0f} per CPU s{counted}"
+    )
 
 
-def keep(settings: Settings, report: CountsReport) -> None:
-    """Keeps a report for `kappa bench latency`, which needs our worker's speed."""
-    folder = bench_folder(settings.home)
-    folder.mkdir(parents=True, exist_ok=True)
-    scratch = folder / "counts.new"
-    scratch.write_text(json.dumps(report.facts(), indent=1))
-    scratch.replace(folder / "counts.json")
+def write_report(settings: Settings, report: ThroughputReport) -> None:
+    """Write a report for `kappa bench latency`, which needs our worker's speed."""
+    content = json.dumps(report.facts(), indent=1)
+    replace_file(bench_folder(settings.home) / REPORT_FILE, content)
 
 
-def kept(settings: Settings) -> dict[str, Any] | None:
-    """The last report, as JSON has it, or None."""
+def read_report(settings: Settings) -> dict[str, Any] | None:
+    """Return the last report as JSON has it, None if there is none."""
+    path = bench_folder(settings.home) / REPORT_FILE
     try:
-        return dict(json.loads((bench_folder(settings.home) / "counts.json").read_text()))
+        return dict(json.loads(path.read_text()))
     except FileNotFoundError:
         return None

@@ -1,85 +1,117 @@
-"""The measurement of counting, for people: a table, and its part of the page with its picture."""
+"""The report of the counting benchmark, with a chart of each implementation's better round."""
 
-from pathlib import Path
-
-from rich.console import Console
-from rich.table import Table
-
-from infra.bench import pages
-from infra.bench.picture import Bars, chart
-from infra.bench.results import OURS, Comparison, CountsReport, Run, compare
+from infra.bench.counts.throughput_results import (
+    OURS,
+    Comparison,
+    Run,
+    ThroughputReport,
+    compare,
+)
+from infra.bench.report.chart import Bars, chart
+from infra.bench.report.measurement import ratio_text
+from infra.bench.report.presentation import Picture, Presentation, descriptions
 
 NAME = "counts"
 PICTURE = "benchmarks-counts.svg"
-EACH_ROUND = "events/s, each round"
-COLUMNS = ["", EACH_ROUND, "wall s", "CPU s", "events/s", "events per CPU s", "Kappa ÷ it: events/s", "Kappa ÷ it: per CPU s", "counts"]
+COLUMNS = [
+    "",
+    "events/s, each round",
+    "wall s",
+    "CPU s",
+    "events/s",
+    "events per CPU s",
+    "Kappa ÷ it: events/s",
+    "Kappa ÷ it: per CPU s",
+    "counts",
+]
 BETTER = (
-    "Each row is the contestant's better round (more events per second). `Kappa ÷ it` is what one process of Kappa did in its own better round, "
+    "Each row is the contestant's better round (more events per second). `Kappa ÷ it` is what "
+    "one process of Kappa did in its own better round, "
     "divided by that: above 1 Kappa did more."
 )
 
 
-def cells(comparison: Comparison) -> list[str]:
-    """One row of the table."""
-    best, rounds = comparison.best, " · ".join(_round(run) for run in comparison.runs)
-    if best is None:
-        return [comparison.contestant.title, rounds, *["—"] * 6, "failed"]
-    figures = [f"{best.seconds:.1f}", f"{best.cpu_seconds:.1f}", f"{best.per_second:,.0f}", f"{best.per_cpu_second:,.0f}"]
-    ratios = [_ratio(comparison.ours_per_second), _ratio(comparison.ours_per_cpu_second)]
-    return [comparison.contestant.title, rounds, *figures, *(["1", "1"] if comparison.contestant.name == OURS else ratios), verdict(comparison.runs)]
-
-
-def verdict(runs: tuple[Run, ...]) -> str:
-    """Whether the counts were right in every round, or how many events they had in the one that was furthest off."""
-    done = [run for run in runs if run.result is not None]
-    worst = max(done, key=lambda run: abs((run.result or 0) - run.events))
-    return "exact" if worst.exact else f"{worst.result:,} of {worst.events:,}"
-
-
-def show(report: CountsReport, console: Console) -> None:
-    """Prints the table and what went wrong."""
-    table = Table(title=f"{report.events:,} product views, 4 partitions; first event consumed to last one counted", title_justify="left")
-    for number, name in enumerate(COLUMNS):
-        table.add_column(name, justify="right" if number else "left", overflow="fold")
-    for comparison in compare(report.runs):
-        table.add_row(*cells(comparison))
-    console.print(table)
-    console.print(BETTER.replace("`", ""))
-    for run in report.runs:
-        if run.failure:
-            console.print(f"round {run.round}, {run.contestant}: {run.failure}", markup=False)
-
-
-def markdown(report: CountsReport) -> str:
-    """The report's part of the page."""
+def present(report: ThroughputReport) -> Presentation:
+    """Return the report for people."""
     comparisons = compare(report.runs)
-    does = "\n".join(f"- **{found.contestant.title}**: {found.contestant.does}." for found in comparisons)
-    return "\n\n".join(
-        [
-            pages.circumstances(report.machine, report.versions, report.at),
-            f"{report.events:,} product views. {BETTER}",
-            f"![Events per second and per CPU second, by contestant]({PICTURE})",
-            pages.table(COLUMNS, [cells(comparison) for comparison in comparisons]),
-            f"What each does with an event:\n\n{does}",
-        ]
+    implementations = [comparison.implementation for comparison in comparisons]
+    load = f"{report.events:,} product views"
+    return Presentation(
+        place=NAME,
+        title=f"{load}, 4 partitions; first event consumed to last one counted",
+        columns=COLUMNS,
+        rows=[cells(comparison) for comparison in comparisons],
+        row_titles=True,
+        notes=[BETTER, *_failures(report)],
+        introduction=[f"{load}. {BETTER}"],
+        closing=[descriptions("What each does with an event:", implementations)],
+        picture=_picture(report.events, comparisons),
     )
 
 
-def picture(report: CountsReport) -> str:
-    """The picture: each contestant's better round."""
-    groups = [Bars(found.contestant.title, (found.best.per_cpu_second, found.best.per_second)) for found in compare(report.runs) if found.best]
-    return chart(f"Counting {report.events:,} product views", ("events per CPU second", "events per second"), groups)
+def cells(comparison: Comparison) -> list[str]:
+    """Return one row of the table."""
+    title = comparison.implementation.title
+    rounds = " · ".join(_round_text(run) for run in comparison.runs)
+    best = comparison.best
+    if best is None:
+        return [title, rounds, *["—"] * 6, "failed"]
+    is_ours = comparison.implementation.name == OURS
+    ratios = ["1", "1"]
+    if not is_ours:
+        ratios = [
+            ratio_text(comparison.ours_per_second),
+            ratio_text(comparison.ours_per_cpu_second),
+        ]
+    return [
+        title,
+        rounds,
+        f"{best.seconds:.1f}",
+        f"{best.cpu_seconds:.1f}",
+        f"{best.per_second:,.0f}",
+        f"{best.per_cpu_second:,.0f}",
+        *ratios,
+        verdict(comparison.runs),
+    ]
 
 
-def write(report: CountsReport, folder: Path) -> None:
-    """Writes the report's part of the page, and its picture. Raises KappaError if the page has no place for it."""
-    pages.write(folder, NAME, markdown(report))
-    (folder / PICTURE).write_text(picture(report))
+def verdict(runs: tuple[Run, ...]) -> str:
+    """Return whether the counts were exact in every round, else those furthest from it."""
+    worst = None
+    largest_error = 0
+    for run in runs:
+        if run.result is not None:
+            error = abs(run.result - run.events)
+            if worst is None or error > largest_error:
+                worst = run
+                largest_error = error
+    if worst is None or worst.exact:
+        return "exact"
+    return f"{worst.result:,} of {worst.events:,}"
 
 
-def _round(run: Run) -> str:
+def _failures(report: ThroughputReport) -> list[str]:
+    failures = []
+    for run in report.runs:
+        if run.failure:
+            failures.append(f"round {run.round}, {run.implementation}: {run.failure}")
+    return failures
+
+
+def _picture(events: int, comparisons: list[Comparison]) -> Picture:
+    groups = []
+    for comparison in comparisons:
+        best = comparison.best
+        if best is not None:
+            values = (best.per_cpu_second, best.per_second)
+            groups.append(Bars(comparison.implementation.title, values))
+    series = ("events per CPU second", "events per second")
+    return Picture(
+        file=PICTURE,
+        text="Events per second and per CPU second, by contestant",
+        svg=chart(f"Counting {events:,} product views", series, groups),
+    )
+
+
+def _round_text(run: Run) -> str:
     return "failed" if run.failure else f"{run.per_second:,.0f}"
-
-
-def _ratio(value: float | None) -> str:
-    return "—" if value is None else f"{value:.2f} ×" if value < 10 else f"{value:.0f} ×"

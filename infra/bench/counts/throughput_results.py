@@ -1,42 +1,53 @@
-"""What a measurement of counting found, and what follows from it."""
+"""The results of the counting benchmark, and what follows from them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from infra.bench.report.measurement import Implementation, Measurement
 
-@dataclass(frozen=True)
-class Contestant:
-    """Who counts: its name in the command, for people, and what it does with each event."""
-
-    name: str
-    title: str
-    does: str
-
-
-CONTESTANTS = (
-    Contestant("ours-1", "Kappa, 1 process", "counts per 10 s, minute, hour and in total, top 20, distinct viewers: rows in Cassandra, exact"),
-    Contestant("ours-2", "Kappa, 2 processes", "the same, the partitions shared"),
-    Contestant(
-        "plain", "plain loop", "confluent-kafka and fastavro; counts per 10 s: rows in Cassandra twice a second, in batches of 100, then the commit"
+IMPLEMENTATIONS = (
+    Implementation(
+        "ours-1",
+        "Kappa, 1 process",
+        "counts per 10 s, minute, hour and in total, top 20, distinct viewers: rows in "
+        "Cassandra, exact",
     ),
-    Contestant("plain-rows", "plain loop, row by row", "the same with a request per row, as the driver's documentation has it"),
-    Contestant("quix", "Quix Streams", "counts per 10 s in RocksDB with a changelog; closed windows to a topic"),
-    Contestant("bytewax", "Bytewax", "counts in total, in memory, without recovery"),
-    Contestant("faust", "Faust, stock", "counts per 10 s in a table in memory with a changelog"),
+    Implementation("ours-2", "Kappa, 2 processes", "the same, the partitions shared"),
+    Implementation(
+        "plain",
+        "plain loop",
+        "confluent-kafka and fastavro; counts per 10 s: rows in Cassandra twice a second, in "
+        "batches of 100, then the commit",
+    ),
+    Implementation(
+        "plain-rows",
+        "plain loop, row by row",
+        "the same with a request per row, as the driver's documentation has it",
+    ),
+    Implementation(
+        "quix",
+        "Quix Streams",
+        "counts per 10 s in RocksDB with a changelog; closed windows to a topic",
+    ),
+    Implementation("bytewax", "Bytewax", "counts in total, in memory, without recovery"),
+    Implementation(
+        "faust", "Faust, stock", "counts per 10 s in a table in memory with a changelog"
+    ),
 )
-NAMES = tuple(contestant.name for contestant in CONTESTANTS)
+NAMES = tuple(implementation.name for implementation in IMPLEMENTATIONS)
 OURS = "ours-1"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Run:
-    """One contestant's run in one round. `seconds` and `cpu_seconds` go from the first event consumed to the last one counted.
+    """One run of an implementation in one round.
 
-    `result` is the sum of the counts that it ended with; `failure` says why there is nothing else.
+    `seconds` and `cpu_seconds` are from the first event consumed to the last one counted.
+    `result` is the sum of the counts at the end; `failure` says why there is none.
     """
 
-    contestant: str
+    implementation: str
     round: int
     events: int
     seconds: float = 0.0
@@ -60,9 +71,9 @@ class Run:
         return self.events / self.cpu_seconds if self.cpu_seconds else 0.0
 
     def facts(self) -> dict[str, Any]:
-        """The run as JSON has it."""
+        """Return the run for JSON."""
         return {
-            "contestant": self.contestant,
+            "contestant": self.implementation,
             "round": self.round,
             "events": self.events,
             "seconds": round(self.seconds, 2),
@@ -75,68 +86,95 @@ class Run:
         }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """One contestant's better round, and how many times as much ours-1 did in its own (None without one)."""
+    """The better round of an implementation, compared with the one by ours-1.
 
-    contestant: Contestant
+    The ratios say how many times as much ours-1 did; they are None if one of them has no round.
+    """
+
+    implementation: Implementation
     runs: tuple[Run, ...]
     best: Run | None
     ours_per_second: float | None = None
     ours_per_cpu_second: float | None = None
 
     def facts(self) -> dict[str, Any]:
-        """The comparison as JSON has it."""
+        """Return the comparison for JSON."""
         best = self.best.facts() if self.best else {}
         return {
-            "contestant": self.contestant.name,
+            "contestant": self.implementation.name,
             "round": best.get("round"),
             "events_per_second": best.get("events_per_second"),
             "events_per_cpu_second": best.get("events_per_cpu_second"),
-            "ours_by_events_per_second": _rounded(self.ours_per_second),
-            "ours_by_events_per_cpu_second": _rounded(self.ours_per_cpu_second),
+            "ours_by_events_per_second": _round_ratio(self.ours_per_second),
+            "ours_by_events_per_cpu_second": _round_ratio(self.ours_per_cpu_second),
         }
 
 
 def compare(runs: Sequence[Run]) -> list[Comparison]:
-    """Every contestant that ran, in the order of `CONTESTANTS`: its better round is the one with more events per second."""
-    ours = _best([run for run in runs if run.contestant == OURS])
-    return [_comparison(contestant, own, ours) for contestant in CONTESTANTS if (own := [run for run in runs if run.contestant == contestant.name])]
+    """Compare every implementation that ran, in the order of `IMPLEMENTATIONS`.
+
+    The better round is the one with more events per second.
+    """
+    our_runs = [run for run in runs if run.implementation == OURS]
+    our_best = _best_run(our_runs)
+    comparisons = []
+    for implementation in IMPLEMENTATIONS:
+        own_runs = [run for run in runs if run.implementation == implementation.name]
+        if own_runs:
+            comparisons.append(_comparison(implementation, own_runs, our_best))
+    return comparisons
 
 
-def _comparison(contestant: Contestant, runs: list[Run], ours: Run | None) -> Comparison:
-    best = _best(runs)
-    if best is None or ours is None:
-        return Comparison(contestant, tuple(runs), best)
-    by_time, by_cpu = ours.per_second / best.per_second, ours.per_cpu_second / best.per_cpu_second
-    return Comparison(contestant, tuple(runs), best, by_time, by_cpu)
+def _comparison(
+    implementation: Implementation, runs: list[Run], our_best: Run | None
+) -> Comparison:
+    best = _best_run(runs)
+    ours_per_second = None
+    ours_per_cpu_second = None
+    if best is not None and our_best is not None:
+        ours_per_second = our_best.per_second / best.per_second
+        ours_per_cpu_second = our_best.per_cpu_second / best.per_cpu_second
+    return Comparison(
+        implementation=implementation,
+        runs=tuple(runs),
+        best=best,
+        ours_per_second=ours_per_second,
+        ours_per_cpu_second=ours_per_cpu_second,
+    )
 
 
-def _best(runs: Sequence[Run]) -> Run | None:
-    return max((run for run in runs if run.per_second and run.per_cpu_second), key=lambda run: run.per_second, default=None)
+def _best_run(runs: Sequence[Run]) -> Run | None:
+    timed_runs = [run for run in runs if run.per_second and run.per_cpu_second]
+    return max(timed_runs, key=lambda run: run.per_second, default=None)
 
 
-def _rounded(ratio: float | None) -> float | None:
+def _round_ratio(ratio: float | None) -> float | None:
     return None if ratio is None else round(ratio, 2)
 
 
-@dataclass(frozen=True)
-class CountsReport:
-    """A whole measurement. `machine` and `versions` are as `infra.bench.machine` tells them; `at` is ISO UTC."""
+@dataclass(frozen=True, kw_only=True)
+class ThroughputReport(Measurement):
+    """A measurement of counting a load of `events` events."""
 
-    at: str
     events: int
-    machine: dict[str, str]
-    versions: dict[str, str]
     runs: list[Run] = field(default_factory=list)
 
+    @property
+    def has_failed(self) -> bool:
+        """Whether a run failed, or our counts are not exact."""
+        for run in self.runs:
+            is_ours = run.implementation.startswith("ours")
+            if run.failure or (is_ours and not run.exact):
+                return True
+        return False
+
     def facts(self) -> dict[str, Any]:
-        """The report as JSON has it."""
+        """Return the report for JSON."""
         return {
-            "at": self.at,
+            **super().facts(),
             "events": self.events,
-            "machine": self.machine,
-            "versions": self.versions,
             "runs": [run.facts() for run in self.runs],
             "best": [comparison.facts() for comparison in compare(self.runs)],
         }

@@ -1,32 +1,43 @@
-"""The load of a measurement: product views in the project's contract, the same for whoever counts them."""
+"""The load of the benchmarks of counting: product views in the project's contract."""
 
-from collections.abc import Iterator
+import time
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from random import Random
 from typing import Any
 
-from connectors.kafka import ensure_topics, errors, list_topics, offsets, producer
-from connectors.kafka_admin import delete_topics
-from connectors.registry import Encoder, SchemaRegistry
-from infra.errors import StackError
-from infra.progress import Report
-from infra.settings import Kafka, Settings
+from connectors.kafka.admin import delete_topics, ensure_topics
+from connectors.kafka.client import errors, list_topics, offsets, producer
+from connectors.kafka.schema_registry import Encoder, SchemaRegistry
+from connectors.runtime.settings import Kafka, Settings
+from infra.terminal.progress_line import Report
 from schemas import topics
+from schemas.errors import StackError
 from schemas.events import CONTRACTS, value_subject
 
 CLIENT = "bench"
-PRODUCTS, USERS = 500, 100_000
+PRODUCTS = 500
+USERS = 100_000
 SPREAD_MS = 600_000
 SOURCES = ("web", "app", "mail")
 SUBJECT = topics.PRODUCT_VIEW
-TELL_EVERY = 5_000
-WAIT_SECONDS = 60.0
+REPORT_EVERY = 5_000
+FLUSH_SECONDS = 60.0
+QUEUE_PAUSE_SECONDS = 0.05
 
 Click = dict[str, Any]
 
 
+def now_ms() -> int:
+    """Return the time in milliseconds of UTC."""
+    return int(time.time() * 1000)
+
+
 def random_click(random: Random, at_ms: int) -> Click:
-    """A view of one of 500 products, some far more popular than others, by one of 100,000 users, at a time in milliseconds of UTC."""
+    """Return a view of one of 500 products by one of 100,000 users, at a time in ms of UTC.
+
+    Some products are far more popular than others.
+    """
     return {
         "event_id": f"{random.getrandbits(144):036x}",
         "user_id": random.randrange(USERS),
@@ -37,57 +48,89 @@ def random_click(random: Random, at_ms: int) -> Click:
 
 
 def clicks(events: int, end_ms: int, seed: int = 1) -> Iterator[Click]:
-    """So many views in the order of their times, spread evenly over the ten minutes before `end_ms`."""
+    """Yield views in the order of their times, spread evenly over ten minutes up to `end_ms`.
+
+    The same arguments give the same views.
+    """
     random = Random(seed)
     for number in range(events):
-        yield random_click(random, end_ms - SPREAD_MS + number * SPREAD_MS // events)
+        yield random_click(random, spread_time(number, events, end_ms))
+
+
+def spread_time(number: int, events: int, end_ms: int) -> int:
+    """Return the time of one of many events that are spread over ten minutes up to `end_ms`."""
+    return end_ms - SPREAD_MS + number * SPREAD_MS // events
 
 
 def key(click: Click) -> bytes:
-    """The Kafka key, as the shop's own clicks have it."""
+    """Return the Kafka key, as the shop's own clicks have it."""
     return str(click["product_id"]).encode()
 
 
 def encoder(settings: Settings) -> Encoder:
-    """The contract's encoder; it is registered under the clicks' own subject, where it already is. Raises ContractError, Unavailable."""
-    return Encoder(SchemaRegistry(settings.registry.url), value_subject(SUBJECT), CONTRACTS[SUBJECT])
+    """Return the contract's encoder, which is registered under the clicks' own subject.
+
+    Raises ContractError, Unavailable.
+    """
+    registry = SchemaRegistry(settings.registry.url)
+    return Encoder(registry, value_subject(SUBJECT), CONTRACTS[SUBJECT])
 
 
-def make_topic(kafka: Kafka, name: str) -> None:
-    """An empty topic with the clicks' own partitions and settings. Raises Refused, Unavailable."""
+def recreate_topic(kafka: Kafka, name: str) -> None:
+    """Create an empty topic with the partitions and settings of the clicks' own topic.
+
+    An existing one is deleted first. Raises Refused, Unavailable.
+    """
     delete_topics(kafka, [name])
     model = next(topic for topic in topics.started_topics() if topic.name == SUBJECT)
     ensure_topics(kafka, [replace(model, name=name)])
 
 
-def held(kafka: Kafka, topic: str) -> int:
-    """How many records a topic holds; 0 if there is none. Raises Unavailable."""
-    return sum(found.high - found.low for found in offsets(kafka, [topic]).values())
+def count_records(kafka: Kafka, topic: str) -> int:
+    """Return how many records a topic holds, 0 if it does not exist. Raises Unavailable."""
+    watermarks = offsets(kafka, [topic])
+    return sum(partition.high - partition.low for partition in watermarks.values())
 
 
-def fill(settings: Settings, topic: str, events: int, now_ms: int, report: Report) -> None:
-    """Makes the topic anew with so many views, unless it holds just as many already. Raises StackError if some do not arrive."""
-    if topic in list_topics(settings.kafka) and held(settings.kafka, topic) == events:
+def fill_topic(settings: Settings, topic: str, events: int, report: Report) -> None:
+    """Recreate a topic with so many views, unless it holds just as many already.
+
+    Raises StackError if some do not arrive.
+    """
+    exists = topic in list_topics(settings.kafka)
+    if exists and count_records(settings.kafka, topic) == events:
         return
-    make_topic(settings.kafka, topic)
-    encode, log = encoder(settings).encode, producer(settings.kafka, CLIENT)
-    for number, click in enumerate(clicks(events, now_ms)):
+    recreate_topic(settings.kafka, topic)
+    send_all(settings, topic, clicks(events, now_ms()), events, report)
+    records = count_records(settings.kafka, topic)
+    if records != events:
+        raise StackError(
+            f"{topic} holds {records:,} of {events:,} events",
+            "see ./kappa logs kafka, then run the command again",
+        )
+
+
+def send_all(
+    settings: Settings, topic: str, load: Iterable[Click], events: int, report: Report
+) -> None:
+    """Send so many clicks, and wait until they are acknowledged. Raises Unavailable, Refused."""
+    encode = encoder(settings).encode
+    log = producer(settings.kafka, CLIENT)
+    for number, click in enumerate(load):
         send(log, topic, encode(click), key(click))
-        if number % TELL_EVERY == 0:
+        if number % REPORT_EVERY == 0:
             log.poll(0)
             report("making the load", number / events, f"{number:,} of {events:,} events")
     with errors(f"writing {topic}"):
-        log.flush(WAIT_SECONDS)
-    if (arrived := held(settings.kafka, topic)) != events:
-        raise StackError(f"{topic} holds {arrived:,} of {events:,} events", "see ./kappa logs kafka, then run the command again")
+        log.flush(FLUSH_SECONDS)
 
 
 def send(log: Any, topic: str, value: bytes, click_key: bytes) -> None:
-    """Queues a record, waiting while the queue is full. Raises Unavailable, Refused."""
+    """Queue a record, waiting while the queue is full. Raises Unavailable, Refused."""
     while True:
         try:
             with errors(f"writing {topic}"):
                 log.produce(topic, value, click_key)
             return
         except BufferError:
-            log.poll(0.05)
+            log.poll(QUEUE_PAUSE_SECONDS)

@@ -1,4 +1,7 @@
-"""Holds a process to a share of one core, so that a small machine shows what more processes would do on a larger one. Needs no rights."""
+"""A limit of a process to a share of one core, without any rights.
+
+So a small machine shows what more processes would do on a larger one.
+"""
 
 import contextlib
 import signal
@@ -7,50 +10,61 @@ import time
 
 import psutil
 
-LOOK_SECONDS = 0.01
-# What it may spend at once after a pause, and what makes it wait: about a slice of the kernel's own scheduling.
+POLL_SECONDS = 0.01
+# CPU seconds that a process may use without a stop after a pause: about a time slice of the
+# kernel's scheduler.
 BURST_SECONDS = 0.02
 
 
-class Allowance:
-    """CPU seconds that may be spent: they grow with time up to a burst, and shrink with what is spent."""
+class CpuAllowance:
+    """The CPU seconds that may be used: they grow with time, up to a burst."""
 
-    def __init__(self, share: float, now: float, spent: float) -> None:
-        self._share, self._at, self._spent = share, now, spent
-        self._left = BURST_SECONDS
+    def __init__(self, share: float, now: float, used_seconds: float) -> None:
+        self._share = share
+        self._updated_at = now
+        self._used_seconds = used_seconds
+        self._allowance = BURST_SECONDS
 
-    def may_run(self, now: float, spent: float) -> bool:
-        """Whether anything is left; `now` in seconds, `spent` the CPU seconds of the process so far."""
-        self._left = min(BURST_SECONDS, self._left + self._share * (now - self._at)) - (spent - self._spent)
-        self._at, self._spent = now, spent
-        return self._left > 0
+    def may_run(self, now: float, used_seconds: float) -> bool:
+        """Return whether any allowance is left.
+
+        `now` is in seconds, `used_seconds` the CPU seconds of the process so far.
+        """
+        new_seconds = self._share * (now - self._updated_at)
+        grown_allowance = min(BURST_SECONDS, self._allowance + new_seconds)
+        self._allowance = grown_allowance - (used_seconds - self._used_seconds)
+        self._updated_at = now
+        self._used_seconds = used_seconds
+        return self._allowance > 0
 
 
-class Brake(threading.Thread):
-    """Stops a process (SIGSTOP) whenever it has had its share of one core, and lets it go on (SIGCONT) when it may again."""
+class CpuLimit(threading.Thread):
+    """Stops a process (SIGSTOP) when it has used its share, and continues it (SIGCONT)."""
 
     def __init__(self, pid: int, share: float) -> None:
-        super().__init__(name=f"brake of {pid}", daemon=True)
-        self._process, self._share = psutil.Process(pid), share
-        self._released = threading.Event()
+        super().__init__(name=f"cpu limit of {pid}", daemon=True)
+        self._process = psutil.Process(pid)
+        self._share = share
+        self._release = threading.Event()
 
     def run(self) -> None:
-        """Hold it until released."""
+        """Limit the process until `release`."""
         with contextlib.suppress(psutil.NoSuchProcess):
-            allowance, running = Allowance(self._share, time.monotonic(), self._spent()), True
-            while not self._released.wait(LOOK_SECONDS):
-                may = allowance.may_run(time.monotonic(), self._spent())
-                if may != running:
-                    self._process.send_signal(signal.SIGCONT if may else signal.SIGSTOP)
-                running = may
+            allowance = CpuAllowance(self._share, time.monotonic(), self._used_seconds())
+            is_running = True
+            while not self._release.wait(POLL_SECONDS):
+                may_run = allowance.may_run(time.monotonic(), self._used_seconds())
+                if may_run != is_running:
+                    self._process.send_signal(signal.SIGCONT if may_run else signal.SIGSTOP)
+                is_running = may_run
 
     def release(self) -> None:
-        """No more stops; a stopped process goes on."""
-        self._released.set()
+        """End the limit; a stopped process continues."""
+        self._release.set()
         self.join()
         with contextlib.suppress(psutil.NoSuchProcess):
             self._process.send_signal(signal.SIGCONT)
 
-    def _spent(self) -> float:
+    def _used_seconds(self) -> float:
         times = self._process.cpu_times()
         return float(times.user + times.system)

@@ -1,61 +1,100 @@
-"""The Python environment of the peers that the project itself does not have: made once per lock file, kept in the cache."""
+"""The Python environment of the peers that need other packages than the project.
 
-import fcntl
+It is made once per lock file, and kept in the cache.
+"""
+
 import hashlib
 import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
-from infra.bench.machine import PEERS_LOCK
-from infra.errors import MachineError, Unavailable
-from infra.progress import Report
+from connectors.runtime.files import lock_file
+from infra.bench.harness.machine import PEERS_LOCK
+from infra.terminal.progress_line import Report
+from schemas.errors import MachineError, Unavailable
 
-WHAT = "making the peers' environment"
-WITHOUT = "check the network, or measure without them: ./kappa bench counts --only ours-1 --only plain"
+STEP = "making the peers' environment"
+WITHOUT_PEERS = (
+    "check the network, or measure without them: "
+    "./kappa bench counts --only ours-1 --only plain"
+)
+PIP_OPTIONS = (
+    "--disable-pip-version-check",
+    "--no-input",
+    "--progress-bar",
+    "off",
+    "--require-hashes",
+    "--no-deps",
+)
 
 
 def python_of_peers(cache: Path, report: Report) -> Path:
-    """Its interpreter; the environment is made first if there is none for this lock file and this Python.
+    """Return the interpreter; its environment is made first if there is none yet.
 
-    Two at once do not clash. Raises Unavailable if the packages cannot be had, MachineError if this Python cannot make environments.
+    Each lock file and each Python has its environment. Several processes may call this
+    concurrently. Raises Unavailable if the packages cannot be downloaded, MachineError if this
+    Python cannot make environments.
     """
     folder = cache / "peers" / digest(PEERS_LOCK.read_bytes())
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with folder.with_suffix(".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with lock_file(folder.with_suffix(".lock")):
         if not (folder / ".complete").exists():
             shutil.rmtree(folder, ignore_errors=True)
-            _make(folder, report)
+            _make_environment(folder, report)
             (folder / ".complete").touch()
     return folder / "bin" / "python"
 
 
 def digest(lock: bytes) -> str:
-    """The environment's name: another lock file or another Python makes another one."""
-    return hashlib.sha256(lock + f"{sys.version_info[:2]}".encode()).hexdigest()[:12]
+    """Return the name of an environment, by its lock file and by this Python's version."""
+    python_version = f"{sys.version_info[:2]}".encode()
+    return hashlib.sha256(lock + python_version).hexdigest()[:12]
 
 
-def _make(folder: Path, report: Report) -> None:
-    report(WHAT, 0.0, "")
-    made = subprocess.run([sys.executable, "-m", "venv", str(folder)], capture_output=True, text=True)
-    if made.returncode:
-        raise MachineError(f"no Python environment can be made: {_last(made.stderr or made.stdout)}", "sudo apt-get install -y python3-venv")
-    command = [str(folder / "bin" / "python"), "-m", "pip", "install", "--disable-pip-version-check", "--no-input", "--progress-bar", "off"]
-    command += ["--require-hashes", "--no-deps", "-r", str(PEERS_LOCK)]
-    total = len(re.findall(r"^[a-z].*==", PEERS_LOCK.read_text(), re.MULTILINE))
-    said: list[str] = []
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as pip:
+def _make_environment(folder: Path, report: Report) -> None:
+    report(STEP, 0.0, "")
+    command = [sys.executable, "-m", "venv", str(folder)]
+    venv = subprocess.run(command, capture_output=True, text=True)
+    if venv.returncode:
+        reason = _last_line(venv.stderr or venv.stdout)
+        raise MachineError(
+            f"no Python environment can be made: {reason}",
+            "sudo apt-get install -y python3-venv",
+        )
+    _install_packages(folder, report)
+
+
+def _install_packages(folder: Path, report: Report) -> None:
+    python = str(folder / "bin" / "python")
+    command = [python, "-m", "pip", "install", *PIP_OPTIONS, "-r", str(PEERS_LOCK)]
+    output: list[str] = []
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as pip:
         assert pip.stdout is not None
-        for line in pip.stdout:
-            said.append(line)
-            if line.startswith("Collecting "):
-                report(WHAT, sum(entry.startswith("Collecting ") for entry in said) / (total + 1), line.split()[1])
+        for line in _reported_lines(pip.stdout, report):
+            output.append(line)
     if pip.returncode:
-        failed = [line for line in said if line.startswith("ERROR")]
-        raise Unavailable(f"the peers' packages could not be installed: {_last(''.join(failed or said))}", WITHOUT)
+        errors = [line for line in output if line.startswith("ERROR")]
+        reason = _last_line("".join(errors or output))
+        raise Unavailable(
+            f"the peers' packages could not be installed: {reason}", WITHOUT_PEERS
+        )
 
 
-def _last(text: str) -> str:
-    return (text.strip().splitlines() or ["it said nothing"])[-1]
+def _reported_lines(lines: Iterator[str], report: Report) -> Iterator[str]:
+    """Yield the output of pip, and report the packages that it collects."""
+    total = len(re.findall(r"^[a-z].*==", PEERS_LOCK.read_text(), re.MULTILINE))
+    collected_packages = 0
+    for line in lines:
+        if line.startswith("Collecting "):
+            collected_packages += 1
+            report(STEP, collected_packages / (total + 1), line.split()[1])
+        yield line
+
+
+def _last_line(text: str) -> str:
+    lines = text.strip().splitlines()
+    return lines[-1] if lines else "it printed nothing"

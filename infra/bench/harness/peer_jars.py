@@ -1,20 +1,24 @@
-"""The jars of peers that run on Spark: fetched once per pom, kept in the cache, never in the product's own session."""
+"""The jars of peers that run on Spark: downloaded once per pom, and kept in the cache.
 
-import fcntl
+They never get into the product's own session.
+"""
+
 import shutil
 from pathlib import Path
 
-from infra import maven
-from infra.bench.peer_environment import digest
-from infra.progress import Report
+from connectors.runtime.files import lock_file
+from infra.bench.harness.peer_environment import digest
+from infra.install import maven
+from infra.terminal.progress_line import Report
 
 
-def jars_of(pom: Path, module: str, cache: Path, report: Report) -> list[Path]:
-    """The jars of a module of a pom. Two at once do not clash. Raises Unavailable if the registry does not answer, MachineError without Maven."""
+def jars_of_module(pom: Path, module: str, cache: Path, report: Report) -> list[Path]:
+    """Return the jars of a module of a pom; several processes may call this concurrently.
+
+    Raises Unavailable if the registry does not answer, MachineError without Maven.
+    """
     folder = cache / "peers" / f"{module}-{digest(pom.read_bytes())}"
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with folder.with_suffix(".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with lock_file(folder.with_suffix(".lock")):
         if not folder.is_dir():
             scratch = folder.with_suffix(".new")
             shutil.rmtree(scratch, ignore_errors=True)

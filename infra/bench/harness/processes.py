@@ -1,154 +1,151 @@
-"""The processes that are measured: started, watched from outside, ended. Their CPU time is sampled, so that it is known at any moment."""
+"""The processes that are measured: started, observed from outside, and ended."""
 
 import contextlib
 import json
 import subprocess
 import threading
-import time
-from bisect import bisect_left
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-import psutil
+from connectors.retry import wait_until
+from infra.bench.harness.cpu_clock import CpuClock
+from schemas.errors import StackError
 
-from infra.errors import StackError
-
-SAMPLE_SECONDS = 0.02
-FAMILY_SECONDS = 2.0
 END_SECONDS = 10.0
+POLL_SECONDS = 0.1
+MAX_LINE_LENGTH = 500
+
+T = TypeVar("T")
 
 
-class CpuClock(threading.Thread):
-    """The CPU time of a process and its descendants, sampled fifty times a second; Linux counts it in hundredths of a second."""
+class MeasuredProcess:
+    """A running process with its CPU clock.
 
-    def __init__(self, pid: int) -> None:
-        super().__init__(name=f"cpu of {pid}", daemon=True)
-        self._process = psutil.Process(pid)
-        self._family = [self._process]
-        self._ended = threading.Event()
-        self._times: list[float] = []
-        self._seconds: list[float] = []
-
-    def run(self) -> None:
-        """Sample until the process has ended."""
-        asked = time.monotonic()
-        while not self._ended.wait(SAMPLE_SECONDS):
-            try:
-                if time.monotonic() - asked > FAMILY_SECONDS:
-                    asked, self._family = time.monotonic(), [self._process, *self._process.children(recursive=True)]
-                self._sample()
-            except psutil.NoSuchProcess:
-                return
-
-    def _sample(self) -> None:
-        total = 0.0
-        for process in self._family:
-            try:
-                spent = process.cpu_times()
-            except psutil.NoSuchProcess:
-                if process is self._process:
-                    raise
-                continue  # a descendant ended: whoever waited for it has its time
-            total += spent.user + spent.system + spent.children_user + spent.children_system
-        self._times.append(time.time())
-        self._seconds.append(total)
-
-    def at(self, moment: float) -> float:
-        """The CPU seconds spent up to a Unix time, between samples by proportion."""
-        return interpolated(self._times[:], self._seconds[:], moment)
-
-    def stop(self) -> None:
-        """No more samples."""
-        self._ended.set()
-
-
-def interpolated(times: list[float], values: list[float], moment: float) -> float:
-    """The value at a moment of a growing series; before its first sample the first one, after its last the last one, 0 of none."""
-    place = bisect_left(times, moment)
-    if not times:
-        return 0.0
-    if place == 0:
-        return values[0]
-    if place >= len(values):
-        return values[-1]
-    share = (moment - times[place - 1]) / (times[place] - times[place - 1])
-    return values[place - 1] + share * (values[place] - values[place - 1])
-
-
-class Measured:
-    """A running process with its CPU clock; `facts` collects the JSON lines that it prints."""
+    `facts` collects the JSON objects that the process prints, one per line; `has_facts` is set when
+    one has come.
+    """
 
     def __init__(self, name: str, popen: "subprocess.Popen[str]", log: Path) -> None:
-        self.name, self.log = name, log
+        self.name = name
+        self.log = log
         self.facts: dict[str, Any] = {}
-        self.heard = threading.Event()
+        self.has_facts = threading.Event()
         self._popen = popen
         self.cpu = CpuClock(popen.pid)
         self.cpu.start()
-        self._reader = threading.Thread(target=self._listen, name=f"output of {name}", daemon=True)
+        self._reader = threading.Thread(
+            target=self._read_facts, name=f"output of {name}", daemon=True
+        )
         self._reader.start()
-
-    def check(self) -> None:
-        """Raises StackError with its last words if the process has ended."""
-        code = self._popen.poll()
-        if code is not None and "result" not in self.facts:
-            self._reader.join(1)
-            raise StackError(f"{self.name} ended with exit code {code}: {last_words(self.log)}", f"all that it said is in {self.log}")
 
     @property
     def pid(self) -> int:
-        """Its number."""
+        """The process id."""
         return self._popen.pid
 
+    def check(self) -> None:
+        """Raise StackError with its last lines if the process has ended without a result."""
+        code = self._popen.poll()
+        if code is not None and "result" not in self.facts:
+            self._reader.join(1)
+            raise StackError(
+                f"{self.name} ended with exit code {code}: {last_lines(self.log)}",
+                f"its whole output is in {self.log}",
+            )
+
+    def wait_until(
+        self,
+        condition: Callable[[], T | None],
+        *,
+        timeout_seconds: float,
+        what: str,
+        poll_seconds: float = POLL_SECONDS,
+    ) -> T:
+        """Return the first true value of a condition while the process runs.
+
+        `what` says in errors what is waited for. Raises StackError if the process ends, or if
+        nothing is true in time.
+        """
+        return wait_until(
+            condition,
+            timeout_seconds=timeout_seconds,
+            poll_seconds=poll_seconds,
+            what=what,
+            hint=f"see {self.log}",
+            error=StackError,
+            on_poll=self.check,
+        )
+
     def peak_mb(self) -> float:
-        """The most resident memory that it ever had, in MB of 2^20 bytes, as the kernel says; 0 once it has ended."""
+        """Return the largest resident memory so far, in MB of 2^20 bytes, by the kernel.
+
+        0 once the process has ended.
+        """
         try:
             lines = Path(f"/proc/{self.pid}/status").read_text().splitlines()
         except OSError:
             return 0.0
-        return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM")), 0.0)
+        for line in lines:
+            if line.startswith("VmHWM"):
+                return int(line.split()[1]) / 1024
+        return 0.0
 
     def kill(self) -> None:
-        """Ends it as `kill -9` does."""
+        """End the process as `kill -9` does."""
         self._popen.kill()
         self._popen.wait()
 
-    def end(self) -> None:
-        """Ends it, politely first."""
+    def terminate(self) -> None:
+        """End the process, with SIGTERM first."""
         self.cpu.stop()
-        self._popen.terminate()
-        try:
-            self._popen.wait(END_SECONDS)
-        except subprocess.TimeoutExpired:
-            self._popen.kill()
-            self._popen.wait()
+        terminate(self._popen)
 
-    def _listen(self) -> None:
+    def _read_facts(self) -> None:
         assert self._popen.stdout is not None
         for line in self._popen.stdout:
             with contextlib.suppress(ValueError):
                 self.facts |= json.loads(line)
-                self.heard.set()
+                self.has_facts.set()
 
 
-def last_words(log: Path, lines: int = 2) -> str:
-    """The last lines that are not empty, in one."""
-    found = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()] if log.exists() else []
-    return " | ".join(found[-lines:])[-500:] or "it said nothing"
+def terminate(popen: "subprocess.Popen[str]") -> None:
+    """End a process: SIGTERM, and SIGKILL if it does not end within END_SECONDS."""
+    popen.terminate()
+    try:
+        popen.wait(END_SECONDS)
+    except subprocess.TimeoutExpired:
+        popen.kill()
+        popen.wait()
+
+
+def last_lines(log: Path, count: int = 2) -> str:
+    """Return the last lines of a log that are not empty, in one line."""
+    text = log.read_text(errors="replace") if log.exists() else ""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    joined_lines = " | ".join(lines[-count:])
+    return joined_lines[-MAX_LINE_LENGTH:] or "it printed nothing"
 
 
 @contextmanager
-def started(name: str, command: list[str], environment: Mapping[str, str], folder: Path, log: Path) -> Iterator[Measured]:
-    """A process in a folder, its standard error in a file; ended with the block."""
+def measured_process(
+    name: str, command: list[str], environment: Mapping[str, str], folder: Path, log: Path
+) -> Iterator[MeasuredProcess]:
+    """Run a process in a folder for the block, its standard error in a file."""
     log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("w") as errors:
+    with log.open("w") as log_file:
         popen = subprocess.Popen(
-            command, env=dict(environment), cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors, text=True
+            command,
+            env=dict(environment),
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=log_file,
+            text=True,
         )
-    measured = Measured(name, popen, log)
+    process = MeasuredProcess(name, popen, log)
     try:
-        yield measured
+        yield process
     finally:
-        measured.end()
+        process.terminate()

@@ -1,35 +1,38 @@
-"""Where a measurement happens: topics, groups and keyspaces of its own on the running stack, and their removal."""
+"""The place of a measurement on the running stack: separate topics, groups and keyspaces."""
 
 import contextlib
-import fcntl
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from connectors import cassandra, generations, kafka
-from connectors.cassandra_setup import make_generation, prepare_counts
-from connectors.generations import Generation
-from connectors.kafka_admin import delete_groups, delete_topics, groups
-from connectors.registry import SchemaRegistry
-from infra.bench.processes import Measured, started
-from infra.errors import KappaError
-from infra.settings import ROOT, Settings
-from infra.supervision import MARK, log_file
+from connectors.cassandra import client as cassandra
+from connectors.cassandra import generations
+from connectors.cassandra.bootstrap import make_generation, prepare_counts
+from connectors.cassandra.generations import Generation
+from connectors.kafka import client as kafka
+from connectors.kafka.admin import delete_groups, delete_topics, groups
+from connectors.kafka.schema_registry import SchemaRegistry
+from connectors.runtime.files import lock_file
+from connectors.runtime.process import child_environment
+from connectors.runtime.settings import Settings
+from infra.bench.harness.processes import MeasuredProcess, measured_process
+from infra.stack.supervisor import log_file
+from schemas.count_tables import keyspace_of
+from schemas.errors import KappaError
 from schemas.topics import CLICK_TOPICS, PRODUCT_VIEW, dead_topic
-from schemas.views import keyspace_of
 
-# Topics and groups of the peers carry this in their names, so that those of a run that was killed can be told.
+# Topics and groups of the peers have this in their names, so that those of a killed run are known.
 PEER_MARK = "kappa-bench"
 # The names of our measured processes; the stack's own workers have others.
 WORKERS = ("bench", "bench-2", "bench-3", "bench-4")
 
 
 @dataclass(frozen=True)
-class Bed:
-    """What the worker's `--beside <suffix>` counts, and where to."""
+class Sandbox:
+    """The input and output of a worker that runs with `--beside <suffix>`."""
 
     settings: Settings
     suffix: str
@@ -41,7 +44,7 @@ class Bed:
 
     @property
     def group(self) -> str:
-        """The worker's group."""
+        """The worker's consumer group."""
         return f"counts.{self.suffix}"
 
     @property
@@ -49,61 +52,80 @@ class Bed:
         """The worker's keyspace."""
         return f"{self.settings.cassandra.keyspace}_{self.suffix}"
 
-    def empty(self) -> None:
-        """Nothing counted yet: no offsets, empty tables. Raises Refused, Unavailable."""
+    def reset_counts(self) -> None:
+        """Delete the offsets and empty the tables. Raises Refused, Unavailable."""
         delete_groups(self.settings.kafka, [self.group])
         self.drop_keyspace(self.keyspace)
         with self.admin() as session:
             prepare_counts(session, self.settings, self.keyspace)
 
-    def second_generation(self) -> Generation:
-        """One to count beside the first, from the log's first record on. Raises Refused, Unavailable."""
-        keyspace, rules = keyspace_of(self.keyspace, 2), generations.definition(self.settings.counts)
+    def add_second_generation(self) -> Generation:
+        """Return a new generation beside the first, which counts from the log's first record.
+
+        Raises Refused, Unavailable.
+        """
+        keyspace = keyspace_of(self.keyspace, 2)
+        definition = generations.definition(self.settings.counts)
         self.drop_keyspace(keyspace)
         with self.admin() as session:
             make_generation(session, self.settings, keyspace)
-            generations.add(session, self.keyspace, 2, "building", rules)
+            generations.add(session, self.keyspace, 2, "building", definition)
             return generations.find(session, self.keyspace, 2)
 
+    def committed_events(self, group: str | None = None) -> int:
+        """Return how many events a group has committed, by default the worker's."""
+        committed = kafka.committed(self.settings.kafka, group or self.group, [self.topic])
+        return sum(committed.values())
+
     def admin(self) -> AbstractContextManager[cassandra.Session]:
-        """A session of Cassandra's administrator."""
-        return cassandra.connect(self.settings.cassandra, self.settings.login("cassandra.admin"))
+        """Return a session of Cassandra's administrator."""
+        return cassandra.connect(
+            self.settings.cassandra, self.settings.login("cassandra.admin")
+        )
 
     def drop_keyspace(self, keyspace: str) -> None:
-        """Removes a keyspace, if it is there."""
+        """Remove a keyspace if it exists."""
         with self.admin() as session:
-            session.execute(f"DROP KEYSPACE IF EXISTS {keyspace}")
+            session.change_schema(f"DROP KEYSPACE IF EXISTS {keyspace}")
 
     def remove(self) -> None:
-        """Removes everything that was made for the measurement."""
-        from processors.faust_app import control_topic
+        """Remove everything that was made for the measurement. Raises Refused, Unavailable."""
+        from processors.runtime.faust_app import control_topic
 
-        own = {f"{topic}.{self.suffix}" for topic in CLICK_TOPICS}
-        own |= {dead_topic(topic) for topic in own}
-        left_by_peers = {name for name in kafka.list_topics(self.settings.kafka) if PEER_MARK in name}
-        delete_topics(self.settings.kafka, own | left_by_peers | {control_topic(name).name for name in WORKERS})
-        delete_groups(self.settings.kafka, [self.group, f"{self.group}-2", *(f"faust-{name}" for name in WORKERS)])
-        with contextlib.suppress(KappaError):  # one that has not been given up yet does no harm, and goes the next time
-            delete_groups(self.settings.kafka, [name for name in groups(self.settings.kafka) if PEER_MARK in name])
+        topics = {f"{topic}.{self.suffix}" for topic in CLICK_TOPICS}
+        topics |= {dead_topic(topic) for topic in topics}
+        topics |= {control_topic(name).name for name in WORKERS}
+        existing_topics = kafka.list_topics(self.settings.kafka)
+        topics |= {name for name in existing_topics if PEER_MARK in name}
+        delete_topics(self.settings.kafka, topics)
+        own_groups = [self.group, f"{self.group}-2"]
+        own_groups += [f"faust-{name}" for name in WORKERS]
+        delete_groups(self.settings.kafka, own_groups)
+        self._delete_peer_groups()
         for keyspace in (self.keyspace, keyspace_of(self.keyspace, 2)):
             self.drop_keyspace(keyspace)
 
+    def _delete_peer_groups(self) -> None:
+        # A group that still has a member does no harm, and is deleted by the next run.
+        with contextlib.suppress(KappaError):
+            existing_groups = groups(self.settings.kafka)
+            peer_groups = [name for name in existing_groups if PEER_MARK in name]
+            delete_groups(self.settings.kafka, peer_groups)
+
 
 @contextmanager
-def alone(settings: Settings) -> Iterator[None]:
-    """Holds off a second measurement of this stack: each would be the other's noise. Raises KappaError if one is at work."""
-    folder = bench_folder(settings.home)
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise KappaError("another kappa bench measures this stack", "wait until it is done") from None
+def only_benchmark(settings: Settings) -> Iterator[None]:
+    """Keep other measurements off this stack for the block: they would disturb each other.
+
+    Raises KappaError if one is running.
+    """
+    error = KappaError("another kappa bench measures this stack", "wait until it is done")
+    with lock_file(bench_folder(settings.home) / "lock", timeout_seconds=0, error=error):
         yield
 
 
 def require_running(settings: Settings) -> None:
-    """Raises KappaError, naming the command that helps, unless Kafka, the registry and Cassandra answer."""
+    """Raise KappaError with the next step unless Kafka, the registry and Cassandra answer."""
     try:
         admin = settings.login("cassandra.admin")
         kafka.list_topics(settings.kafka)
@@ -111,42 +133,40 @@ def require_running(settings: Settings) -> None:
         with cassandra.connect(settings.cassandra, admin):
             pass
     except KappaError as error:
-        raise KappaError(f"a measurement needs the running stack: {error}", "run ./kappa up") from error
+        raise KappaError(
+            f"a measurement needs the running stack: {error}", "run ./kappa up"
+        ) from error
 
 
 @contextmanager
-def workers(bed: Bed, names: Sequence[str], *, prefix: Sequence[str] = (), generation: int = 1) -> Iterator[list[Measured]]:
-    """Our workers, started at once as the supervisor would start them; `prefix` stands before their command."""
+def running_workers(
+    sandbox: Sandbox,
+    names: Sequence[str],
+    *,
+    prefix: Sequence[str] = (),
+    generation: int = 1,
+) -> Iterator[list[MeasuredProcess]]:
+    """Run workers for the block, as the supervisor would; `prefix` is before their command."""
+    settings = sandbox.settings
+    environment = child_environment(settings, os.environ)
     with ExitStack() as stack:
-        environment = own_environment(bed.settings, os.environ)
-        running = []
+        workers = []
         for name in names:
-            (bed.settings.home / "run" / f"{name}.json").unlink(missing_ok=True)  # what an earlier one said
-            command = [*prefix, sys.executable, "-m", "processors.counts", name, "--beside", bed.suffix, "--generation", str(generation)]
-            running.append(stack.enter_context(started(name, command, environment, bed.settings.home, log_file(bed.settings, name))))
-        yield running
+            state_file = settings.home / "run" / f"{name}.json"
+            state_file.unlink(missing_ok=True)  # that of an earlier worker
+            command = [*prefix, *_worker_command(sandbox, name, generation)]
+            log = log_file(settings, name)
+            process = measured_process(name, command, environment, settings.home, log)
+            workers.append(stack.enter_context(process))
+        yield workers
 
 
-def own_environment(settings: Settings, environment: Mapping[str, str]) -> dict[str, str]:
-    """What a process of ours finds in its environment, as the supervisor gives it."""
-    return {
-        **environment,
-        MARK: str(settings.home),
-        "KAPPA_HOME": str(settings.home),
-        "KAPPA_PORT_BASE": str(settings.port_base),
-        "KAPPA_CACHE": str(settings.cache),
-        "PYTHONPATH": str(ROOT),
-        "PYTHONUNBUFFERED": "1",
-        "PYTHONWARNINGS": "ignore",
-        "MALLOC_ARENA_MAX": "2",
-    }
-
-
-def foreign_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """What a peer finds in its environment: nothing of the project."""
-    return {key: value for key, value in environment.items() if key != "PYTHONPATH" and not key.startswith("KAPPA_")}
+def _worker_command(sandbox: Sandbox, name: str, generation: int) -> list[str]:
+    module = "processors.counts"
+    options = ["--beside", sandbox.suffix, "--generation", str(generation)]
+    return [sys.executable, "-m", module, name, *options]
 
 
 def bench_folder(home: Path) -> Path:
-    """Where reports and the peers' logs are kept."""
+    """Return the folder of reports."""
     return home / "bench"

@@ -1,4 +1,7 @@
-"""Bytewax, as its documentation shows it: Kafka source, decode, a stateful count per product; without recovery, so its state is gone with it."""
+"""Bytewax, as its documentation shows it: Kafka source, decode, a stateful count per product.
+
+It runs without recovery, so its state ends with it.
+"""
 
 from collections.abc import Iterable
 from typing import Any
@@ -8,54 +11,61 @@ from bytewax.connectors.kafka import KafkaSource, KafkaSourceMessage
 from bytewax.dataflow import Dataflow
 from bytewax.outputs import DynamicSink, StatelessSinkPartition
 from bytewax.run import cli_main
-from meter import Meter, decoder, task, tell
+from meter import Meter, decoder, read_task, report
 
-Counted = tuple[str, int]
+ProductCount = tuple[str, int]
 
 
-class Counts(StatelessSinkPartition[Counted]):
+class Counts(StatelessSinkPartition[ProductCount]):
     """Keeps the last count of each product."""
 
     def __init__(self, meter: Meter) -> None:
         self._meter = meter
-        self._latest: dict[str, int] = {}
+        self._counts: dict[str, int] = {}
 
-    def write_batch(self, items: list[Counted]) -> None:
-        """Takes in some counts."""
-        self._latest.update(items)
-        if self._meter.add(len(items)):
-            tell(result=sum(self._latest.values()))
+    def write_batch(self, items: list[ProductCount]) -> None:
+        """Keep some counts."""
+        self._counts.update(items)
+        if self._meter.add_events(len(items)):
+            report(result=sum(self._counts.values()))
 
 
-class Sink(DynamicSink[Counted]):
+class Sink(DynamicSink[ProductCount]):
     """A sink in memory."""
 
     def __init__(self, meter: Meter) -> None:
         self._meter = meter
 
     def build(self, step_id: str, worker_index: int, worker_count: int) -> Counts:
-        """The only worker's part."""
+        """Return the part of the only worker."""
         return Counts(self._meter)
 
 
-def flow(given: dict[str, Any]) -> Dataflow:
-    """The dataflow."""
-    decode, meter, subject = decoder(given["schema"]), Meter(given["events"]), given["subject"]
+def dataflow(task: dict[str, Any]) -> Dataflow:
+    """Return the dataflow of a task."""
+    decode = decoder(task["schema"])
+    meter = Meter(task["events"])
+    subject = task["subject"]
 
-    def decoded(messages: Iterable[KafkaSourceMessage[bytes, bytes]]) -> list[tuple[str, int]]:
+    def decode_batch(
+        messages: Iterable[KafkaSourceMessage[bytes, bytes]],
+    ) -> list[ProductCount]:
         meter.begin()
         return [(str(decode(message.value)[subject]), 1) for message in messages]
 
-    def count(state: int | None, one: int) -> tuple[int, int]:
-        total = (state or 0) + one
+    def count(state: int | None, number: int) -> tuple[int, int]:
+        total = (state or 0) + number
         return total, total
 
-    made = Dataflow("clicks")
-    source = KafkaSource([given["kafka"]["bootstrap.servers"]], [given["topic"]], add_config=given["kafka"])
-    clicks = op.flat_map_batch("decode", op.input("log", made, source), decoded)
-    op.output("counts", op.stateful_map("count", clicks, count), Sink(meter))
-    return made
+    flow = Dataflow("clicks")
+    brokers = [task["kafka"]["bootstrap.servers"]]
+    source = KafkaSource(brokers, [task["topic"]], add_config=task["kafka"])
+    messages = op.input("log", flow, source)
+    clicks = op.flat_map_batch("decode", messages, decode_batch)
+    counts = op.stateful_map("count", clicks, count)
+    op.output("counts", counts, Sink(meter))
+    return flow
 
 
 if __name__ == "__main__":
-    cli_main(flow(task()))
+    cli_main(dataflow(read_task()))

@@ -1,4 +1,7 @@
-"""Faust, as its documentation shows it: an agent that takes event by event and counts in a table (in memory, with its changelog)."""
+"""Faust, as its documentation shows it: an agent that counts event by event in a table.
+
+The table is in memory, with its changelog.
+"""
 
 from collections.abc import AsyncIterable
 
@@ -7,36 +10,49 @@ import mode.loop
 mode.loop.use("uvloop")  # a quarter faster, and only before Faust is imported
 
 import faust  # noqa: E402
-from meter import Meter, decoder, task, tell  # noqa: E402
+from meter import Meter, decoder, read_task, report  # noqa: E402
 
-given = task()
-decode, meter = decoder(given["schema"]), Meter(given["events"])
-subject, time_field, window_ms = given["subject"], given["time"], given["window_ms"]
+task = read_task()
+decode = decoder(task["schema"])
+meter = Meter(task["events"])
+subject = task["subject"]
+time_field = task["time"]
+window_ms = task["window_ms"]
+addresses = task["kafka"]["bootstrap.servers"].split(",")
 
 app = faust.App(
-    given["name"],
-    broker=";".join(f"kafka://{address.strip()}" for address in given["kafka"]["bootstrap.servers"].split(",")),
+    task["name"],
+    broker=";".join(f"kafka://{address.strip()}" for address in addresses),
     store="memory://",
-    datadir=given["state_dir"],
-    topic_partitions=given["partitions"],
+    datadir=task["state_dir"],
+    topic_partitions=task["partitions"],
     web_enabled=False,
 )
-clicks = app.topic(given["topic"], value_type=bytes, value_serializer="raw", key_type=bytes, key_serializer="raw", partitions=given["partitions"])
-counts = app.Table("counts", default=int, partitions=given["partitions"], key_type=str, value_type=int)
+clicks = app.topic(
+    task["topic"],
+    value_type=bytes,
+    value_serializer="raw",
+    key_type=bytes,
+    key_serializer="raw",
+    partitions=task["partitions"],
+)
+counts = app.Table(
+    "counts", default=int, partitions=task["partitions"], key_type=str, value_type=int
+)
 
 
 @app.agent(clicks)
 async def count(stream: AsyncIterable[bytes]) -> None:
-    """Counts each event in its window."""
+    """Count each event in its window."""
     async for value in stream:
         meter.begin()
         record = decode(value)
         viewed_at = record[time_field]
         counts[f"{record[subject]}|{viewed_at - viewed_at % window_ms}"] += 1
-        if meter.add():
-            tell(result=sum(counts.values()))
+        if meter.add_events():
+            report(result=sum(counts.values()))
 
 
 if __name__ == "__main__":
-    # Redirected, what we tell would be log lines.
+    # Redirected, our reports would be log lines.
     faust.Worker(app, loglevel="WARN", redirect_stdouts=False).execute_from_commandline()

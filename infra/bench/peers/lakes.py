@@ -1,6 +1,7 @@
-"""Spark with Iceberg, Delta, or plain Parquet: a table of orders, merges into it, and its reading, in a session that stays.
+"""Spark with Iceberg, Delta, or plain Parquet: a table of orders, merges into it, and scans of it.
 
-Knows nothing of the project. A JSON file (the argument) says how to start; each line on standard input is a question, answered by a line.
+The session stays. The script knows nothing of the project: a JSON file (the argument) says how to
+start; each line on standard input is a question, answered by a line.
 """
 
 import json
@@ -11,101 +12,137 @@ from typing import Any, ClassVar
 
 from pyspark.sql import DataFrame, SparkSession
 
-COLUMNS = "order_id, user_id, product_id, orderedAt, status"
-CHANGES = "op string, order_id bigint, user_id bigint, product_id bigint, orderedAt timestamp, status string, order_date string"
-DAY = "date_format(orderedAt, 'yyyy-MM-dd')"
-# What a reader computes over the whole table: every column is read. It is the proof that all hold the same rows, too.
-DIGEST = "count(*), sum(order_id), sum(user_id), sum(product_id), sum(cast(status AS int)), sum(unix_micros(orderedAt) % 1000003)"
+COLUMNS = ["order_id", "user_id", "product_id", "orderedAt", "status"]
+CHANGES = (
+    "op string, order_id bigint, user_id bigint, product_id bigint, orderedAt timestamp, "
+    "status string, order_date string"
+)
+DAY_COLUMN = "date_format(orderedAt, 'yyyy-MM-dd') AS order_date"
+# The aggregates of a scan over the whole table, so that every column is read. They also prove that
+# all tables hold the same rows.
+DIGEST = (
+    "count(*)",
+    "sum(order_id)",
+    "sum(user_id)",
+    "sum(product_id)",
+    "sum(cast(status AS int))",
+    "sum(unix_micros(orderedAt) % 1000003)",
+)
 
 
 class Parquet:
-    """Plain Parquet, without a table format: the days' rows that no change touches and the new ones are written into new folders."""
+    """Plain Parquet, without a table format.
+
+    The rows of the days that no change touches, and the new ones, are written into new folders.
+    """
 
     extensions: ClassVar[dict[str, str]] = {}
 
     def __init__(self, spark: SparkSession, root: str) -> None:
-        self.spark, self.root, self.writes = spark, root, 0
+        self.spark = spark
+        self.root = root
+        self.writes = 0
         self.folders: dict[str, str] = {}
 
     def create(self, rows: DataFrame) -> None:
-        """The table, with these rows (and their day as `order_date`)."""
-        self._write(rows)
+        """Create the table with these rows, which have their day as `order_date`."""
+        self._write_days(rows)
 
     def merge(self, days: list[str], _updates_only: bool) -> None:
-        """Merge the view `changes`, which touches these days only."""
-        old = self.spark.read.parquet(*(self.folders[day] for day in days if day in self.folders))
+        """Merge the view `changes`, which touches only these days."""
+        folders = [self.folders[day] for day in days if day in self.folders]
+        old_rows = self.spark.read.parquet(*folders)
         changes = self.spark.table("changes")
-        old = old.join(changes.select("order_id"), "order_id", "left_anti").selectExpr(*COLUMNS.split(", "), f"{DAY} AS order_date")
-        self._write(old.unionByName(changes.where("op <> 'd'").drop("op")))
+        changed_ids = changes.select("order_id")
+        kept_rows = old_rows.join(changed_ids, "order_id", "left_anti")
+        kept_rows = kept_rows.selectExpr(*COLUMNS, DAY_COLUMN)
+        new_rows = changes.where("op <> 'd'").drop("op")
+        self._write_days(kept_rows.unionByName(new_rows))
 
     def frame(self) -> DataFrame:
-        """The table."""
+        """Return the table."""
         return self.spark.read.parquet(*self.folders.values())
 
     def files(self) -> dict[str, int]:
-        """The files that a reader opens, and how many of them say what is deleted in others."""
+        """Return how many files a reader opens, and how many of them only say what is deleted."""
         return {"files": len(self.frame().inputFiles()), "delete_files": 0}
 
-    def _write(self, rows: DataFrame) -> None:
+    def _write_days(self, rows: DataFrame) -> None:
         self.writes += 1
         target = f"{self.root}/{self.writes}"
         rows.repartition("order_date").write.partitionBy("order_date").parquet(target)
-        written = self.spark._jvm.org.apache.hadoop.fs.Path(target)
-        for entry in written.getFileSystem(self.spark._jsc.hadoopConfiguration()).listStatus(written):
+        path = self.spark._jvm.org.apache.hadoop.fs.Path(target)
+        file_system = path.getFileSystem(self.spark._jsc.hadoopConfiguration())
+        for entry in file_system.listStatus(path):
             if entry.isDirectory():
-                self.folders[entry.getPath().getName().partition("=")[2]] = entry.getPath().toString()
+                day = entry.getPath().getName().partition("=")[2]
+                self.folders[day] = entry.getPath().toString()
 
 
-class Merging:
-    """A table format with MERGE. The condition names the days, so that nobody has to look into others."""
+class MergeTable:
+    """A table format with MERGE. The condition names the days, so that others are not scanned."""
 
     table = ""
 
     def __init__(self, spark: SparkSession, root: str) -> None:
-        self.spark, self.root = spark, root
+        self.spark = spark
+        self.root = root
 
     def merge(self, days: list[str], updates_only: bool) -> None:
-        """Merge the view `changes`, which touches these days only. Without orders that go or come, Spark needs no outer join."""
-        others = f" WHEN NOT MATCHED AND c.op <> 'd' THEN INSERT ({COLUMNS}, order_date) VALUES ({self._values()})"
-        named = ", ".join(f"'{day}'" for day in days)
+        """Merge the view `changes`, which touches only these days.
+
+        Without deletes and inserts, Spark needs no outer join.
+        """
+        names = [*COLUMNS, "order_date"]
+        values = ", ".join(f"c.{name}" for name in names)
+        assignments = ", ".join(f"t.{name} = c.{name}" for name in names)
+        day_list = ", ".join(f"'{day}'" for day in days)
+        condition = (
+            "t.order_id = c.order_id AND t.order_date = c.order_date "
+            f"AND t.order_date IN ({day_list})"
+        )
+        update = f"WHEN MATCHED THEN UPDATE SET {assignments}"
+        delete = "WHEN MATCHED AND c.op = 'd' THEN DELETE"
+        columns = ", ".join(names)
+        insert = (
+            f"WHEN NOT MATCHED AND c.op <> 'd' THEN INSERT ({columns}) VALUES ({values})"
+        )
+        clauses = [update] if updates_only else [delete, update, insert]
         self.spark.sql(
-            f"MERGE INTO {self.table} t USING changes c ON t.order_id = c.order_id AND t.order_date = c.order_date AND t.order_date IN ({named}) "
-            + ("" if updates_only else "WHEN MATCHED AND c.op = 'd' THEN DELETE ")
-            + f"WHEN MATCHED THEN UPDATE SET {self._assigned('t.')}"
-            + ("" if updates_only else others)
+            f"MERGE INTO {self.table} t USING changes c ON {condition} {' '.join(clauses)}"
         )
 
     def frame(self) -> DataFrame:
-        """The table."""
+        """Return the table."""
         return self.spark.table(self.table)
 
-    def _assigned(self, target: str) -> str:
-        return ", ".join(f"{target}{name} = c.{name}" for name in [*COLUMNS.split(", "), "order_date"])
 
-    def _values(self) -> str:
-        return ", ".join(f"c.{name}" for name in [*COLUMNS.split(", "), "order_date"])
-
-
-class Iceberg(Merging):
+class Iceberg(MergeTable):
     """Iceberg in a catalog of files, format 3."""
 
     table = "ice.bench.orders"
     mode = "copy-on-write"
-    extensions: ClassVar[dict[str, str]] = {"spark.sql.extensions": "org.apache.iceberg.spark.extensions.IcebergSparkSessionExtensions"}
+    extensions: ClassVar[dict[str, str]] = {
+        "spark.sql.extensions": "org.apache.iceberg.spark.extensions.IcebergSparkSessionExtensions"
+    }
 
     def create(self, rows: DataFrame) -> None:
-        """The table, with these rows (and their day as `order_date`)."""
-        modes = ", ".join(f"'write.{kind}.mode'='{self.mode}'" for kind in ("merge", "update", "delete"))
+        """Create the table with these rows, which have their day as `order_date`."""
+        operations = ("merge", "update", "delete")
+        modes = ", ".join(f"'write.{name}.mode'='{self.mode}'" for name in operations)
         columns = ", ".join(f"{name} {kind}" for name, kind in rows.dtypes)
         self.spark.sql(
-            f"CREATE TABLE {self.table} ({columns}) USING iceberg PARTITIONED BY (order_date) TBLPROPERTIES ('format-version'='3', {modes})"
+            f"CREATE TABLE {self.table} ({columns}) USING iceberg PARTITIONED BY (order_date) "
+            f"TBLPROPERTIES ('format-version'='3', {modes})"
         )
         rows.writeTo(self.table).append()
 
     def files(self) -> dict[str, int]:
-        """The files that a reader opens, and how many of them say what is deleted in others."""
-        found = self.spark.sql(f"SELECT count(DISTINCT file_path), count_if(content > 0) FROM {self.table}.files").first()
-        return {"files": found[0], "delete_files": found[1]}
+        """Return how many files a reader opens, and how many of them only say what is deleted."""
+        row = self.spark.sql(
+            f"SELECT count(DISTINCT file_path), count_if(content > 0) FROM {self.table}.files"
+        ).first()
+        return {"files": row[0], "delete_files": row[1]}
 
 
 class IcebergMergeOnRead(Iceberg):
@@ -114,8 +151,8 @@ class IcebergMergeOnRead(Iceberg):
     mode = "merge-on-read"
 
 
-class Delta(Merging):
-    """Delta without deletion vectors, its default: files are written anew."""
+class Delta(MergeTable):
+    """Delta without deletion vectors, its default: files are rewritten."""
 
     extensions: ClassVar[dict[str, str]] = {
         "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
@@ -128,15 +165,22 @@ class Delta(Merging):
         self.table = f"delta.`{root}/orders`"
 
     def create(self, rows: DataFrame) -> None:
-        """The table, with these rows (and their day as `order_date`)."""
-        rows.repartition("order_date").write.format("delta").partitionBy("order_date").save(f"{self.root}/orders")
+        """Create the table with these rows, which have their day as `order_date`."""
+        writer = rows.repartition("order_date").write.format("delta")
+        writer.partitionBy("order_date").save(f"{self.root}/orders")
 
     def files(self) -> dict[str, int]:
-        """The files that a reader opens, and how many of them say what is deleted in others."""
-        return {"files": self.spark.sql(f"DESCRIBE DETAIL {self.table}").first()["numFiles"], "delete_files": 0}
+        """Return how many files a reader opens, and how many of them only say what is deleted."""
+        detail = self.spark.sql(f"DESCRIBE DETAIL {self.table}").first()
+        return {"files": detail["numFiles"], "delete_files": 0}
 
 
-KINDS = {"parquet": Parquet, "iceberg-cow": Iceberg, "iceberg-mor": IcebergMergeOnRead, "delta": Delta}
+KINDS = {
+    "parquet": Parquet,
+    "iceberg-cow": Iceberg,
+    "iceberg-mor": IcebergMergeOnRead,
+    "delta": Delta,
+}
 
 
 def main() -> None:
@@ -145,13 +189,13 @@ def main() -> None:
     kind = KINDS[task["kind"]]
     spark = session(task, kind.extensions)
     table: Any = kind(spark, task["root"])
-    say(ready=True)
+    report(ready=True)
     for line in sys.stdin:
-        say(**answer(spark, table, json.loads(line)))
+        report(**answer(spark, table, json.loads(line)))
 
 
 def session(task: dict[str, Any], extensions: dict[str, str]) -> SparkSession:
-    """A session of this machine's cores."""
+    """Return a session that uses all cores of this machine."""
     settings = {
         "spark.jars": ",".join(task["jars"]),
         "spark.driver.memory": task["memory"],
@@ -177,37 +221,52 @@ def session(task: dict[str, Any], extensions: dict[str, str]) -> SparkSession:
 
 
 def answer(spark: SparkSession, table: Any, question: dict[str, Any]) -> dict[str, Any]:
-    """Do what a question asks; with the seconds that it took."""
-    start, facts = time.monotonic(), {}
-    if question["do"] == "create":
-        table.create(spark.read.parquet(*question["files"]).selectExpr(*COLUMNS.split(", "), f"{DAY} AS order_date"))
-    elif question["do"] == "merge":
-        # Their schema is known, as a stream's would be; their rows are read within the merge.
-        spark.read.schema(CHANGES).parquet(question["changes"]).createOrReplaceTempView("changes")
-        start = time.monotonic()
-        table.merge(question["days"], question["updates_only"])
-    else:
-        frame = spark.read.parquet(*question["files"]) if question.get("files") else table.frame()
-        start = time.monotonic()
-        facts["digest"] = [int(value) for value in frame.selectExpr(*split(DIGEST)).first()]
-    seconds = time.monotonic() - start
-    if question["do"] == "read" and not question.get("files"):
-        facts |= table.files()
-    return {"seconds": seconds, **facts}
+    """Do what a question asks; return the seconds that it took, and facts."""
+    match question["do"]:
+        case "create":
+            return {"seconds": create(spark, table, question)}
+        case "merge":
+            return {"seconds": merge(spark, table, question)}
+        case _:
+            return scan(spark, table, question)
 
 
-def split(expressions: str) -> list[str]:
-    """Expressions between the commas that are in no brackets."""
-    found, depth, start = [], 0, 0
-    for place, sign in enumerate(expressions):
-        depth += (sign == "(") - (sign == ")")
-        if sign == "," and not depth:
-            found, start = [*found, expressions[start:place]], place + 1
-    return [*found, expressions[start:]]
+def create(spark: SparkSession, table: Any, question: dict[str, Any]) -> float:
+    """Create the table with the orders of some files; return the seconds."""
+    start = time.monotonic()
+    orders = spark.read.parquet(*question["files"])
+    table.create(orders.selectExpr(*COLUMNS, DAY_COLUMN))
+    return time.monotonic() - start
 
 
-def say(**facts: Any) -> None:
-    """One line for the harness."""
+def merge(spark: SparkSession, table: Any, question: dict[str, Any]) -> float:
+    """Merge a file of changes; return the seconds.
+
+    The schema of the changes is given, as a stream's would be; their rows are read by the merge.
+    """
+    changes = spark.read.schema(CHANGES).parquet(question["changes"])
+    changes.createOrReplaceTempView("changes")
+    start = time.monotonic()
+    table.merge(question["days"], question["updates_only"])
+    return time.monotonic() - start
+
+
+def scan(spark: SparkSession, table: Any, question: dict[str, Any]) -> dict[str, Any]:
+    """Read some files, or the table if there are none; return the seconds and the digest.
+
+    Of the table also how many files it has.
+    """
+    files = question.get("files")
+    frame = spark.read.parquet(*files) if files else table.frame()
+    start = time.monotonic()
+    row = frame.selectExpr(*DIGEST).first()
+    digest = [int(value) for value in row]
+    facts = {"seconds": time.monotonic() - start, "digest": digest}
+    return facts if files else facts | table.files()
+
+
+def report(**facts: Any) -> None:
+    """Print one line for the harness."""
     print(json.dumps(facts), flush=True)
 
 

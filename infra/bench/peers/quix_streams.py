@@ -1,11 +1,12 @@
-"""Quix Streams, as its documentation shows it: a tumbling window's count per key, with its own state and changelog, to a topic.
+"""Quix Streams, as its documentation shows it: a tumbling window's count per key, to a topic.
 
-The windows are sent when they are closed, which is the cheaper of its two ways; those that are still open at the end are not sent.
+State and changelog are its own. Windows are sent when they are closed, which is the cheaper of its
+two ways; those that are still open at the end are not sent.
 """
 
 from typing import Any
 
-from meter import Meter, decoder, task, tell
+from meter import Meter, decoder, read_task, report
 from quixstreams import Application
 from quixstreams.kafka.configuration import ConnectionConfig
 from quixstreams.models.serializers import Deserializer
@@ -14,45 +15,52 @@ from quixstreams.models.serializers import Deserializer
 class Clicks(Deserializer):
     """The values of the topic, decoded once, when they arrive."""
 
-    def __init__(self, given: dict[str, Any], meter: Meter) -> None:
+    def __init__(self, task: dict[str, Any], meter: Meter) -> None:
         super().__init__()
-        self._decode, self._meter = decoder(given["schema"]), meter
+        self._decode = decoder(task["schema"])
+        self._meter = meter
 
     def __call__(self, value: bytes, ctx: Any) -> Any:
-        """A record."""
+        """Return the record of a value."""
         self._meter.begin()
         return self._decode(value)
 
 
 def main() -> None:
-    """Counts until it is ended."""
-    given = task()
-    meter, sent = Meter(given["events"]), [0]
+    """Count until the process is ended."""
+    task = read_task()
+    meter = Meter(task["events"])
+    time_field = task["time"]
+    windows_total = 0
 
-    def processed(_topic: str, _partition: int, _offset: int) -> None:
-        if meter.add():
-            tell(result=sent[0])
+    def on_processed(_topic: str, _partition: int, _offset: int) -> None:
+        if meter.add_events():
+            report(result=windows_total)
 
-    def note(window: dict[str, Any]) -> None:
-        sent[0] += window["value"]
+    def add_window(window: dict[str, Any]) -> None:
+        nonlocal windows_total
+        windows_total += window["value"]
 
     app = Application(
-        ConnectionConfig.from_librdkafka_dict(given["kafka"], ignore_extras=True),
-        consumer_group=given["name"],
+        ConnectionConfig.from_librdkafka_dict(task["kafka"], ignore_extras=True),
+        consumer_group=task["name"],
         auto_offset_reset="earliest",
-        state_dir=given["state_dir"],
-        on_message_processed=processed,
+        state_dir=task["state_dir"],
+        on_message_processed=on_processed,
         loglevel="WARNING",
     )
-    time_field = given["time"]
     clicks = app.topic(
-        given["topic"],
+        task["topic"],
         key_deserializer="bytes",
-        value_deserializer=Clicks(given, meter),
+        value_deserializer=Clicks(task, meter),
         timestamp_extractor=lambda value, _headers, _timestamp, _kind: value[time_field],
     )
-    counts = app.topic(f"{given['name']}-counts", key_serializer="bytes", value_serializer="json")
-    app.dataframe(clicks).tumbling_window(given["window_ms"]).count().final().update(note).to_topic(counts)
+    counts_topic = app.topic(
+        f"{task['name']}-counts", key_serializer="bytes", value_serializer="json"
+    )
+    windows = app.dataframe(clicks).tumbling_window(task["window_ms"])
+    counts = windows.count().final()
+    counts.update(add_window).to_topic(counts_topic)
     app.run()
 
 

@@ -1,4 +1,7 @@
-"""Plain Spark: a topic of Kafka into Parquet on HDFS, as bytes or as the typed columns of Debezium's rows. Knows nothing of the project."""
+"""Plain Spark: a topic of Kafka into Parquet on HDFS, as bytes or as the typed columns of rows.
+
+The rows are those of Debezium's changes. It knows nothing of the project.
+"""
 
 import json
 import sys
@@ -10,10 +13,11 @@ from pyspark.sql.avro.functions import from_avro
 from pyspark.sql.functions import expr
 
 HEADER_BYTES = 5  # Confluent's wire format: a zero byte and the schema's id
+WARM_UP_RECORDS = 100
 
 
 def session(task: dict[str, str]) -> SparkSession:
-    """As many cores and as much memory as the other contestant has."""
+    """Return a session with as many cores and as much memory as Kappa has."""
     config = {
         "spark.jars": task["jars"],
         "spark.driver.memory": task["driver_memory"],
@@ -32,7 +36,7 @@ def session(task: dict[str, str]) -> SparkSession:
 
 
 def records(spark: SparkSession, task: dict[str, str], end: str) -> DataFrame:
-    """The topic from its beginning, in as many parts as there are cores."""
+    """Return the topic from its beginning, in as many parts as there are cores."""
     options = {
         "kafka.bootstrap.servers": task["bootstrap_servers"],
         "subscribe": task["topic"],
@@ -43,26 +47,37 @@ def records(spark: SparkSession, task: dict[str, str], end: str) -> DataFrame:
     return spark.read.format("kafka").options(**options).load()
 
 
-def wanted(found: DataFrame, task: dict[str, str]) -> DataFrame:
-    """What is written: records as they are, or the place of each change and its row after it."""
+def columns(topic: DataFrame, task: dict[str, str]) -> DataFrame:
+    """Return what is written: records as they are, or each change's position and row after it."""
     if task["kind"] == "bytes":
-        return found.select("key", "value", "topic", "partition", "offset", "timestamp")
-    typed = from_avro(expr(f"substring(value, {HEADER_BYTES + 1}, length(value))"), task["schema"])
-    return found.select("partition", "offset", typed.alias("change")).select(
+        return topic.select("key", "value", "topic", "partition", "offset", "timestamp")
+    body = expr(f"substring(value, {HEADER_BYTES + 1}, length(value))")
+    change = from_avro(body, task["schema"]).alias("change")
+    changes = topic.select("partition", "offset", change)
+    return changes.select(
         "partition", "offset", "change.op", "change.source.gtid", "change.after.*"
     )
+
+
+def copy_records(spark: SparkSession, task: dict[str, str], end: str) -> None:
+    """Write the records up to an end into the task's folder, which is overwritten."""
+    rows = columns(records(spark, task, end), task)
+    rows.write.mode("overwrite").parquet(task["path"])
 
 
 def main() -> None:
     """Warm up on a few records, then write all of them."""
     task = json.loads(Path(sys.argv[1]).read_text())
     spark = session(task)
-    few = json.dumps({task["topic"]: {"0": 100}})
-    wanted(records(spark, task, few), task).write.mode("overwrite").parquet(task["path"])
+    warm_up_end = json.dumps({task["topic"]: {"0": WARM_UP_RECORDS}})
+    copy_records(spark, task, warm_up_end)
     first_at = time.time()
-    wanted(records(spark, task, "latest"), task).write.mode("overwrite").parquet(task["path"])
+    copy_records(spark, task, "latest")
     last_at = time.time()
-    print(json.dumps({"first_at": first_at, "last_at": last_at, "result": spark.read.parquet(task["path"]).count()}), flush=True)
+    rows = spark.read.parquet(task["path"]).count()
+    print(
+        json.dumps({"first_at": first_at, "last_at": last_at, "result": rows}), flush=True
+    )
     spark.stop()
 
 

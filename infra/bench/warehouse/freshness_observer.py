@@ -1,4 +1,7 @@
-"""Three onlookers of the freshness measurement: the topic, what Hive shows, and now and then a query for a row that it should give."""
+"""The observers of the freshness benchmark: the topic, what Hive shows, and control queries.
+
+A control query asks HiveServer2 for a row of a version that has just been shown.
+"""
 
 import threading
 import time
@@ -6,138 +9,205 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from confluent_kafka import Message, TopicPartition
+from confluent_kafka import Message
 
-from connectors import hive, kafka
-from connectors.hive import Metastore
-from connectors.registry import Decoder, SchemaRegistry
-from infra.errors import KappaError
-from infra.settings import Settings
+from connectors.hadoop import hiveserver2
+from connectors.hadoop.hive_metastore import Metastore
+from connectors.kafka import client as kafka
+from connectors.kafka.readers.partition_consumer import PartitionConsumer
+from connectors.kafka.schema_registry import Decoder, SchemaRegistry
+from connectors.runtime.settings import Settings
+from schemas.errors import KappaError
 from schemas.gtid import gtid_set
 from schemas.topics import change_topic
 
 CLIENT = "bench-freshness"
 POLL_SECONDS = 0.05
-LOOK_SECONDS = 0.05
 CONTROL_SECONDS = 4.0
-AT_ONCE = 2_000
-Work = Callable[[], None]
+END_SECONDS = 30.0
+MAX_MESSAGES = 2_000
 
 
 @dataclass
-class Sightings:
-    """When each transaction, by its number, was in the topic and shown by Hive, in seconds of this machine's monotonic clock."""
+class Observations:
+    """When each transaction, by its number, was in the topic and shown by Hive.
 
-    logged: dict[int, float] = field(default_factory=dict)
+    Times are in seconds of this machine's monotonic clock. `rows` has one row of each transaction.
+    """
+
+    logged_at: dict[int, float] = field(default_factory=dict)
     gtids: dict[int, str] = field(default_factory=dict)
     shown_at: dict[int, float] = field(default_factory=dict)
     rows: dict[int, int] = field(default_factory=dict)
     controls: int = 0
-    wrong: int = 0
+    wrong_controls: int = 0
     failures: list[KappaError] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def check(self) -> None:
-        """Raises what has ended an onlooker."""
+        """Raise the error that has ended an observer."""
         if self.failures:
             raise self.failures[0]
 
-    def in_topic(self, number: int, gtid: str, at: float) -> None:
-        """A change of a transaction was read; the last one counts."""
+    def add_change(self, number: int, gtid: str, at: float) -> None:
+        """Note that a change of a transaction was read; the last one counts."""
         with self._lock:
-            self.logged[number], self.gtids[number] = at, gtid
+            self.logged_at[number] = at
+            self.gtids[number] = gtid
 
-    def shown(self, gtids: str, at: float) -> int | None:
-        """Hive shows what a set of transactions left; the greatest number that is new with it."""
-        held, new = gtid_set(gtids), None
+    def add_version(self, gtids: str, at: float) -> int | None:
+        """Note that Hive shows a set of transactions; return the greatest number new in it."""
+        transactions = gtid_set(gtids)
         with self._lock:
-            for number in [number for number, gtid in self.gtids.items() if gtid in held]:
+            new_numbers = [
+                number for number, gtid in self.gtids.items() if gtid in transactions
+            ]
+            for number in new_numbers:
                 self.shown_at[number] = at
                 del self.gtids[number]
-                new = max(number, new or 0)
-        return new
+        return max(new_numbers, default=None)
 
-    def all_shown(self, numbers: Iterable[int]) -> bool:
-        """Whether Hive shows all of these."""
+    def are_shown(self, numbers: Iterable[int]) -> bool:
+        """Return whether Hive shows all of these transactions."""
         with self._lock:
             return all(number in self.shown_at for number in numbers)
 
 
 @contextmanager
-def watching(settings: Settings, table: str) -> Iterator[Sightings]:
-    """The onlookers at work, over connections of their own."""
-    seen, stop = Sightings(), threading.Event()
+def running_observers(settings: Settings, table: str) -> Iterator[Observations]:
+    """Observe for the block, over separate connections."""
+    observations = Observations()
+    stop = threading.Event()
     topic = change_topic(settings.mysql.database, table)
-    ends = {place: held.stable for place, held in kafka.offsets(settings.kafka, [topic]).items()}  # before are earlier measurements
-    works: list[Work] = [lambda: _watch_topic(settings, topic, ends, seen, stop), lambda: _watch_hive(settings, table, seen, stop)]
-    onlookers = [threading.Thread(target=_guarded, args=(work, seen), daemon=True) for work in works]
-    for onlooker in onlookers:
-        onlooker.start()
+    # Records before these offsets are of earlier measurements.
+    watermarks = kafka.offsets(settings.kafka, [topic])
+    starts = {partition: offsets.stable for partition, offsets in watermarks.items()}
+
+    def observe_topic() -> None:
+        _observe_topic(settings, topic, starts, observations, stop)
+
+    def observe_hive() -> None:
+        _observe_hive(settings, table, observations, stop)
+
+    observers = [
+        _observer(observe_topic, observations),
+        _observer(observe_hive, observations),
+    ]
+    for observer in observers:
+        observer.start()
     try:
-        yield seen
+        yield observations
     finally:
         stop.set()
-        for onlooker in onlookers:
-            onlooker.join(30)
+        for observer in observers:
+            observer.join(END_SECONDS)
 
 
-def _guarded(work: Work, seen: Sightings) -> None:
-    try:
-        work()
-    except KappaError as error:
-        seen.failures.append(error)
+def _observer(observe: Callable[[], None], observations: Observations) -> threading.Thread:
+    def run() -> None:
+        try:
+            observe()
+        except KappaError as error:
+            observations.failures.append(error)
+
+    return threading.Thread(target=run, daemon=True)
 
 
-def _watch_topic(settings: Settings, topic: str, ends: Mapping[tuple[str, int], int], seen: Sightings, stop: threading.Event) -> None:
-    """What readers of committed records get, from the topic's present end on."""
+def _observe_topic(
+    settings: Settings,
+    topic: str,
+    starts: Mapping[tuple[str, int], int],
+    observations: Observations,
+    stop: threading.Event,
+) -> None:
+    """Read what readers of committed records get, from the present end of the topic on."""
     decoder = Decoder(SchemaRegistry(settings.registry.url))
     while not stop.is_set() and topic not in kafka.list_topics(settings.kafka):
-        time.sleep(LOOK_SECONDS)
-    consumer = kafka.reader(settings.kafka, CLIENT, **{"fetch.wait.max.ms": 10})
-    try:
-        with kafka.errors(f"reading {topic}"):
-            held = kafka.offsets(settings.kafka, [topic])
-            consumer.assign([TopicPartition(*place, ends.get(place, span.low)) for place, span in held.items()])
-            while not stop.is_set():
-                for message in consumer.consume(AT_ONCE, POLL_SECONDS):
-                    _note(message, decoder, seen)
-    finally:
-        consumer.close()
+        time.sleep(POLL_SECONDS)
+    watermarks = kafka.offsets(settings.kafka, [topic])
+    first_offsets = {}
+    for partition, offsets in watermarks.items():
+        first_offsets[partition] = starts.get(partition, offsets.low)
+    no_wait = {"fetch.wait.max.ms": 10}
+    with PartitionConsumer(
+        settings.kafka, CLIENT, first_offsets, subject=topic, **no_wait
+    ) as consumer:
+        while not stop.is_set():
+            for message in consumer.fetch_records(MAX_MESSAGES, POLL_SECONDS):
+                _add_message(message, decoder, observations)
 
 
-def _note(message: Message, decoder: Decoder, seen: Sightings) -> None:
-    at, error, value = time.monotonic(), message.error(), message.value()
-    if error is not None:
-        raise kafka.as_kappa_error(error, "reading the topic of the measurement")
-    record = decoder.decode(value).record if value is not None else None
-    if record is not None and record["after"] is not None and record["source"].get("gtid"):
-        seen.in_topic(record["after"]["n"], record["source"]["gtid"], at)
+def _add_message(message: Message, decoder: Decoder, observations: Observations) -> None:
+    at = time.monotonic()
+    value = message.value()
+    if value is None:
+        return
+    record = decoder.decode(value).record
+    row = record["after"]
+    gtid = record["source"].get("gtid")
+    if row is not None and gtid:
+        observations.add_change(row["n"], gtid, at)
 
 
-def _watch_hive(settings: Settings, table: str, seen: Sightings, stop: threading.Event) -> None:
-    """What a query that begins now reads: the metastore switches a table's files and its GTID set in one step."""
-    shown, controlled_at, control = "", 0.0, threading.Thread()
+def _observe_hive(
+    settings: Settings, table: str, observations: Observations, stop: threading.Event
+) -> None:
+    """Note what a query that begins now reads.
+
+    The metastore switches a table's files and its GTID set in one step.
+    """
+    shown_gtids = ""
+    controls = ControlQueries(settings, table, observations)
     with Metastore(settings.hive.metastore_uris) as metastore:
         while not stop.is_set():
-            found = metastore.table(settings.hive.warehouse_database, table)
-            at, gtids = time.monotonic(), found.properties.get("kappa.gtid", "") if found else ""
-            if gtids != shown:
-                shown, newest = gtids, seen.shown(gtids, at)
-                if newest in seen.rows and not control.is_alive() and at - controlled_at > CONTROL_SECONDS:
-                    controlled_at, control = at, threading.Thread(target=_control, args=(settings, table, seen, newest), daemon=True)
-                    control.start()
-            time.sleep(LOOK_SECONDS)
-    if control.is_alive():
-        control.join(30)
+            hive_table = metastore.table(settings.hive.warehouse_database, table)
+            at = time.monotonic()
+            gtids = hive_table.properties.get("kappa.gtid", "") if hive_table else ""
+            if gtids != shown_gtids:
+                shown_gtids = gtids
+                newest_number = observations.add_version(gtids, at)
+                controls.begin(newest_number, at)
+            time.sleep(POLL_SECONDS)
+    controls.join()
 
 
-def _control(settings: Settings, table: str, seen: Sightings, number: int) -> None:
-    """Asks HiveServer2 for a row of a transaction that is shown; it may have changed again since."""
-    row = seen.rows[number]
-    try:
-        found = hive.query(settings.hive, f"SELECT n FROM {settings.hive.warehouse_database}.{table} WHERE id = {row}").rows
-    except KappaError as error:
-        seen.failures.append(error)
-        return
-    seen.controls += 1
-    seen.wrong += not found or found[0][0] < number
+class ControlQueries:
+    """Queries HiveServer2 for a row that was just shown, in a thread, every few seconds at most."""
+
+    def __init__(self, settings: Settings, table: str, observations: Observations) -> None:
+        self._settings = settings
+        self._table = table
+        self._observations = observations
+        self._begun_at = 0.0
+        self._thread = threading.Thread()
+
+    def begin(self, number: int | None, at: float) -> None:
+        """Query a row of a transaction, unless a query is running or has just run."""
+        if number is None or number not in self._observations.rows:
+            return
+        if self._thread.is_alive() or at - self._begun_at <= CONTROL_SECONDS:
+            return
+        self._begun_at = at
+        self._thread = threading.Thread(target=self._query, args=(number,), daemon=True)
+        self._thread.start()
+
+    def join(self) -> None:
+        """Wait for a query that is running."""
+        if self._thread.is_alive():
+            self._thread.join(END_SECONDS)
+
+    def _query(self, number: int) -> None:
+        """Query a row, which may have changed again since its transaction."""
+        hive = self._settings.hive
+        observations = self._observations
+        row_id = observations.rows[number]
+        table = f"{hive.warehouse_database}.{self._table}"
+        try:
+            rows = hiveserver2.query(
+                hive, f"SELECT n FROM {table} WHERE id = {row_id}"
+            ).rows
+        except KappaError as error:
+            observations.failures.append(error)
+            return
+        observations.controls += 1
+        observations.wrong_controls += not rows or rows[0][0] < number

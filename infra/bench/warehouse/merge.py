@@ -1,4 +1,7 @@
-"""The measurement of compaction: the same batches of changes into the same orders, by our merge and by its peers, in turn, in sessions that stay."""
+"""The compaction benchmark: the same changes merged by our code and by its peers, in turn.
+
+Each implementation runs in a process with a session that stays.
+"""
 
 import json
 import os
@@ -6,26 +9,37 @@ import re
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
-from connectors.hdfs import Hdfs
-from infra.bench.bed import foreign_environment, own_environment
-from infra.bench.compact_load import Batch, Orders
-from infra.bench.compact_ours import COPIES, partitions_as_facts
-from infra.bench.compact_results import COPY, NAMES, OURS, PLAIN, CompactReport, Merged, Scan
-from infra.bench.contestant import Contestant, answering
-from infra.bench.machine import machine
-from infra.bench.peer_jars import jars_of
-from infra.errors import KappaError
-from infra.settings import ROOT, Settings
-from infra.steps import Steps
-from infra.supervision import log_file
+from connectors.hadoop.hdfs import Hdfs
+from connectors.runtime.process import child_environment, foreign_environment
+from connectors.runtime.settings import ROOT, Settings
+from infra.bench.harness.json_worker import JsonWorker, json_worker
+from infra.bench.harness.machine import machine
+from infra.bench.harness.peer_jars import jars_of_module
+from infra.bench.report.measurement import now
+from infra.bench.warehouse.merge_kappa import COPIES, partitions_as_facts
+from infra.bench.warehouse.merge_load import Batch, Orders
+from infra.bench.warehouse.merge_results import (
+    COPY,
+    NAMES,
+    OURS,
+    PLAIN,
+    USUAL_ROWS,
+    MergeReport,
+    MergeRun,
+    Scan,
+)
+from infra.stack.supervisor import log_file
+from infra.terminal.progress_steps import ProgressSteps
+from schemas.errors import KappaError
 
 POM = ROOT / "infra" / "bench" / "peers" / "pom.xml"
+SCRIPT = ROOT / "infra" / "bench" / "peers" / "lakes.py"
 MODULE = "lakes"
 DAYS = (1, 5, 50)
 WARM_UP_CHANGES = 1000
@@ -34,11 +48,11 @@ MEMORY = "2g"
 PACKAGES = ("pyspark", "pyarrow")
 
 
-@dataclass(frozen=True)
-class Wanted:
-    """What to measure; `only` names mergers, none means all."""
+@dataclass(frozen=True, kw_only=True)
+class MergePlan:
+    """The runs to measure; `only` has names of implementations, none means all."""
 
-    rows: int = 5_000_000
+    rows: int = USUAL_ROWS
     changes: int = 20_000
     rounds: int = 2
     only: Sequence[str] = ()
@@ -46,34 +60,57 @@ class Wanted:
 
     @property
     def names(self) -> list[str]:
-        """Mergers, in the order in which they run; ours is read by plain Spark, so that both are always there."""
-        return [name for name in NAMES if not self.only or name in self.only or name in (OURS, PLAIN)]
+        """The implementations, in the order in which they run.
+
+        Ours always runs, and plain Spark, which reads our table.
+        """
+        always = (OURS, PLAIN)
+        return [
+            name for name in NAMES if not self.only or name in self.only or name in always
+        ]
 
 
-class Bench:
+class MergeBench:
     """The tables in HDFS, and the processes that merge into them."""
 
-    def __init__(self, settings: Settings, wanted: Wanted, steps: Steps) -> None:
-        self._settings, self._wanted, self._steps = settings, wanted, steps
+    def __init__(self, settings: Settings, plan: MergePlan, steps: ProgressSteps) -> None:
+        self._settings = settings
+        self._plan = plan
+        self._steps = steps
         self._hdfs = Hdfs(settings.hdfs)
         self._root = f"{settings.hdfs.root}_bench"
-        self._orders = Orders(self._hdfs, f"{self._root}/{OURS}", wanted.rows)
-        self._running: dict[str, Contestant] = {}
-        known = {name: version(name) for name in PACKAGES} | versions_of_peers()
-        at = datetime.now(UTC).isoformat(timespec="seconds")
-        self.report = CompactReport(at, wanted.rows, wanted.changes, machine(), known, updates_only=wanted.updates_only)
+        self._orders = Orders(self._hdfs, f"{self._root}/{OURS}", plan.rows)
+        self._processes: dict[str, JsonWorker] = {}
+        packages = {name: version(name) for name in PACKAGES}
+        self.report = MergeReport(
+            at=now(),
+            machine=machine(),
+            versions=packages | versions_of_peers(),
+            rows=plan.rows,
+            changes=plan.changes,
+            updates_only=plan.updates_only,
+        )
 
-    def run(self) -> CompactReport:
-        """The whole measurement. A merger that fails is reported as such; everything made for it is removed, whatever happens."""
+    def run(self) -> MergeReport:
+        """Run the benchmark; the failure of an implementation is in the report.
+
+        Everything made for it is removed in any case. Raises KappaError if the tables cannot be
+        made.
+        """
         with self._steps.download() as line:
-            jars = jars_of(POM, MODULE, self._settings.cache, line)
+            jars = jars_of_module(POM, MODULE, self._settings.cache, line)
         self._hdfs.delete(self._root)
         try:
             with self._steps.download() as line:
                 self._orders.fill(line)
-            with ExitStack() as stack, tempfile.TemporaryDirectory(prefix="kappa-bench-") as folder:
-                for name in self._wanted.names:
-                    self._begin(name, stack, Path(folder), jars)
+            with (
+                ExitStack() as stack,
+                tempfile.TemporaryDirectory(prefix="kappa-bench-") as folder,
+            ):
+                for name in self._plan.names:
+                    if name != COPY:
+                        self._start(name, stack, Path(folder), jars)
+                self._warm_up()
                 self._merge_all()
                 self._scan_all()
         finally:
@@ -81,109 +118,187 @@ class Bench:
                 self._hdfs.delete(self._root)
         return self.report
 
-    def _begin(self, name: str, stack: ExitStack, folder: Path, jars: list[Path]) -> None:
-        if name == COPY:
-            return
-        with self._failing(name, 0, 0):
-            self._running[name] = stack.enter_context(started(self._settings, name, f"{self._root}/{name}", folder, jars))
-            with self._steps.waiting(f"{name}: making its table of {self._wanted.rows:,} orders"):
-                files = [self._hdfs.uri(f"{held.location}/rows.parquet") for held in self._orders.partitions.values()]
-                partitions = partitions_as_facts(self._orders.partitions) if name == OURS else {}
-                said = self._running[name].ask(do="create", files=files, partitions=partitions)
-            self._steps.say(f"{name}: its table of {self._wanted.rows:,} orders in {said['seconds']:.1f} s")
+    def _start(self, name: str, stack: ExitStack, folder: Path, jars: list[Path]) -> None:
+        """Start the process of an implementation, and have it make its table."""
+        table = f"its table of {self._plan.rows:,} orders"
+        with self._failures_of(name, 0, 0):
+            context = merge_process(
+                self._settings, name, f"{self._root}/{name}", folder, jars
+            )
+            process = stack.enter_context(context)
+            self._processes[name] = process
+            with self._steps.waiting(f"{name}: making {table}"):
+                answer = process.ask(do="create", **self._create_question(name))
+            self._steps.say(f"{name}: {table} in {answer['seconds']:.1f} s")
+
+    def _create_question(self, name: str) -> dict[str, Any]:
+        partitions = self._orders.partitions
+        locations = [partition.location for partition in partitions.values()]
+        files = [self._hdfs.uri(f"{location}/rows.parquet") for location in locations]
+        facts = partitions_as_facts(partitions) if name == OURS else {}
+        return {"files": files, "partitions": facts}
+
+    def _warm_up(self) -> None:
+        changes = min(WARM_UP_CHANGES, self._plan.changes)
+        batch = self._orders.make_batch(min(DAYS), changes, self._plan.updates_only)
+        for name in self._running_names():
+            with self._failures_of(name, 0, 0):
+                self._merge_batch(name, batch)
 
     def _merge_all(self) -> None:
-        warm_up = self._orders.batch(min(DAYS), min(WARM_UP_CHANGES, self._wanted.changes), self._wanted.updates_only)
-        for name in self._present():
-            with self._failing(name, 0, 0):
-                self._ask(name, warm_up)
-        for number in range(1, self._wanted.rounds + 1):
-            for days in (days for days in DAYS if days <= self._orders.days):
-                batch = self._orders.batch(days, self._wanted.changes, self._wanted.updates_only)
-                for name in self._present():
-                    with self._failing(name, number, days), self._steps.waiting(f"round {number}, {days} days: {name}"):
-                        self.report.merges.append(self._merge(name, number, batch))
+        day_counts = [days for days in DAYS if days <= self._orders.days]
+        for number in range(1, self._plan.rounds + 1):
+            for days in day_counts:
+                self._merge_round(number, days)
 
-    def _merge(self, name: str, number: int, batch: Batch) -> Merged:
-        folder = f"{self._root}/{OURS if name == COPY else name}"
+    def _merge_round(self, number: int, days: int) -> None:
+        batch = self._orders.make_batch(days, self._plan.changes, self._plan.updates_only)
+        for name in self._running_names():
+            with (
+                self._failures_of(name, number, days),
+                self._steps.waiting(f"round {number}, {days} days: {name}"),
+            ):
+                self.report.merges.append(self._measure_merge(name, number, batch))
+
+    def _measure_merge(self, name: str, number: int, batch: Batch) -> MergeRun:
+        folder = f"{self._root}/{_process_name(name)}"
         if name == COPY:
             self._hdfs.delete(f"{folder}/{COPIES}")
-        before = sizes(self._hdfs, folder)
-        seconds = self._ask(name, batch)
-        added = {path: size for path, size in sizes(self._hdfs, folder).items() if path not in before}
-        merged = Merged(name, number, len(batch.days), seconds, sum(added.values()), len(added))
-        self._steps.say(f"round {number}, {merged.days} days, {name}: {seconds:.2f} s, {merged.bytes / 1e6:.1f} MB in {merged.files} files")
-        return merged
+        sizes_before = file_sizes(self._hdfs, folder)
+        seconds = self._merge_batch(name, batch)
+        added_sizes = []
+        for path, size in file_sizes(self._hdfs, folder).items():
+            if path not in sizes_before:
+                added_sizes.append(size)
+        merge = MergeRun(
+            name=name,
+            round=number,
+            days=len(batch.days),
+            seconds=seconds,
+            bytes=sum(added_sizes),
+            files=len(added_sizes),
+        )
+        volume = f"{merge.bytes / 1e6:.1f} MB in {merge.files} files"
+        self._steps.say(
+            f"round {number}, {merge.days} days, {name}: {seconds:.2f} s, {volume}"
+        )
+        return merge
 
-    def _ask(self, name: str, batch: Batch) -> float:
-        process = self._running[OURS if name == COPY else name]
+    def _merge_batch(self, name: str, batch: Batch) -> float:
+        """Have an implementation merge a batch; return the seconds that it took."""
+        process = self._processes[_process_name(name)]
         if name == COPY:
             return float(process.ask(do="copy", days=batch.days)["seconds"])
-        path = batch.archived if name == OURS else self._hdfs.uri(batch.plain)
-        return float(process.ask(do="merge", changes=path, days=batch.days, count=batch.changes, updates_only=self._wanted.updates_only)["seconds"])
+        changes = batch.archived if name == OURS else self._hdfs.uri(batch.plain)
+        answer = process.ask(
+            do="merge",
+            changes=changes,
+            days=batch.days,
+            count=batch.changes,
+            updates_only=self._plan.updates_only,
+        )
+        return float(answer["seconds"])
 
     def _scan_all(self) -> None:
-        for name in (name for name in self._present() if name != COPY):
-            with self._failing(name, 0, 0), self._steps.waiting(f"reading the table of {name}"):
-                if name == OURS and PLAIN not in self._running:
-                    raise KappaError("plain Spark, which reads its files, is not there")
-                files: list[str] = self._running[OURS].ask(do="files")["files"] if name == OURS else []
-                reader = self._running[PLAIN if name == OURS else name]
-                said = [reader.ask(do="read", files=files) for _ in range(SCANS)]
-                last = {"files": len(files), "delete_files": 0, **said[-1]}
-                seconds = min(float(one["seconds"]) for one in said)
-                self.report.scans.append(Scan(name, seconds, last["files"], last["delete_files"], tuple(last["digest"])))
-                self._steps.say(f"{name}: read in {seconds:.2f} s, {last['files']} files")
+        for name in self._running_names():
+            if name != COPY:
+                with (
+                    self._failures_of(name, 0, 0),
+                    self._steps.waiting(f"reading the table of {name}"),
+                ):
+                    self._scan(name)
 
-    def _present(self) -> list[str]:
-        """Those that have not failed."""
-        return [name for name in self._wanted.names if (OURS if name == COPY else name) in self._running]
+    def _scan(self, name: str) -> None:
+        """Read a table some times; ours is read by plain Spark, as the Parquet files that it is."""
+        if name == OURS and PLAIN not in self._processes:
+            raise KappaError("plain Spark, which reads its files, has failed")
+        files: list[str] = []
+        reader = self._processes[name]
+        if name == OURS:
+            files = self._processes[OURS].ask(do="files")["files"]
+            reader = self._processes[PLAIN]
+        answers = [reader.ask(do="read", files=files) for _ in range(SCANS)]
+        facts = {"files": len(files), "delete_files": 0, **answers[-1]}
+        scan = Scan(
+            name=name,
+            seconds=min(float(answer["seconds"]) for answer in answers),
+            files=facts["files"],
+            delete_files=facts["delete_files"],
+            digest=tuple(facts["digest"]),
+        )
+        self.report.scans.append(scan)
+        self._steps.say(f"{name}: read in {scan.seconds:.2f} s, {scan.files} files")
+
+    def _running_names(self) -> list[str]:
+        """Return the implementations that have not failed."""
+        return [name for name in self._plan.names if _process_name(name) in self._processes]
 
     @contextmanager
-    def _failing(self, name: str, number: int, days: int) -> Iterator[None]:
-        """A merger that fails is out of it: what it holds is not what the others hold any more."""
+    def _failures_of(self, name: str, number: int, days: int) -> Iterator[None]:
+        """Report a failure, and leave the implementation out: its table then lacks changes."""
         try:
             yield
         except KappaError as error:
-            self.report.merges.append(Merged(name, number, days, failure=str(error)))
+            failure = MergeRun(name=name, round=number, days=days, failure=str(error))
+            self.report.merges.append(failure)
             self._steps.say(f"{name} failed: {error}")
-            self._running.pop(name, None)
+            self._processes.pop(name, None)
+
+
+def _process_name(name: str) -> str:
+    """Return whose process does the work: our process makes the bare copy too."""
+    return OURS if name == COPY else name
 
 
 def versions_of_peers() -> dict[str, str]:
-    """Each peer's release in the pom."""
-    return {name: number for name, number in re.findall(r"<(\w+)\.version>([^<]+)<", POM.read_text()) if name in ("iceberg", "delta")}
+    """Return each peer's release in the pom."""
+    properties = re.findall(r"<(\w+)\.version>([^<]+)<", POM.read_text())
+    return {name: number for name, number in properties if name in ("iceberg", "delta")}
 
 
 def require_hdfs(settings: Settings) -> None:
-    """Raises KappaError, naming the command that helps, unless HDFS can be written."""
+    """Raise KappaError with the next step unless HDFS can be written."""
     try:
         Hdfs(settings.hdfs).check()
     except KappaError as error:
-        raise KappaError(f"a measurement needs the running stack: {error}", "run ./kappa up") from error
+        raise KappaError(
+            f"a measurement needs the running stack: {error}", "run ./kappa up"
+        ) from error
 
 
-def sizes(hdfs: Hdfs, folder: str) -> dict[str, int]:
-    """The size of every file below a folder."""
-    found: dict[str, int] = {}
+def file_sizes(hdfs: Hdfs, folder: str) -> dict[str, int]:
+    """Return the size of every file below a folder, by its path."""
+    sizes: dict[str, int] = {}
     for entry in hdfs.list(folder):
         path = f"{folder}/{entry.name}"
-        found |= sizes(hdfs, path) if entry.is_folder else {path: entry.size}
-    return found
+        sizes |= file_sizes(hdfs, path) if entry.is_folder else {path: entry.size}
+    return sizes
 
 
-@contextmanager
-def started(settings: Settings, name: str, root: str, folder: Path, jars: list[Path]) -> Iterator[Contestant]:
-    """A merger's process, with its table under a folder in HDFS."""
-    own = folder / name
-    own.mkdir()
+def merge_process(
+    settings: Settings, name: str, root: str, folder: Path, jars: list[Path]
+) -> AbstractContextManager[JsonWorker]:
+    """Return an implementation's process, with its table under a folder in HDFS."""
+    own_folder = folder / name
+    own_folder.mkdir()
+    task_file = own_folder / "task.json"
     task = {
-        "kind": name, "root": root, "jars": [str(jar) for jar in jars] if name != PLAIN else [], "memory": MEMORY,
-        "cores": os.cpu_count() or 1, "default_fs": settings.hdfs.default_fs,
-    }  # fmt: skip
-    (own / "task.json").write_text(json.dumps(task))
-    script = ["-m", "infra.bench.compact_ours"] if name == OURS else [str(ROOT / "infra" / "bench" / "peers" / "lakes.py")]
-    environment = own_environment(settings, os.environ) if name == OURS else foreign_environment(os.environ)
+        "kind": name,
+        "root": root,
+        "jars": [str(jar) for jar in jars] if name != PLAIN else [],
+        "memory": MEMORY,
+        "cores": os.cpu_count() or 1,
+        "default_fs": settings.hdfs.default_fs,
+    }
+    task_file.write_text(json.dumps(task))
+    if name == OURS:
+        program = ["-m", "infra.bench.warehouse.merge_kappa"]
+        environment = child_environment(settings, os.environ)
+    else:
+        program = [str(SCRIPT)]
+        environment = foreign_environment(os.environ)
     environment |= {"SPARK_LOCAL_IP": "127.0.0.1", "PYSPARK_PYTHON": sys.executable}
-    with answering(name, [sys.executable, *script, str(own / "task.json")], environment, own, log_file(settings, f"bench-{name}")) as process:
-        yield process
+    command = [sys.executable, *program, str(task_file)]
+    return json_worker(
+        name, command, environment, own_folder, log_file(settings, f"bench-{name}")
+    )

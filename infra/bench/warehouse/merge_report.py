@@ -1,108 +1,118 @@
-"""The measurement of compaction, for people: a table, and its part of the page with its picture."""
+"""The report of the compaction benchmark, with a chart of the usual size."""
 
 from pathlib import Path
 
-from rich.console import Console
-from rich.table import Table
-
-from infra.bench import pages
-from infra.bench.compact_results import MERGERS, OURS, USUAL_ROWS, CompactReport, Merged, Merger
-from infra.bench.picture import Bars, chart
+from infra.bench.report import pages
+from infra.bench.report.chart import Bars, chart
+from infra.bench.report.measurement import Implementation, ratio_text
+from infra.bench.report.presentation import Picture, Presentation, descriptions
+from infra.bench.warehouse.merge_results import OURS, USUAL_ROWS, MergeReport
 
 NAME = "compact"
 PICTURE = "benchmarks-compact.svg"
-READS = ["full scan s", "files", "of them deletes"]
+SCAN_COLUMNS = ["full scan s", "files", "of them deletes"]
 
 
-def columns(report: CompactReport) -> list[str]:
-    """The table's head."""
-    seconds = [f"{days} {'day' if days == 1 else 'days'}: s, each round" for days in report.batches]
-    ratios = [f"{days}: × ours" for days in report.batches]
-    return ["", *seconds, *ratios, *[f"{days}: MB" for days in report.batches], *READS]
+def present(report: MergeReport) -> Presentation:
+    """Return the report for people. Only that of the usual size and batches has a chart."""
+    implementations = report.implementations
+    place = place_name(report.rows, report.updates_only)
+    failures = [f"{merge.name}: {merge.failure}" for merge in report.failures]
+    page_failures = [f"{merge.name} failed: {merge.failure}" for merge in report.failures]
+    return Presentation(
+        place=place,
+        title="Seconds from the changes to the committed version",
+        columns=columns(report),
+        rows=[cells(report, implementation) for implementation in implementations],
+        row_titles=True,
+        notes=[summary(report), *failures],
+        introduction=[summary(report), *page_failures],
+        closing=[descriptions("What each does with a batch:", implementations)],
+        picture=_picture(report) if place == NAME else None,
+    )
 
 
-def cells(report: CompactReport, merger: Merger) -> list[str]:
-    """One row of the table."""
-    rounds = [" · ".join(f"{merged.seconds:.2f}" for merged in report.of(merger.name, days)) or "failed" for days in report.batches]
-    ratios = ["1" if merger.name == OURS else _ratio(report.ratio(merger.name, days)) for days in report.batches]
-    written = [f"{best.bytes / 1e6:.1f}" if (best := report.best(merger.name, days)) else "—" for days in report.batches]
-    scan = report.scan(merger.name)
-    read = [f"{scan.seconds:.2f}", str(scan.files), str(scan.delete_files)] if scan else ["—"] * 3
-    return [merger.title, *rounds, *ratios, *written, *read]
+def columns(report: MergeReport) -> list[str]:
+    """Return the head of the table."""
+    batches = report.batches
+    seconds = [f"{_days_text(days)}: s, each round" for days in batches]
+    ratios = [f"{days}: × ours" for days in batches]
+    megabytes = [f"{days}: MB" for days in batches]
+    return ["", *seconds, *ratios, *megabytes, *SCAN_COLUMNS]
 
 
-def summary(report: CompactReport) -> str:
-    """What was merged, and whether all came to the same."""
+def cells(report: MergeReport, implementation: Implementation) -> list[str]:
+    """Return one row of the table."""
+    name = implementation.name
+    rounds = [_rounds_text(report, name, days) for days in report.batches]
+    ratios = [_ratio_text(report, name, days) for days in report.batches]
+    megabytes = [_megabytes_text(report, name, days) for days in report.batches]
+    scan = report.scan(name)
+    scan_cells = ["—"] * len(SCAN_COLUMNS)
+    if scan is not None:
+        scan_cells = [f"{scan.seconds:.2f}", str(scan.files), str(scan.delete_files)]
+    return [implementation.title, *rounds, *ratios, *megabytes, *scan_cells]
+
+
+def summary(report: MergeReport) -> str:
+    """Return what was merged, and whether all tables have the same rows."""
     kind = "updates" if report.updates_only else "changes"
-    same = "All tables held the same rows in the end." if report.same else "**The tables did not hold the same rows in the end.**"
+    batches = ", ".join(str(days) for days in report.batches)
+    same_rows = "**The tables did not hold the same rows in the end.**"
+    if report.has_same_rows:
+        same_rows = "All tables held the same rows in the end."
     return (
-        f"{report.rows:,} orders in days of 100,000; batches of {report.changes:,} {kind} spread evenly over the last "
-        f"{', '.join(str(days) for days in report.batches)} days. × ours: the better round divided by ours, above 1 it took longer. {same}"
+        f"{report.rows:,} orders in days of 100,000; batches of {report.changes:,} {kind} spread "
+        f"evenly over the last {batches} days. × ours: the better round divided by ours, above 1 "
+        f"it took longer. {same_rows}"
     )
 
 
-def show(report: CompactReport, console: Console) -> None:
-    """Prints the table and what went wrong."""
-    table = Table(title="Seconds from the changes to the committed version", title_justify="left")
-    for number, name in enumerate(columns(report)):
-        table.add_column(name, justify="right" if number else "left", overflow="fold")
-    for merger in _present(report):
-        table.add_row(*cells(report, merger))
-    console.print(table)
-    console.print(summary(report).replace("*", ""))
-    for merged in _failures(report):
-        console.print(f"{merged.name}: {merged.failure}", markup=False)
-
-
-def markdown(report: CompactReport) -> str:
-    """The report's part of the page."""
-    present = _present(report)
-    failures = [f"{merged.name} failed: {merged.failure}" for merged in _failures(report)]
-    does = "\n".join(f"- **{merger.title}**: {merger.does}." for merger in present)
-    return "\n\n".join(
-        [
-            pages.circumstances(report.machine, report.versions, report.at),
-            summary(report),
-            *failures,
-            *([f"![Seconds of a merge, by who merges]({PICTURE})"] if place(report.rows, report.updates_only) == NAME else []),
-            pages.table(columns(report), [cells(report, merger) for merger in present]),
-            f"What each does with a batch:\n\n{does}",
-        ]
-    )
-
-
-def picture(report: CompactReport) -> str:
-    """The picture: everybody's better round with the smallest batch of days and with the largest."""
-    few, many = report.batches[0], report.batches[-1]
-    best = [(merger.title, report.best(merger.name, few), report.best(merger.name, many)) for merger in _present(report)]
-    groups = [Bars(title, (one.seconds, other.seconds)) for title, one, other in best if one and other]
-    return chart(f"Merging {report.changes:,} changes into {report.rows:,} orders: seconds", (f"{few} day changed", f"{many} days changed"), groups)
-
-
-def write(report: CompactReport, folder: Path) -> None:
-    """Writes the report's part of the page, and the picture of the usual size. Raises KappaError if the page has no place for it."""
-    pages.write(folder, place(report.rows, report.updates_only), markdown(report))
-    if place(report.rows, report.updates_only) == NAME:
-        (folder / PICTURE).write_text(picture(report))
-
-
-def place(rows: int, updates_only: bool) -> str:
-    """The name of a report's place on the page: other sizes and batches than the usual ones have their own."""
-    return f"{NAME}{'' if rows == USUAL_ROWS else f' --rows {rows}'}{' --updates-only' if updates_only else ''}"
+def place_name(rows: int, updates_only: bool) -> str:
+    """Return the name of a report's place: other sizes and batches than the usual have others."""
+    size = "" if rows == USUAL_ROWS else f" --rows {rows}"
+    batches = " --updates-only" if updates_only else ""
+    return f"{NAME}{size}{batches}"
 
 
 def require_place(rows: int, updates_only: bool, folder: Path) -> None:
-    """Raises KappaError if the page has no place for a report."""
-    pages.filled((folder / pages.PAGE).read_text(), place(rows, updates_only), "")
+    """Raise KappaError if the page has no place for a report."""
+    page = (folder / pages.PAGE).read_text()
+    pages.fill_place(page, place_name(rows, updates_only), "")
 
 
-def _present(report: CompactReport) -> list[Merger]:
-    return [merger for merger in MERGERS if any(merged.name == merger.name for merged in report.merges)]
+def _picture(report: MergeReport) -> Picture:
+    """Return a chart of the better rounds with the fewest days and with the most."""
+    few_days = report.batches[0]
+    many_days = report.batches[-1]
+    groups = []
+    for implementation in report.implementations:
+        few = report.best_round(implementation.name, few_days)
+        many = report.best_round(implementation.name, many_days)
+        if few and many:
+            groups.append(Bars(implementation.title, (few.seconds, many.seconds)))
+    title = f"Merging {report.changes:,} changes into {report.rows:,} orders: seconds"
+    series = (f"{few_days} day changed", f"{many_days} days changed")
+    return Picture(
+        file=PICTURE,
+        text="Seconds of a merge, by who merges",
+        svg=chart(title, series, groups),
+    )
 
 
-def _failures(report: CompactReport) -> list[Merged]:
-    return [merged for merged in report.merges if merged.failure]
+def _days_text(days: int) -> str:
+    return f"{days} day" if days == 1 else f"{days} days"
 
 
-def _ratio(value: float | None) -> str:
-    return "—" if value is None else f"{value:.2f} ×" if value < 10 else f"{value:.0f} ×"
+def _rounds_text(report: MergeReport, name: str, days: int) -> str:
+    seconds = [f"{merge.seconds:.2f}" for merge in report.rounds(name, days)]
+    return " · ".join(seconds) or "failed"
+
+
+def _ratio_text(report: MergeReport, name: str, days: int) -> str:
+    return "1" if name == OURS else ratio_text(report.ratio(name, days))
+
+
+def _megabytes_text(report: MergeReport, name: str, days: int) -> str:
+    best_round = report.best_round(name, days)
+    return "—" if best_round is None else f"{best_round.bytes / 1e6:.1f}"

@@ -1,37 +1,59 @@
-"""What a measurement of compaction found, and what follows from it."""
+"""The results of the compaction benchmark, and what follows from them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-
-@dataclass(frozen=True)
-class Merger:
-    """Who merges: its name in the command, for people, and what it does with a batch."""
-
-    name: str
-    title: str
-    does: str
-
+from infra.bench.report.measurement import Implementation, Measurement
 
 USUAL_ROWS = 5_000_000
-OURS, COPY, PLAIN = "ours", "copy", "parquet"
-MERGERS = (
-    Merger(OURS, "Kappa", "works out each order's last change from the archive's rows, rewrites the days that changed, commits the manifest"),
-    Merger(COPY, "bare copy", "copies the same days' files through HDFS byte by byte: the limit of what writes files anew"),
-    Merger(PLAIN, "plain Spark", "anti-joins the days with the changes and writes them into new folders; nothing is committed"),
-    Merger("iceberg-cow", "Iceberg, copy-on-write", "MERGE INTO, format 3, files with a changed row are written anew"),
-    Merger("iceberg-mor", "Iceberg, merge-on-read", "MERGE INTO, format 3, deletion vectors beside the files, which readers apply"),
-    Merger("delta", "Delta", "MERGE INTO, its defaults: files with a changed row are written anew"),
+OURS = "ours"
+COPY = "copy"
+PLAIN = "parquet"
+IMPLEMENTATIONS = (
+    Implementation(
+        OURS,
+        "Kappa",
+        "works out each order's last change from the archive's rows, rewrites the days that "
+        "changed, commits the manifest",
+    ),
+    Implementation(
+        COPY,
+        "bare copy",
+        "copies the same days' files through HDFS byte by byte: the limit of what writes files "
+        "anew",
+    ),
+    Implementation(
+        PLAIN,
+        "plain Spark",
+        "anti-joins the days with the changes and writes them into new folders; nothing is "
+        "committed",
+    ),
+    Implementation(
+        "iceberg-cow",
+        "Iceberg, copy-on-write",
+        "MERGE INTO, format 3, files with a changed row are written anew",
+    ),
+    Implementation(
+        "iceberg-mor",
+        "Iceberg, merge-on-read",
+        "MERGE INTO, format 3, deletion vectors beside the files, which readers apply",
+    ),
+    Implementation(
+        "delta",
+        "Delta",
+        "MERGE INTO, its defaults: files with a changed row are written anew",
+    ),
 )
-NAMES = tuple(merger.name for merger in MERGERS)
-# Those that, like ours, leave nothing for readers to apply.
-COPY_ON_WRITE = ("iceberg-cow", "delta")
+NAMES = tuple(implementation.name for implementation in IMPLEMENTATIONS)
 
 
-@dataclass(frozen=True)
-class Merged:
-    """One merge of one batch: seconds until it is committed, bytes and files that it added. `failure` says why there is nothing else."""
+@dataclass(frozen=True, kw_only=True)
+class MergeRun:
+    """One merge of one batch: seconds until it is committed, bytes and files that it added.
+
+    `failure` says why there are no figures.
+    """
 
     name: str
     round: int
@@ -42,16 +64,25 @@ class Merged:
     failure: str = ""
 
     def facts(self) -> dict[str, Any]:
-        """The merge as JSON has it."""
+        """Return the merge for JSON."""
         return {
-            "name": self.name, "round": self.round, "days": self.days, "seconds": round(self.seconds, 3), "bytes": self.bytes,
-            "files": self.files, "failure": self.failure or None,
-        }  # fmt: skip
+            "name": self.name,
+            "round": self.round,
+            "days": self.days,
+            "seconds": round(self.seconds, 3),
+            "bytes": self.bytes,
+            "files": self.files,
+            "failure": self.failure or None,
+        }
 
 
 @dataclass(frozen=True)
 class Scan:
-    """A full scan of a table after all merges: the best of some, the files read, those of them that say what is deleted, and what it holds."""
+    """A full scan of a table after all merges.
+
+    `seconds` is the best of some scans, `files` counts the files read, `delete_files` those of them
+    that say what is deleted; `digest` is an aggregate of all columns.
+    """
 
     name: str
     seconds: float
@@ -60,58 +91,98 @@ class Scan:
     digest: tuple[int, ...]
 
     def facts(self) -> dict[str, Any]:
-        """The scan as JSON has it."""
+        """Return the scan for JSON."""
         return {
-            "name": self.name, "seconds": round(self.seconds, 3), "files": self.files, "delete_files": self.delete_files,
+            "name": self.name,
+            "seconds": round(self.seconds, 3),
+            "files": self.files,
+            "delete_files": self.delete_files,
             "digest": list(self.digest),
-        }  # fmt: skip
+        }
 
 
-@dataclass(frozen=True)
-class CompactReport:
-    """A whole measurement. `machine` and `versions` are as `infra.bench.machine` tells them; `at` is ISO UTC."""
+@dataclass(frozen=True, kw_only=True)
+class MergeReport(Measurement):
+    """A measurement of merging batches of `changes` changes into a table of `rows` orders."""
 
-    at: str
     rows: int
     changes: int
-    machine: dict[str, str]
-    versions: dict[str, str]
-    merges: list[Merged] = field(default_factory=list)
-    scans: list[Scan] = field(default_factory=list)
     updates_only: bool = False
+    merges: list[MergeRun] = field(default_factory=list)
+    scans: list[Scan] = field(default_factory=list)
 
     @property
     def batches(self) -> list[int]:
-        """The days that the batches touch, ascending."""
-        return sorted({merged.days for merged in self.merges if merged.days})
+        """The numbers of days that the batches touch, ascending."""
+        return sorted({merge.days for merge in self.merges if merge.days})
 
     @property
-    def same(self) -> bool:
+    def has_same_rows(self) -> bool:
         """Whether all tables held the same rows in the end."""
         return len({scan.digest for scan in self.scans}) == 1
 
-    def best(self, name: str, days: int) -> Merged | None:
-        """Somebody's quickest round with a batch; None without one."""
-        return min(self.of(name, days), key=lambda merged: merged.seconds, default=None)
+    @property
+    def failures(self) -> list[MergeRun]:
+        """The merges that failed."""
+        return [merge for merge in self.merges if merge.failure]
 
-    def of(self, name: str, days: int) -> Sequence[Merged]:
-        """Somebody's rounds with a batch that did not fail."""
-        return [merged for merged in self.merges if merged.name == name and merged.days == days and not merged.failure]
+    @property
+    def implementations(self) -> list[Implementation]:
+        """The implementations that ran."""
+        names = {merge.name for merge in self.merges}
+        return [candidate for candidate in IMPLEMENTATIONS if candidate.name in names]
+
+    def rounds(self, name: str, days: int) -> Sequence[MergeRun]:
+        """Return the rounds of an implementation with a batch that did not fail."""
+        rounds = []
+        for merge in self.merges:
+            if merge.name == name and merge.days == days and not merge.failure:
+                rounds.append(merge)
+        return rounds
+
+    def best_round(self, name: str, days: int) -> MergeRun | None:
+        """Return the quickest round of an implementation with a batch; None without one."""
+        rounds = self.rounds(name, days)
+        return min(rounds, key=lambda merge: merge.seconds, default=None)
 
     def ratio(self, name: str, days: int) -> float | None:
-        """How many times as long as ours somebody took; None if one of the two has no round."""
-        ours, theirs = self.best(OURS, days), self.best(name, days)
-        return theirs.seconds / ours.seconds if ours and theirs else None
+        """Return how many times as long as ours an implementation took.
+
+        None if one of the two has no round.
+        """
+        our_round = self.best_round(OURS, days)
+        best_round = self.best_round(name, days)
+        if our_round is None or best_round is None:
+            return None
+        return best_round.seconds / our_round.seconds
 
     def scan(self, name: str) -> Scan | None:
-        """Somebody's table as it was read in the end."""
+        """Return the final scan of an implementation's table, None if there was none."""
         return next((scan for scan in self.scans if scan.name == name), None)
 
     def facts(self) -> dict[str, Any]:
-        """The report as JSON has it."""
-        ratios = {name: {str(days): ratio and round(ratio, 2) for days in self.batches if (ratio := self.ratio(name, days))} for name in NAMES}
+        """Return the report for JSON."""
+        times_ours = {}
+        for name in NAMES:
+            ratios = self._rounded_ratios(name)
+            if ratios:
+                times_ours[name] = ratios
         return {
-            "at": self.at, "rows": self.rows, "changes": self.changes, "updates_only": self.updates_only, "machine": self.machine,
-            "versions": self.versions, "merges": [merged.facts() for merged in self.merges], "scans": [scan.facts() for scan in self.scans],
-            "same_rows": self.same, "times_ours": {name: found for name, found in ratios.items() if found},
-        }  # fmt: skip
+            **super().facts(),
+            "rows": self.rows,
+            "changes": self.changes,
+            "updates_only": self.updates_only,
+            "merges": [merge.facts() for merge in self.merges],
+            "scans": [scan.facts() for scan in self.scans],
+            "same_rows": self.has_same_rows,
+            "times_ours": times_ours,
+        }
+
+    def _rounded_ratios(self, name: str) -> dict[str, float]:
+        """Return the ratios of an implementation by the number of days."""
+        ratios = {}
+        for days in self.batches:
+            ratio = self.ratio(name, days)
+            if ratio:
+                ratios[str(days)] = round(ratio, 2)
+        return ratios

@@ -1,152 +1,131 @@
-"""The measurement of replays: a table built from the archive, against plain Spark that only copies the same records from Kafka into Parquet."""
+"""The replay benchmark: a table built from the archive, beside plain Spark.
+
+Plain Spark only copies the same records from Kafka into Parquet.
+"""
 
 import json
 import os
 import sys
 import tempfile
-from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from infra.answers import plain
-from infra.bench import replay_load
-from infra.bench.bed import own_environment
-from infra.bench.machine import machine
-from infra.bench.peer_jars import jars_of
-from infra.bench.processes import started
-from infra.bench.replay_load import ENVELOPE, Load
-from infra.errors import StackError
-from infra.progress import Line
-from infra.settings import ROOT, Settings
-from infra.steps import Steps
-from infra.supervision import log_file
-from spark.manifest import to_json
+from connectors.runtime.process import child_environment
+from connectors.runtime.settings import ROOT, Settings
+from infra.bench.harness.machine import machine
+from infra.bench.harness.peer_jars import jars_of_module
+from infra.bench.harness.processes import measured_process
+from infra.bench.report.measurement import now
+from infra.bench.warehouse import replay_load
+from infra.bench.warehouse.replay_load import ENVELOPE, Load
+from infra.bench.warehouse.replay_report import OURS, TITLES, TYPED, ReplayReport, ReplayRun
+from infra.stack.supervisor import log_file
+from infra.terminal.progress_line import ProgressLine
+from infra.terminal.progress_steps import ProgressSteps
+from schemas.errors import StackError
+from schemas.manifest import to_json
 
-OURS, TYPED, BYTES = "replay", "spark-typed", "spark-bytes"
-TITLES = {
-    OURS: "Kappa: the table from the archive",
-    TYPED: "plain Spark: Kafka, decoded, → Parquet",
-    BYTES: "plain Spark: Kafka, bytes, → Parquet",
-}
 POM = ROOT / "infra" / "bench" / "peers" / "spark.xml"
+SCRIPT = ROOT / "infra" / "bench" / "peers" / "spark_to_parquet.py"
 MODULE = "spark"
-END_SECONDS = 600.0
-TICK_SECONDS = 0.2
+RUN_SECONDS = 600.0
+PACKAGES = ("pyspark", "pyarrow", "confluent-kafka")
 
 
-@dataclass(frozen=True)
-class ReplayRun:
-    """One contestant's run: seconds by the wall and of CPU, from the first record asked for to the last file written; rows that it left."""
+def measure(
+    settings: Settings, records: int, rounds: int, keep: bool, steps: ProgressSteps
+) -> ReplayReport:
+    """Run the benchmark in turns; what was made for it is removed in any case, unless `keep`.
 
-    contestant: str
-    round: int
-    records: int
-    seconds: float
-    cpu_seconds: float
-    rows: int
-    expected: int
-
-    @property
-    def per_second(self) -> float:
-        """Records per second."""
-        return self.records / self.seconds
-
-    @property
-    def per_cpu_second(self) -> float:
-        """Records per second of CPU time."""
-        return self.records / self.cpu_seconds if self.cpu_seconds else 0.0
-
-
-@dataclass(frozen=True)
-class ReplayReport:
-    """A whole measurement."""
-
-    at: str
-    records: int
-    machine: dict[str, str]
-    versions: dict[str, str]
-    runs: list[ReplayRun] = field(default_factory=list)
-
-    def best(self) -> dict[str, ReplayRun]:
-        """Each contestant's better round."""
-        found: dict[str, ReplayRun] = {}
-        for run in self.runs:
-            if run.contestant not in found or run.per_second > found[run.contestant].per_second:
-                found[run.contestant] = run
-        return found
-
-    def facts(self) -> dict[str, Any]:
-        """The report as JSON has it."""
-        found: dict[str, Any] = plain(asdict(self))
-        return found
-
-
-def measure(settings: Settings, records: int, rounds: int, keep: bool, steps: Steps) -> ReplayReport:
-    """The whole measurement, in turns; what was made for it is removed. Raises KappaError if a contestant does not get to the end."""
+    Raises KappaError if an implementation does not finish.
+    """
     with steps.download() as line:
-        jars = jars_of(POM, MODULE, settings.cache, line)
-    report = ReplayReport(datetime.now(UTC).isoformat(timespec="seconds"), records, machine(), versions())
-    replay_load.remove(settings)
+        jars = jars_of_module(POM, MODULE, settings.cache, line)
+    report = ReplayReport(
+        at=now(), machine=machine(), versions=_versions(), records=records
+    )
+    replay_load.remove_load(settings)
     try:
-        with Line() as line:
-            load = replay_load.make(settings, records, line)
+        with ProgressLine() as line:
+            load = replay_load.make_load(settings, records, line)
         for number in range(1, rounds + 1):
-            for contestant in TITLES:
-                with steps.waiting(f"round {number}: {TITLES[contestant]}"):
-                    run = _run(load, contestant, number, jars)
+            for name, title in TITLES.items():
+                with steps.waiting(f"round {number}: {title}"):
+                    run = _measure_run(load, name, number, jars)
                 report.runs.append(run)
-                steps.say(f"  round {number}: {TITLES[contestant]}: {run.per_second:,.0f} records/s, {run.per_cpu_second:,.0f} per CPU second")
+                rates = f"{run.per_second:,.0f} records/s, {run.per_cpu_second:,.0f} per CPU second"
+                steps.say(f"  round {number}: {title}: {rates}")
     finally:
         if not keep:
-            replay_load.remove(settings)
+            replay_load.remove_load(settings)
     return report
 
 
-def versions() -> dict[str, str]:
-    """Of what both contestants are made of."""
-    return {name: version(name) for name in ("pyspark", "pyarrow", "confluent-kafka")}
+def _versions() -> dict[str, str]:
+    return {name: version(name) for name in PACKAGES}
 
 
-def _run(load: Load, contestant: str, number: int, jars: list[Path]) -> ReplayRun:
-    settings = load.settings
-    with tempfile.TemporaryDirectory(prefix="kappa-bench-") as name:
-        file = Path(name) / "task.json"
-        if contestant == OURS:
-            file.write_text(json.dumps({"topic": load.source.topic, "table": load.source.table, "cut": json.loads(to_json(load.cut))}))
-            command = [sys.executable, "-m", "infra.bench.replay_ours", str(file)]
-        else:
-            file.write_text(json.dumps(_task(load, contestant, jars)))
-            command = [sys.executable, str(ROOT / "infra" / "bench" / "peers" / "spark_to_parquet.py"), str(file)]
-        environment = own_environment(settings, os.environ) | {"PYSPARK_PYTHON": sys.executable, "SPARK_LOCAL_IP": "127.0.0.1"}
-        with started(contestant, command, environment, Path(name), log_file(settings, f"bench-{contestant}")) as process:
-            deadline = END_SECONDS
-            while "result" not in process.facts:
-                process.check()
-                process.heard.wait(TICK_SECONDS)
-                deadline -= TICK_SECONDS
-                if deadline < 0:
-                    raise StackError(f"{contestant} is not done after {END_SECONDS:.0f} s", f"see {process.log}")
+def _measure_run(load: Load, name: str, number: int, jars: list[Path]) -> ReplayRun:
+    log = log_file(load.settings, f"bench-{name}")
+    environment = child_environment(load.settings, os.environ)
+    environment |= {"PYSPARK_PYTHON": sys.executable, "SPARK_LOCAL_IP": "127.0.0.1"}
+    with tempfile.TemporaryDirectory(prefix="kappa-bench-") as folder_name:
+        folder = Path(folder_name)
+        command = _command(load, name, folder, jars)
+        with measured_process(name, command, environment, folder, log) as process:
+            process.wait_until(
+                lambda: "result" in process.facts,
+                timeout_seconds=RUN_SECONDS,
+                what=f"{name} to finish",
+            )
             facts = process.facts
-            cpu_seconds = process.cpu.at(facts["last_at"]) - process.cpu.at(facts["first_at"])
+            begin = facts["first_at"]
+            end = facts["last_at"]
+            cpu_seconds = process.cpu.seconds_at(end) - process.cpu.seconds_at(begin)
     if facts.get("refused"):
-        raise StackError(f"the table cannot be built: {facts['refused']}", f"see {log_file(settings, f'bench-{contestant}')}")
-    expected = load.rows if contestant == OURS else load.changes
-    return ReplayRun(contestant, number, load.changes, facts["last_at"] - facts["first_at"], cpu_seconds, facts["result"], expected)
+        raise StackError(f"the table cannot be built: {facts['refused']}", f"see {log}")
+    return ReplayRun(
+        implementation=name,
+        round=number,
+        records=load.changes,
+        seconds=end - begin,
+        cpu_seconds=cpu_seconds,
+        rows=facts["result"],
+        expected=load.rows if name == OURS else load.changes,
+    )
 
 
-def _task(load: Load, contestant: str, jars: list[Path]) -> dict[str, str]:
+def _command(load: Load, name: str, folder: Path, jars: list[Path]) -> list[str]:
+    """Return the command of an implementation, whose task is in a file in a folder."""
+    task_file = folder / "task.json"
+    if name == OURS:
+        task_file.write_text(json.dumps(_kappa_task(load)))
+        return [sys.executable, "-m", "infra.bench.warehouse.replay_kappa", str(task_file)]
+    task_file.write_text(json.dumps(_spark_task(load, name, jars)))
+    return [sys.executable, str(SCRIPT), str(task_file)]
+
+
+def _kappa_task(load: Load) -> dict[str, Any]:
+    cut = json.loads(to_json(load.cut))
+    return {"topic": load.source.topic, "table": load.source.table, "cut": cut}
+
+
+def _spark_task(load: Load, name: str, jars: list[Path]) -> dict[str, str]:
     settings = load.settings
+    master = settings.spark.master
+    cores = "2"
+    if master.startswith("local["):
+        cores = master.removeprefix("local[").removesuffix("]")
     return {
-        "kind": "typed" if contestant == TYPED else "bytes",
+        "kind": "typed" if name == TYPED else "bytes",
         "jars": ",".join(map(str, jars)),
         "driver_memory": settings.spark.driver_memory,
-        "master": settings.spark.master,
-        "cores": str(settings.spark.master.removeprefix("local[").removesuffix("]")) if settings.spark.master.startswith("local[") else "2",
+        "master": master,
+        "cores": cores,
         "default_fs": settings.hdfs.default_fs,
         "bootstrap_servers": settings.kafka.bootstrap_servers,
         "topic": load.source.topic,
         "schema": json.dumps(ENVELOPE),
-        "path": f"{settings.hdfs.root}/{contestant}",
+        "path": f"{settings.hdfs.root}/{name}",
     }

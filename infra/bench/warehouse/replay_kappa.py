@@ -1,6 +1,7 @@
-"""The contestant of `kappa bench replay` that is ours: a table built from the archive, as `kappa replay warehouse` builds it.
+"""Our implementation in the replay benchmark: a table built from the archive.
 
-Run as `python -m infra.bench.replay_ours <task file>`; says when it begins and ends as JSON lines, as the peers do.
+It is built as `kappa replay warehouse` builds it. Run as `python -m
+infra.bench.warehouse.replay_kappa <task file>`; it prints JSON lines, as the peers do.
 """
 
 import json
@@ -9,29 +10,51 @@ import sys
 import time
 from pathlib import Path
 
-from connectors.hdfs import Hdfs
-from infra import settings
-from infra.bench.replay_load import ROOT, bed
-from schemas.warehouse import Kind, Source
-from spark.manifest import Versions, from_json
-from spark.rebuild import Builder
+from connectors.hadoop.hdfs import Hdfs
+from connectors.hadoop.manifest_store import ManifestStore
+from connectors.runtime import settings
+from infra.bench.warehouse.replay_load import ROOT, bench_settings
+from schemas.manifest import Manifest, from_json
+from schemas.warehouse_layout import Kind, Source
+from spark.replayer.rebuild import TableBuilder
 from spark.session import Session
 
 
 def main() -> None:
-    """Warm Spark up, then build."""
-    own = bed(settings.load(os.environ))
+    """Warm Spark up, then build the table."""
+    own_settings = bench_settings(settings.load(os.environ))
     task = json.loads(Path(sys.argv[1]).read_text())
-    session = Session(own)
+    session = Session(own_settings)
     session.run(len, ["warm", "up"])
-    source, cut = Source(task["topic"], task["table"], Kind.CHANGES), from_json(task["cut"])
-    builder = Builder(own, session, Versions(Hdfs(own.hdfs), ROOT), f"b{time.time_ns()}", ROOT, lambda *_: None)
+    source = Source(task["topic"], task["table"], Kind.CHANGES)
+    cut = from_json(task["cut"])
+    builder = TableBuilder(
+        own_settings,
+        session,
+        ManifestStore(Hdfs(own_settings.hdfs), ROOT),
+        f"b{time.time_ns()}",
+        ROOT,
+        lambda *_: None,
+    )
     first_at = time.time()
-    done = builder.rebuild(cut, [source])
+    rebuilt = builder.rebuild(cut, [source])
     last_at = time.time()
     builder.clear()
-    rows = sum(part.rows for table in done.manifest.tables.values() for part in table.partitions.values())
-    print(json.dumps({"first_at": first_at, "last_at": last_at, "result": rows, "refused": done.refused}), flush=True)
+    facts = {
+        "first_at": first_at,
+        "last_at": last_at,
+        "result": count_rows(rebuilt.manifest),
+        "refused": rebuilt.refused,
+    }
+    print(json.dumps(facts), flush=True)
+
+
+def count_rows(manifest: Manifest) -> int:
+    """Return how many rows all tables of a version have."""
+    rows = 0
+    for table in manifest.tables.values():
+        rows += sum(partition.rows for partition in table.partitions.values())
+    return rows
 
 
 if __name__ == "__main__":

@@ -2,62 +2,85 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
-from infra.watch_record import OPERATIONS
-from infra.watch_render import instant, shown
+from infra.cli.watch.record import OPERATIONS
+from infra.cli.watch.values import instant, value_text
 from schemas.envelope import TRUNCATE
-from schemas.warehouse import Source
-from spark.manifest import Manifest
-from spark.row_changes import Change, Key
-from spark.row_history import History, Standing
+from schemas.manifest import Manifest
+from schemas.warehouse_layout import Source
+from spark.history.row_changes import Change, Key
+from spark.history.row_history import CurrentRow, RowHistory
 
 
 @dataclass(frozen=True)
-class Explained:
-    """A row's history, the version in which each change became visible, and the row as it stands by key: in that version, and in MySQL."""
+class RowState:
+    """Where the row of a key is now: in the newest version, and in MySQL (or why it is not)."""
+
+    key: Key
+    in_warehouse: CurrentRow | None
+    in_mysql: dict[str, Any] | str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExplainedRow:
+    """A row's history and its present.
+
+    `visible_in` has, by the number of the version that took in a change, the version that first
+    showed it to readers. `states` has an entry for each key that the row has now; `refusal` says
+    why the table is not replicated.
+    """
 
     source: Source
     names: tuple[str, ...]
     key: Key
-    history: History
+    history: RowHistory
     newest: Manifest
-    committed: Mapping[int, Manifest]
-    now: list[tuple[Key, Standing | None, dict[str, Any] | str]]
-    refused: str | None
+    visible_in: Mapping[int, Manifest]
+    states: list[RowState]
+    refusal: str | None
+
+    def visible_version(self, change: Change) -> Manifest | None:
+        """Return the retained version that first showed a change."""
+        return None if change.version is None else self.visible_in.get(change.version)
 
 
-def labelled(names: Sequence[str], key: Key) -> str:
-    """A key for people."""
+def labelled_key(names: Sequence[str], key: Key) -> str:
+    """Return a key for people: `order_id 7, user_id 3`."""
     return ", ".join(f"{name} {value}" for name, value in zip(names, key, strict=True))
 
 
-def as_json(found: Explained) -> dict[str, Any]:
-    """Everything as plain data."""
-    history = found.history
+def as_data(row: ExplainedRow) -> dict[str, Any]:
+    """Return everything for JSON."""
+    history = row.history
     return {
-        "table": found.source.table,
-        "key": dict(zip(found.names, found.key, strict=True)),
-        "changes": [_change_json(change, found) for change in history.changes],
-        "now": [
-            {
-                "key": dict(zip(found.names, key, strict=True)),
-                "version": found.newest.version,
-                "hive_partition": held.hive_partition if held else None,
-                "file": held.file if held else None,
-                "row": held.row if held else None,
-                "mysql": row if isinstance(row, dict) else None,
-            }
-            for key, held, row in found.now
-        ],
-        "not_carried": found.refused,
-        "searched": {"archive_files": history.files, "archive_records": history.archived, "log_records": history.logged},
+        "table": row.source.table,
+        "key": dict(zip(row.names, row.key, strict=True)),
+        "changes": [_change_data(change, row) for change in history.changes],
+        "now": [_state_data(state, row) for state in row.states],
+        "not_carried": row.refusal,
+        "searched": {
+            "archive_files": history.archive_files,
+            "archive_records": history.archive_records,
+            "log_records": history.log_records,
+        },
     }
 
 
-def _change_json(change: Change, found: Explained) -> dict[str, Any]:
-    seen = found.committed.get(change.version) if change.version is not None else None
+def _state_data(state: RowState, row: ExplainedRow) -> dict[str, Any]:
+    in_warehouse = state.in_warehouse
+    return {
+        "key": dict(zip(row.names, state.key, strict=True)),
+        "version": row.newest.version,
+        "hive_partition": in_warehouse.hive_partition if in_warehouse else None,
+        "file": in_warehouse.file if in_warehouse else None,
+        "row": in_warehouse.row if in_warehouse else None,
+        "mysql": state.in_mysql if isinstance(state.in_mysql, dict) else None,
+    }
+
+
+def _change_data(change: Change, row: ExplainedRow) -> dict[str, Any]:
+    visible = row.visible_version(change)
     return {
         "at": change.logged_at,
         "op": OPERATIONS.get(change.op or "", change.op),
@@ -65,67 +88,88 @@ def _change_json(change: Change, found: Explained) -> dict[str, Any]:
         "topic": change.topic,
         "partition": change.partition,
         "offset": change.offset,
-        "version": seen.version if seen else change.version,
-        "version_at": seen.created_at if seen else None,
-        "in_a_version": not change.waits,
+        "version": visible.version if visible else change.version,
+        "version_at": visible.created_at if visible else None,
+        "in_a_version": not change.is_pending,
         "before": change.before,
         "after": change.after,
-        "moved_from": change.moved_from,
-        "moved_to": change.moved_to,
-        "repeated": change.again,
+        "moved_from": change.previous_key,
+        "moved_to": change.next_key,
+        "repeated": change.is_repeated,
         "error": change.error,
     }
 
 
-def as_text(found: Explained) -> Iterator[str]:
-    """Everything for people."""
-    history, name = found.history, found.source.table
-    searched = f"{history.archived:,} records in {history.files} files of the archive and {history.logged:,} in the log behind it"
-    count = len(history.changes)
-    yield f"{name}, {labelled(found.names, found.key)}: {count} change{'' if count == 1 else 's'} ({searched})"
-    for change in history.changes:
-        place = f"{change.topic}[{change.partition}]@{change.offset}"
-        yield f"{_time(change.logged_at)} {_what(change)}  {place}  {_version(change, found)}  {_gtid(change)}"
+def as_text(row: ExplainedRow) -> Iterator[str]:
+    """Yield the lines for people: the changes, then the row's present."""
+    yield _heading(row)
+    for change in row.history.changes:
+        position = f"{change.topic}[{change.partition}]@{change.offset}"
+        logged_at = instant(round(change.logged_at.timestamp() * 1000))
+        version = _version(change, row)
+        yield f"{logged_at} {_operation(change)}  {position}  {version}  {_gtid(change)}"
         yield f"    {_difference(change)}"
-    if not found.now:
-        waits = history.changes[-1].waits
-        yield f"now: there is no such row any more{f', which the version after {found.newest.version} will show' if waits else ''}"
-    for key, held, row in found.now:
-        yield from _now(found, key, held, row)
-    if found.refused:
-        yield f"the table is not carried: {found.refused}"
+    if not row.states:
+        yield _deletion_line(row)
+    for state in row.states:
+        yield from _state_lines(state, row)
+    if row.refusal:
+        yield f"the table is not replicated: {row.refusal}"
 
 
-def _now(found: Explained, key: Key, held: Standing | None, row: dict[str, Any] | str) -> Iterator[str]:
-    under = "" if key == found.key else f" under {labelled(found.names, key)}"
-    if held is None:
-        yet = " yet" if found.history.changes[-1].waits else ""
-        yield f"now{under}: not in version {found.newest.version} of {found.newest.created_at}{yet}"
+def _heading(row: ExplainedRow) -> str:
+    history = row.history
+    archive = f"{history.archive_records:,} records in {history.archive_files} files of the archive"
+    log = f"{history.log_records:,} in the log after it"
+    count = len(history.changes)
+    changes = "1 change" if count == 1 else f"{count} changes"
+    key = labelled_key(row.names, row.key)
+    return f"{row.source.table}, {key}: {changes} (searched {archive} and {log})"
+
+
+def _deletion_line(row: ExplainedRow) -> str:
+    if row.history.changes[-1].is_pending:
+        next_version = f"the version after {row.newest.version} will show"
+        return f"now: there is no such row any more, which {next_version}"
+    return "now: there is no such row any more"
+
+
+def _state_lines(state: RowState, row: ExplainedRow) -> Iterator[str]:
+    now = "now"
+    if state.key != row.key:
+        now = f"now under {labelled_key(row.names, state.key)}"
+    version = f"version {row.newest.version} of {row.newest.created_at}"
+    if state.in_warehouse is None:
+        yet = " yet" if row.history.changes[-1].is_pending else ""
+        yield f"{now}: not in {version}{yet}"
     else:
-        yield f"now{under}: version {found.newest.version} of {found.newest.created_at}, {held.file}"
-        yield f"    {_row(held.row)}"
-    yield f"in MySQL: {_row(row) if isinstance(row, dict) else row}"
+        yield f"{now}: {version}, {state.in_warehouse.file}"
+        yield f"    {_row_text(state.in_warehouse.row)}"
+    in_mysql = state.in_mysql
+    yield f"in MySQL: {_row_text(in_mysql) if isinstance(in_mysql, dict) else in_mysql}"
 
 
-def _what(change: Change) -> str:
-    word = "unreadable" if change.error else OPERATIONS.get(change.op or "", change.op or "")
-    moved = (
-        f" (key was {', '.join(change.moved_from)})"
-        if change.moved_from
-        else f" (key becomes {', '.join(change.moved_to)})"
-        if change.moved_to
-        else ""
-    )
-    return f"{word}{moved}{' (written again by Connect, changes nothing)' if change.again else ''}"
+def _operation(change: Change) -> str:
+    op = change.op or ""
+    text = "unreadable" if change.error else OPERATIONS.get(op, op)
+    if change.previous_key:
+        text += f" (key was {', '.join(change.previous_key)})"
+    elif change.next_key:
+        text += f" (key becomes {', '.join(change.next_key)})"
+    if change.is_repeated:
+        text += " (written again by Connect, changes nothing)"
+    return text
 
 
-def _version(change: Change, found: Explained) -> str:
-    if change.waits:
+def _version(change: Change, row: ExplainedRow) -> str:
+    if change.is_pending:
         return "not yet in a version"
     if change.version is None:
         return "in a version that an older release did not record"
-    seen = found.committed.get(change.version)
-    return f"version {seen.version} at {seen.created_at[11:19]}" if seen else f"version {change.version}"
+    visible = row.visible_version(change)
+    if visible is None:
+        return f"version {change.version}"
+    return f"version {visible.version} at {visible.created_at[11:19]}"
 
 
 def _gtid(change: Change) -> str:
@@ -136,19 +180,19 @@ def _difference(change: Change) -> str:
     if change.error:
         return change.error
     if change.op == TRUNCATE:
-        return "all rows of the table went"
-    before, after = change.before, change.after
+        return "all rows of the table were removed"
+    before = change.before
+    after = change.after
     if not (before and after):
-        return _row(after or before or {})
-    differing = [
-        f"{name}: {shown(before.get(name))} → {shown(after.get(name))}" for name in {**before, **after} if before.get(name) != after.get(name)
-    ]
-    return ", ".join(differing) or "(no column changed)"
+        return _row_text(after or before or {})
+    differences = []
+    for name in {**before, **after}:
+        old = before.get(name)
+        new = after.get(name)
+        if old != new:
+            differences.append(f"{name}: {value_text(old)} → {value_text(new)}")
+    return ", ".join(differences) or "(no column changed)"
 
 
-def _row(row: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name}: {shown(value)}" for name, value in row.items())
-
-
-def _time(at: datetime) -> str:
-    return instant(round(at.timestamp() * 1000))
+def _row_text(row: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name}: {value_text(value)}" for name, value in row.items())

@@ -1,4 +1,6 @@
-"""One record of the log as `kappa watch` shows it: decoded, and for a change what became of the row."""
+"""One record of the log as `kappa watch` shows it: decoded, and for a change the row before and
+after it.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -6,22 +8,30 @@ from typing import Any
 
 from confluent_kafka import Message
 
-from connectors.registry import Decoder
-from infra.errors import ContractError
+from connectors.kafka.schema_registry import Decoder
 from schemas.envelope import CREATE, DELETE, READ, TRUNCATE, UPDATE, is_change
+from schemas.errors import ContractError
 
-OPERATIONS = {CREATE: "insert", READ: "snapshot", UPDATE: "update", DELETE: "delete", TRUNCATE: "truncate"}
+OPERATIONS = {
+    CREATE: "insert",
+    READ: "snapshot",
+    UPDATE: "update",
+    DELETE: "delete",
+    TRUNCATE: "truncate",
+}
 TOMBSTONE = "tombstone"
+AVRO_MAGIC = b"\0"
 
 Row = dict[str, Any]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Record:
     """A decoded record.
 
-    A change has `op` and the row `before` and `after`; any other record has its `value`; a tombstone only its `op`;
-    one that cannot be decoded has `error` (the reason) and `raw` (its bytes).
+    A change has `op` and the row `before` and `after`; any other record has its `value`; a
+    tombstone has only its `op`; one that cannot be decoded has `error` (the reason) and `raw` (its
+    bytes).
     """
 
     topic: str
@@ -39,44 +49,72 @@ class Record:
 
     @property
     def changed(self) -> dict[str, tuple[Any, Any]]:
-        """The columns that a change changed, each with its value before and after (None where there is no row)."""
-        if self.before is None and self.after is None:
-            return {}
-        before, after = self.before or {}, self.after or {}
-        if not (self.before and self.after):
-            return {name: (before.get(name), after.get(name)) for name in {**before, **after}}
-        return {name: (before.get(name), after.get(name)) for name in {**before, **after} if before.get(name) != after.get(name)}
+        """The columns that a change changed, each with its value before and after.
+
+        Of an insert or a delete all columns, with None where there is no row.
+        """
+        before = self.before or {}
+        after = self.after or {}
+        is_update = bool(before and after)
+        columns = {}
+        for name in {**before, **after}:
+            old = before.get(name)
+            new = after.get(name)
+            if not is_update or old != new:
+                columns[name] = (old, new)
+        return columns
 
     @property
     def fields(self) -> Mapping[str, Any]:
-        """The fields that this record is about: the row after a change, before a deletion, otherwise the value's own."""
+        """The fields of the row after a change (before a deletion), otherwise of the value."""
         row = self.after or self.before or self.value
         return row if isinstance(row, Mapping) else {}
 
 
 def read(message: Message, decoder: Decoder) -> Record:
-    """A message as a record. Never raises for its content; raises Unavailable if the registry is needed and does not answer."""
-    place = (message.topic() or "", message.partition() or 0, message.offset() or 0, message.timestamp()[1])
-    key, value = _key(message.key(), decoder), message.value()
+    """Return a message as a record; content that cannot be decoded is its `error`.
+
+    Raises Unavailable if the registry is needed and does not answer.
+    """
+    topic = message.topic() or ""
+    partition = message.partition() or 0
+    offset = message.offset() or 0
+    _, timestamp_ms = message.timestamp()
+
+    def record(**content: Any) -> Record:
+        return Record(
+            topic=topic,
+            partition=partition,
+            offset=offset,
+            timestamp_ms=timestamp_ms,
+            key=key,
+            **content,
+        )
+
+    key = _key(message.key(), decoder)
+    value = message.value()
     if value is None:
-        return Record(*place, key=key, op=TOMBSTONE)
+        return record(op=TOMBSTONE)
     try:
         decoded = decoder.decode(value)
     except ContractError as error:
-        return Record(*place, key=key, error=str(error), raw=value)
+        return record(error=str(error), raw=value)
+    content = decoded.record
     if not is_change(decoded.schema):
-        return Record(*place, key=key, value=decoded.record, gtid=_transaction(decoded.record))
-    envelope = decoded.record
-    gtid = envelope["source"].get("gtid") or (envelope.get("transaction") or {}).get("id")
-    op = OPERATIONS.get(envelope["op"], envelope["op"])
-    return Record(*place, key=key, op=op, before=envelope["before"], after=envelope["after"], gtid=gtid)
+        return record(value=content, gtid=_gtid_of_marker(content))
+    return record(
+        op=OPERATIONS.get(content["op"], content["op"]),
+        before=content["before"],
+        after=content["after"],
+        gtid=_gtid_of_change(content),
+    )
 
 
 def _key(key: bytes | None, decoder: Decoder) -> Any:
-    """A key is Avro, or text, or bytes as hexadecimal digits."""
+    """A decoded key, its text, or its bytes as hexadecimal digits."""
     if key is None:
         return None
-    if key[:1] == b"\0":
+    if key.startswith(AVRO_MAGIC):
         try:
             return decoder.decode(key).record
         except ContractError:
@@ -88,6 +126,15 @@ def _key(key: bytes | None, decoder: Decoder) -> Any:
     return text if text.isprintable() else key.hex()
 
 
-def _transaction(value: Any) -> str | None:
-    """The GTID that a record of the transaction topic is about."""
-    return value["id"] if isinstance(value, Mapping) and value.get("status") in ("BEGIN", "END") else None
+def _gtid_of_change(envelope: Mapping[str, Any]) -> str | None:
+    transaction = envelope.get("transaction") or {}
+    gtid: str | None = envelope["source"].get("gtid") or transaction.get("id")
+    return gtid
+
+
+def _gtid_of_marker(value: Any) -> str | None:
+    """The GTID of a BEGIN or END in the topic of transactions."""
+    if isinstance(value, Mapping) and value.get("status") in ("BEGIN", "END"):
+        gtid: str | None = value["id"]
+        return gtid
+    return None

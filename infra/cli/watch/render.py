@@ -1,21 +1,29 @@
-"""How `kappa watch` prints a record: a line for people, in colour on a terminal, or a line of JSON for programs."""
+"""How `kappa watch` prints a record: a line for people, in colour on a terminal, or a line of JSON
+for programs.
+"""
 
 import json
 from collections.abc import Mapping
-from datetime import UTC, date, datetime, time, timedelta
-from decimal import Decimal
 from typing import Any
 
 from rich.text import Text
 
-from infra.watch_record import Record
+from infra.cli.watch.record import Record
+from infra.cli.watch.values import age, instant, plain, value_text
 
-COLOURS = {"insert": "green", "update": "yellow", "delete": "red", "truncate": "red", "snapshot": "cyan", "tombstone": "dim"}
+COLOURS = {
+    "insert": "green",
+    "update": "yellow",
+    "delete": "red",
+    "truncate": "red",
+    "snapshot": "cyan",
+    "tombstone": "dim",
+}
 HEX_BYTES = 32
 
 
 def as_json(record: Record, now_ms: int) -> str:
-    """One line of JSON; times as ISO 8601 in UTC, decimals as text, bytes as hexadecimal digits."""
+    """Return one line of JSON; see `values.plain` for the values."""
     content: dict[str, Any] = {
         "topic": record.topic,
         "partition": record.partition,
@@ -31,15 +39,18 @@ def as_json(record: Record, now_ms: int) -> str:
         "gtid": record.gtid,
     }
     if record.error:
-        content |= {"error": record.error, "hex": record.raw[:HEX_BYTES].hex(), "bytes": len(record.raw)}
+        content["error"] = record.error
+        content["hex"] = record.raw[:HEX_BYTES].hex()
+        content["bytes"] = len(record.raw)
     return json.dumps(content, default=plain, ensure_ascii=False)
 
 
 def as_text(record: Record, now_ms: int) -> Text:
-    """One line for people: when, where, how old, which key, and what became of it."""
+    """Return one line for people: time, position, age, key, and what changed."""
     line = Text(no_wrap=True)
     line.append(f"{instant(record.timestamp_ms)[11:]} ", "dim")
-    line.append(f"{record.topic}", "bold blue").append(f"[{record.partition}]@{record.offset} ", "blue")
+    line.append(f"{record.topic}", "bold blue")
+    line.append(f"[{record.partition}]@{record.offset} ", "blue")
     line.append(f"{age(now_ms - record.timestamp_ms)} ", "dim")
     if record.key is not None:
         line.append(f"{_key(record.key)} ", "magenta")
@@ -51,61 +62,29 @@ def as_text(record: Record, now_ms: int) -> Text:
 
 
 def _content(record: Record) -> Text:
-    if record.value is not None:
-        fields = record.value.items() if isinstance(record.value, Mapping) else [("value", record.value)]
-        return Text(" ".join(f"{name}={shown(value)}" for name, value in fields))
+    value = record.value
+    if value is not None:
+        fields = value if isinstance(value, Mapping) else {"value": value}
+        return Text(_assignments(fields))
     if not (record.before and record.after):
-        return _joined([f" {name}: {shown(value)}" for name, value in record.fields.items()])
-    differences = [f" {name}: {shown(old)} → {shown(new)}" for name, (old, new) in record.changed.items()]
-    return _joined(differences) if differences else Text(" (no column changed)", "dim")
+        columns = [f" {name}: {value_text(value)}" for name, value in record.fields.items()]
+        return Text(",".join(columns))
+    differences = []
+    for name, (old, new) in record.changed.items():
+        differences.append(f" {name}: {value_text(old)} → {value_text(new)}")
+    return (
+        Text(",".join(differences)) if differences else Text(" (no column changed)", "dim")
+    )
 
 
-def _joined(parts: list[str]) -> Text:
-    return Text(",".join(parts))
+def _assignments(fields: Mapping[str, Any]) -> str:
+    return " ".join(f"{name}={value_text(value)}" for name, value in fields.items())
 
 
 def _key(key: Any) -> str:
-    return " ".join(f"{name}={shown(value)}" for name, value in key.items()) if isinstance(key, Mapping) else f"key={shown(key)}"
+    return _assignments(key if isinstance(key, Mapping) else {"key": key})
 
 
 def _hex(raw: bytes) -> str:
-    return raw[:HEX_BYTES].hex() + (f"… ({len(raw)} bytes)" if len(raw) > HEX_BYTES else "")
-
-
-def shown(value: Any) -> str:
-    """A value in a line for people: text in quotes, nothing as NULL, the rest as it is."""
-    if value is None:
-        return "NULL"
-    if isinstance(value, str):
-        # Control characters of a value must not reach the terminal.
-        return "'" + "".join(c if c.isprintable() else repr(c)[1:-1] for c in value) + "'"
-    return json.dumps(value, default=plain, ensure_ascii=False) if isinstance(value, Mapping | list | tuple | bool) else str(plain(value))
-
-
-def plain(value: Any) -> Any:
-    """A decoded value as JSON can hold it."""
-    if isinstance(value, datetime):
-        return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z") if value.tzinfo else value.isoformat()
-    if isinstance(value, date | time):
-        return value.isoformat()
-    if isinstance(value, bytes):
-        return value.hex()
-    if isinstance(value, Decimal | timedelta):
-        return str(value)
-    return value if isinstance(value, int | float) else repr(value)
-
-
-def instant(at_ms: int) -> str:
-    """A time in milliseconds of UTC as ISO 8601."""
-    return (datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=at_ms)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def age(milliseconds: int) -> str:
-    """How old a record is, in the largest unit that says something: 35ms, 4.2s, 12m, 3h, 2d."""
-    if milliseconds < 1_000:
-        return f"{max(milliseconds, 0)}ms"
-    seconds = milliseconds / 1_000
-    if seconds < 60:
-        return f"{seconds:.1f}s"
-    unit, length = next((u, n) for u, n in (("d", 86_400), ("h", 3_600), ("m", 60)) if seconds >= n)
-    return f"{seconds / length:.0f}{unit}"
+    digits = raw[:HEX_BYTES].hex()
+    return f"{digits}… ({len(raw)} bytes)" if len(raw) > HEX_BYTES else digits

@@ -1,23 +1,43 @@
-"""serving:cassandra — where live counts are read."""
+"""serving:cassandra: the store of the live counts."""
 
-from connectors import cassandra_setup, pulse
-from infra.services.jvm import java
-from infra.services.service import Host, Service
-from infra.settings import LOOPBACK
+from connectors import health_checks
+from connectors.cassandra import bootstrap as cassandra_bootstrap
+from connectors.runtime.settings import LOOPBACK
+from infra.stack.services.jvm import java
+from infra.stack.services.service import Host, Service
 
-# What Cassandra 5 reflects on under Java 17.
-EXPORTED = (
-    "java.base/jdk.internal.misc", "java.management.rmi/com.sun.jmx.remote.internal.rmi", "java.rmi/sun.rmi.registry",
-    "java.rmi/sun.rmi.server", "java.sql/java.sql", "java.base/java.lang.ref", "jdk.unsupported/sun.misc",
-    "jdk.compiler/com.sun.tools.javac.file", "jdk.attach/sun.tools.attach",
-)  # fmt: skip
-OPENED = (
-    "java.base/java.lang.module", "java.base/jdk.internal.loader", "java.base/jdk.internal.ref", "java.base/jdk.internal.reflect",
-    "java.base/jdk.internal.math", "java.base/jdk.internal.module", "java.base/jdk.internal.util.jar", "jdk.management/com.sun.management.internal",
-    "java.base/sun.nio.ch", "java.base/java.io", "java.base/java.lang.reflect", "jdk.compiler/com.sun.tools.javac", "java.base/java.lang",
-    "java.base/java.util", "java.base/java.util.concurrent", "java.base/java.util.concurrent.atomic", "java.base/java.nio",
+# The packages that Cassandra 5 reflects on under Java 17.
+EXPORTED_PACKAGES = (
+    "java.base/jdk.internal.misc",
+    "java.management.rmi/com.sun.jmx.remote.internal.rmi",
+    "java.rmi/sun.rmi.registry",
+    "java.rmi/sun.rmi.server",
+    "java.sql/java.sql",
+    "java.base/java.lang.ref",
+    "jdk.unsupported/sun.misc",
+    "jdk.compiler/com.sun.tools.javac.file",
+    "jdk.attach/sun.tools.attach",
+)
+OPENED_PACKAGES = (
+    "java.base/java.lang.module",
+    "java.base/jdk.internal.loader",
+    "java.base/jdk.internal.ref",
+    "java.base/jdk.internal.reflect",
+    "java.base/jdk.internal.math",
+    "java.base/jdk.internal.module",
+    "java.base/jdk.internal.util.jar",
+    "jdk.management/com.sun.management.internal",
+    "java.base/sun.nio.ch",
+    "java.base/java.io",
+    "java.base/java.lang.reflect",
+    "jdk.compiler/com.sun.tools.javac",
+    "java.base/java.lang",
+    "java.base/java.util",
+    "java.base/java.util.concurrent",
+    "java.base/java.util.concurrent.atomic",
+    "java.base/java.nio",
     "java.rmi/sun.rmi.transport.tcp",
-)  # fmt: skip
+)
 
 LOGBACK = """\
 <configuration>
@@ -30,16 +50,25 @@ LOGBACK = """\
 
 
 def configuration(host: Host) -> str:
-    """cassandra.yaml for one small node. It flushes its commit log every few milliseconds, beside the writes, and acknowledges none if the
-    last flush is older than a stated lag: whoever must not lose a write waits that long (`connectors.cassandra.Session.make_durable`).
+    """Return cassandra.yaml for one small node.
 
-    A kill -9 loses what was not flushed yet, a power cut too. Flushed before every answer (`commitlog_sync: batch`) the counts' writes
-    of many keys took three times as long, most of it for changing threads; a lag of 0 has it so. Where no write waits for the disk a few
-    threads write as fast as many, and are not changed all the time. Rows in memory are kept outside the heap, where they make no collection longer.
+    The node flushes its commit log every few milliseconds, beside the writes, and acknowledges
+    none if the last flush is older than `cassandra.flush_lag_ms`: a client that must not lose a
+    write waits that long (`connectors.cassandra.client.Session.make_durable`).
+
+    A kill -9 or a power cut loses the writes that are not flushed yet. With a flush before every
+    answer (`commitlog_sync: batch`, a lag of 0) the counts' writes of many keys took three times as
+    long, most of it for switching threads. Where no write waits for the disk, a few threads write
+    as fast as many and switch less. Rows in memory stay outside the heap, where they make no
+    collection longer.
     """
-    port, data, flush_lag_ms = host.settings.port, host.data("cassandra"), host.settings.cassandra.flush_lag_ms
+    port = host.settings.port
+    data = host.data("cassandra")
+    flush_lag_ms = host.settings.cassandra.flush_lag_ms
     flushing = (
-        f"commitlog_sync: periodic\ncommitlog_sync_period: {max(1, flush_lag_ms * 2 // 3)}ms\nperiodic_commitlog_sync_lag_block: {flush_lag_ms}ms"
+        "commitlog_sync: periodic\ncommitlog_sync_period: "
+        f"{max(1, flush_lag_ms * 2 // 3)}ms\nperiodic_commitlog_sync_lag_block: "
+        f"{flush_lag_ms}ms"
     )
     return f"""\
 cluster_name: kappa
@@ -104,17 +133,21 @@ def prepare(host: Host) -> None:
 
 
 def command(host: Host) -> list[str]:
-    """The daemon in the foreground, without the waits that only a cluster needs."""
+    """Return the command of the daemon in the foreground, without the waits of a cluster."""
     agent = next(host.artifacts.cassandra_lib.glob("jamm-*.jar"))
     options = (
-        *(f"--add-exports={package}=ALL-UNNAMED" for package in EXPORTED),
-        *(f"--add-opens={package}=ALL-UNNAMED" for package in OPENED),
+        *(f"--add-exports={package}=ALL-UNNAMED" for package in EXPORTED_PACKAGES),
+        *(f"--add-opens={package}=ALL-UNNAMED" for package in OPENED_PACKAGES),
         "-Djdk.attach.allowAttachSelf=true",
         "-Dio.netty.tryReflectionSetAccessible=true",
         "-Xss512k",
-        "-Xms256m",  # room for the young space from the start: else the heap grows by full collections while the first clicks come
+        # room for the young space from the start: else the heap grows by full collections while the
+        # first clicks come
+        "-Xms256m",
         "-XX:+UseSerialGC",
-        "-Xmn144m",  # what a request leaves behind dies young: else the old space fills up, and clearing it stops everything for 0.3 s
+        # what a request leaves behind dies young: else the old space fills up, and clearing it
+        # stops everything for 0.3 s
+        "-Xmn144m",
         "-XX:MaxDirectMemorySize=128m",
         "-Dcassandra-foreground=yes",
         "-Dcassandra.skip_wait_for_gossip_to_settle=0",
@@ -128,7 +161,13 @@ def command(host: Host) -> list[str]:
         f"-javaagent:{agent}",
     )
     classpath = [host.conf("cassandra"), host.artifacts.cassandra_lib / "*"]
-    return java(host, "576m", list(classpath), "org.apache.cassandra.service.CassandraDaemon", options=options)
+    return java(
+        host,
+        "576m",
+        list(classpath),
+        "org.apache.cassandra.service.CassandraDaemon",
+        options=options,
+    )
 
 
 def service() -> Service:
@@ -139,7 +178,9 @@ def service() -> Service:
         group="cassandra",
         command=command,
         prepare=prepare,
-        probe=lambda host: pulse.cassandra(host.settings.cassandra.host, host.settings.cassandra.port),
-        initialise=lambda host: cassandra_setup.prepare(host.settings),
+        probe=lambda host: health_checks.cassandra(
+            host.settings.cassandra.host, host.settings.cassandra.port
+        ),
+        initialise=lambda host: cassandra_bootstrap.prepare(host.settings),
         stop_seconds=30,
     )

@@ -1,7 +1,7 @@
-"""warehouse:datanode — HDFS's blocks."""
+"""warehouse:datanode: the DataNode of HDFS."""
 
-from infra.services import hadoop
-from infra.services.service import Service
+from infra.stack.services import hadoop
+from infra.stack.services.service import Service
 
 
 def service() -> Service:
@@ -11,7 +11,11 @@ def service() -> Service:
         zone="warehouse",
         group="hdfs",
         after=("namenode",),
-        command=lambda host: hadoop.daemon(host, "160m", "org.apache.hadoop.hdfs.server.datanode.DataNode"),
-        prepare=lambda host: host.data("datanode").mkdir(parents=True, exist_ok=True, mode=0o700),
+        command=lambda host: hadoop.daemon(
+            host, "160m", "org.apache.hadoop.hdfs.server.datanode.DataNode"
+        ),
+        prepare=lambda host: host.data("datanode").mkdir(
+            parents=True, exist_ok=True, mode=0o700
+        ),
         probe=hadoop.probe,
     )

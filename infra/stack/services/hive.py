@@ -1,24 +1,40 @@
-"""What the metastore and HiveServer2 share: class path, Java options and settings, tried on Java 17."""
+"""The class path, Java options and settings of the metastore and HiveServer2, for Java 17."""
 
-from infra.services.jvm import LIGHT, LOG4J2, hadoop_xml, java, opens
-from infra.services.postgres import DATABASE
-from infra.services.service import Host
-from infra.settings import LOOPBACK
+from connectors.runtime.settings import LOOPBACK
+from infra.stack.services.jvm import LIGHT, LOG4J2, hadoop_xml, java, opens
+from infra.stack.services.postgres import DATABASE
+from infra.stack.services.service import Host
 
-REFLECTED = (
-    "java.lang", "java.lang.reflect", "java.lang.invoke", "java.util", "java.util.concurrent", "java.util.concurrent.atomic",
-    "java.util.regex", "java.io", "java.net", "java.nio", "java.text", "java.math", "java.time", "sun.nio.ch", "sun.nio.cs",
-)  # fmt: skip
+REFLECTED_PACKAGES = (
+    "java.lang",
+    "java.lang.reflect",
+    "java.lang.invoke",
+    "java.util",
+    "java.util.concurrent",
+    "java.util.concurrent.atomic",
+    "java.util.regex",
+    "java.io",
+    "java.net",
+    "java.nio",
+    "java.text",
+    "java.math",
+    "java.time",
+    "sun.nio.ch",
+    "sun.nio.cs",
+)
 
 
 def managed_folders(host: Host) -> dict[str, object]:
-    """Where managed tables would live; Kappa's own tables are external."""
+    """Return the folders of managed tables; Kappa's own tables are external."""
     root = host.settings.hdfs.default_fs
-    return {"metastore.warehouse.dir": f"{root}/user/hive/warehouse", "metastore.warehouse.external.dir": f"{root}/user/hive/external"}
+    return {
+        "metastore.warehouse.dir": f"{root}/user/hive/warehouse",
+        "metastore.warehouse.external.dir": f"{root}/user/hive/external",
+    }
 
 
 def database_login(host: Host) -> dict[str, object]:
-    """JDO's way into PostgreSQL."""
+    """Return JDO's log-in to PostgreSQL."""
     login = host.settings.login("postgres.hive")
     return {
         "javax.jdo.option.ConnectionURL": f"jdbc:postgresql://{LOOPBACK}:{host.settings.port('postgres')}/{DATABASE}",
@@ -29,7 +45,10 @@ def database_login(host: Host) -> dict[str, object]:
 
 
 def metastore_site(host: Host) -> dict[str, object]:
-    """metastore-site.xml. External tables only, so no compaction, no transactions, no notification log."""
+    """Return metastore-site.xml, for external tables only.
+
+    So there are no compactions, no transactions and no notification log.
+    """
     return {
         **managed_folders(host),
         **database_login(host),
@@ -38,7 +57,8 @@ def metastore_site(host: Host) -> dict[str, object]:
         "metastore.thrift.port": host.settings.port("metastore"),
         "datanucleus.schema.autoCreateAll": False,
         "metastore.schema.verification": False,
-        # A column's new type comes with new files for the whole table, so old files are never read by it.
+        # A column's new type comes with new files for the whole table, so old files are never read
+        # by it.
         "metastore.disallow.incompatible.col.type.changes": False,
         "datanucleus.connectionPoolingType": "HikariCP",
         "datanucleus.connectionPool.maxPoolSize": 8,
@@ -57,11 +77,17 @@ def metastore_site(host: Host) -> dict[str, object]:
 
 
 def hiveserver2_site(host: Host) -> dict[str, object]:
-    """hive-site.xml of HiveServer2: Tez in the server's own process, UTC throughout, statistics never trusted over files."""
+    """Return hive-site.xml of HiveServer2.
+
+    Tez runs in the server's own process, all times are UTC, and statistics answer no query.
+    """
     port = host.settings.port
     return {
         "hive.metastore.uris": host.settings.hive.metastore_uris,
-        **{key.replace("metastore.", "hive.metastore.", 1): value for key, value in managed_folders(host).items()},
+        **{
+            key.replace("metastore.", "hive.metastore.", 1): value
+            for key, value in managed_folders(host).items()
+        },
         "hive.server2.thrift.bind.host": LOOPBACK,
         "hive.server2.thrift.port": port("hiveserver2"),
         "hive.server2.webui.host": LOOPBACK,
@@ -85,11 +111,14 @@ def hiveserver2_site(host: Host) -> dict[str, object]:
         "hive.tez.auto.reducer.parallelism": True,
         "mapreduce.framework.name": "local",
         "hive.exec.submit.local.task.via.child": False,
-        # Made in HDFS, and by Tez in local mode on this machine too: so it must lie in the stack's home, in which the server runs. The home's
-        # own path will not do: where it has a space, Tez encodes it twice and makes another folder beside it.
+        # Made in HDFS, and by Tez in local mode on this machine too: so it must lie in the stack's
+        # home, in which the server runs. The home's own path will not do: where it has a space, Tez
+        # encodes it twice and makes another folder beside it.
         "hive.exec.scratchdir": "/proc/self/cwd/data/tmp/hive",
         "hive.exec.local.scratchdir": host.data("tmp", "hive-scratch"),
-        "hive.downloaded.resources.dir": host.data("tmp", "hive-resources", "${hive.session.id}"),
+        "hive.downloaded.resources.dir": host.data(
+            "tmp", "hive-resources", "${hive.session.id}"
+        ),
         "hive.querylog.location": host.data("tmp", "hive-querylog"),
         "hive.user.install.directory": "/user/hive-install",
         "hive.repl.rootdir": "/user/hive/repl",
@@ -127,13 +156,21 @@ def configure(host: Host, folder: str, *sites: tuple[str, dict[str, object]]) ->
     """Write one server's configuration folder; 0600, since the metastore's holds a password."""
     for name, values in sites:
         host.write(host.conf(folder, name), hadoop_xml(values), mode=0o600)
-    for name in ("hive-log4j2.properties", "metastore-log4j2.properties", "hive-exec-log4j2.properties"):
+    for name in (
+        "hive-log4j2.properties",
+        "metastore-log4j2.properties",
+        "hive-exec-log4j2.properties",
+    ):
         host.write(host.conf(folder, name), f"name=kappa\n{LOG4J2}")
     host.data("tmp").mkdir(parents=True, exist_ok=True)
 
 
 def hive_java(host: Host, heap: str, folder: str, main: str, *arguments: str) -> list[str]:
     """A command that runs a class of the Hive distribution with that configuration folder."""
-    options = (*LIGHT, *opens(*REFLECTED), "--add-opens=java.sql/java.sql=ALL-UNNAMED")
+    options = (
+        *LIGHT,
+        *opens(*REFLECTED_PACKAGES),
+        "--add-opens=java.sql/java.sql=ALL-UNNAMED",
+    )
     classpath = [host.conf(folder), host.conf("hadoop"), host.artifacts.hive_lib / "*"]
     return java(host, heap, list(classpath), main, *arguments, options=options)

@@ -1,9 +1,9 @@
-"""warehouse:hiveserver2 — SQL over the warehouse."""
+"""warehouse:hiveserver2: SQL over the warehouse."""
 
-from connectors import hive as door
-from infra.services import hive
-from infra.services.jvm import hadoop_xml
-from infra.services.service import Host, Service
+from connectors.hadoop import hiveserver2
+from infra.stack.services import hive
+from infra.stack.services.jvm import hadoop_xml
+from infra.stack.services.service import Host, Service
 
 
 def prepare(host: Host) -> None:
@@ -16,7 +16,7 @@ def prepare(host: Host) -> None:
 
 def probe(host: Host) -> None:
     """Raises until the server answers a query."""
-    door.query(host.settings.hive, "SELECT 1")
+    hiveserver2.query(host.settings.hive, "SELECT 1")
 
 
 def service() -> Service:
@@ -26,7 +26,9 @@ def service() -> Service:
         zone="warehouse",
         group="hive",
         after=("metastore",),
-        command=lambda host: hive.hive_java(host, "768m", "hiveserver2", "org.apache.hive.service.server.HiveServer2"),
+        command=lambda host: hive.hive_java(
+            host, "768m", "hiveserver2", "org.apache.hive.service.server.HiveServer2"
+        ),
         prepare=prepare,
         probe=probe,
     )

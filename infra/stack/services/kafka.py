@@ -1,19 +1,26 @@
-"""log:kafka — the log: one broker that is its own controller (KRaft)."""
+"""log:kafka: one broker that is its own controller (KRaft)."""
 
 import base64
 import uuid
 
-from connectors import debezium, kafka
-from infra.services.jvm import java, log4j2, properties
-from infra.services.run import run_once
-from infra.services.service import Host, Service
-from infra.settings import LOOPBACK
-from schemas.topics import started_topics
+from connectors.debezium import connector_config
+from connectors.kafka import client as kafka
+from connectors.kafka.admin import ensure_topics
+from connectors.runtime.settings import LOOPBACK
+from infra.stack.services.jvm import java, log4j2, properties
+from infra.stack.services.run import run_once
+from infra.stack.services.service import Host, Service
+from schemas.topics import MAX_RECORD_BYTES, started_topics
 
 
 def configuration(host: Host) -> str:
-    """server.properties. Sessions are short so that a killed broker is back in seconds, not after its own old session has expired."""
-    broker, controller = host.settings.port("kafka"), host.settings.port("kafka_controller")
+    """Return server.properties.
+
+    Sessions are short, so that a killed broker is back in seconds and not after its old session
+    has expired.
+    """
+    broker = host.settings.port("kafka")
+    controller = host.settings.port("kafka_controller")
     return properties(
         {
             "process.roles": "broker,controller",
@@ -26,6 +33,8 @@ def configuration(host: Host) -> str:
             "inter.broker.listener.name": "PLAINTEXT",
             "log.dirs": host.data("kafka"),
             "log.retention.ms": -1,
+            "message.max.bytes": MAX_RECORD_BYTES,
+            "socket.request.max.bytes": MAX_RECORD_BYTES + 2**20,
             "num.partitions": 1,
             "auto.create.topics.enable": False,
             "offsets.topic.replication.factor": 1,
@@ -47,9 +56,18 @@ def configuration(host: Host) -> str:
     )
 
 
-def kafka_java(host: Host, heap: str, main: str, *arguments: str, options: tuple[str, ...] = ()) -> list[str]:
+def kafka_java(
+    host: Host, heap: str, main: str, *arguments: str, options: tuple[str, ...] = ()
+) -> list[str]:
     """A command that runs a class of the Kafka distribution."""
-    return java(host, heap, [host.artifacts.kafka_lib / "*"], main, *arguments, options=(log4j2(host), *options))
+    return java(
+        host,
+        heap,
+        [host.artifacts.kafka_lib / "*"],
+        main,
+        *arguments,
+        options=(log4j2(host), *options),
+    )
 
 
 def prepare(host: Host) -> None:
@@ -58,7 +76,17 @@ def prepare(host: Host) -> None:
     if (host.data("kafka") / "meta.properties").exists():
         return
     identity = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-    format_log = kafka_java(host, "128m", "kafka.tools.StorageTool", "format", "--ignore-formatted", "-t", identity, "-c", str(config))
+    format_log = kafka_java(
+        host,
+        "128m",
+        "kafka.tools.StorageTool",
+        "format",
+        "--ignore-formatted",
+        "-t",
+        identity,
+        "-c",
+        str(config),
+    )
     run_once("Kafka's storage format", format_log)
 
 
@@ -68,8 +96,10 @@ def probe(host: Host) -> None:
 
 
 def initialise(host: Host) -> None:
-    """The topics that exist before anything writes, checked to keep everything."""
-    kafka.ensure_topics(host.settings.kafka, (*started_topics(), *debezium.started_topics()))
+    """Create the topics that must exist before anything writes; check that they keep everything."""
+    ensure_topics(
+        host.settings.kafka, (*started_topics(), *connector_config.started_topics())
+    )
 
 
 def service() -> Service:
@@ -78,7 +108,13 @@ def service() -> Service:
         name="kafka",
         zone="log",
         group="kafka",
-        command=lambda host: kafka_java(host, "448m", "kafka.Kafka", str(host.conf("kafka.properties")), options=("-XX:+UseSerialGC", "-Xms160m")),
+        command=lambda host: kafka_java(
+            host,
+            "448m",
+            "kafka.Kafka",
+            str(host.conf("kafka.properties")),
+            options=("-XX:+UseSerialGC", "-Xms160m"),
+        ),
         prepare=prepare,
         probe=probe,
         initialise=initialise,

@@ -1,29 +1,41 @@
-"""warehouse:metastore — what Hive knows of tables and partitions."""
+"""warehouse:metastore: Hive's catalogue of tables and partitions."""
 
 import zipfile
 
-from connectors import hive as door
-from infra.services import hive
-from infra.services.jvm import properties
-from infra.services.run import run_once
-from infra.services.service import Host, Service
+from connectors.hadoop import hive_metastore
+from infra.stack.services import hive
+from infra.stack.services.jvm import properties
+from infra.stack.services.run import run_once
+from infra.stack.services.service import Host, Service
+
+JDO_FACTORY = "org.datanucleus.api.jdo.JDOPersistenceManagerFactory"
 
 
 def prepare(host: Host) -> None:
     """Write the configuration; create the metastore's own tables once.
 
-    The jars carry no schema SQL, and lazy creation by DataNucleus deadlocks, so its SchemaTool makes all tables up front.
+    The jars carry no schema SQL, and lazy creation by DataNucleus deadlocks, so its SchemaTool
+    creates all tables in advance.
     """
     site = hive.metastore_site(host)
     hive.configure(host, "metastore", ("metastore-site.xml", site), ("hive-site.xml", site))
-    done = host.data("metastore-schema")
-    if done.exists():
+    schema_marker = host.data("metastore-schema")
+    if schema_marker.exists():
         return
     mapping = host.write(host.conf("metastore", "package.jdo"), package_jdo(host))
-    tool = host.write(host.conf("metastore", "schema-tool.properties"), properties(schema_tool(host)), mode=0o600)
+    tool = host.write(
+        host.conf("metastore", "schema-tool.properties"),
+        properties(schema_tool(host)),
+        mode=0o600,
+    )
     arguments = ("-create", "-api", "JDO", "-props", str(tool), str(mapping))
-    run_once("the metastore's schema creation", hive.hive_java(host, "256m", "metastore", "org.datanucleus.store.schema.SchemaTool", *arguments))
-    host.write(done, "created\n")
+    run_once(
+        "the metastore's schema creation",
+        hive.hive_java(
+            host, "256m", "metastore", "org.datanucleus.store.schema.SchemaTool", *arguments
+        ),
+    )
+    host.write(schema_marker, "created\n")
 
 
 def package_jdo(host: Host) -> str:
@@ -34,9 +46,9 @@ def package_jdo(host: Host) -> str:
 
 
 def schema_tool(host: Host) -> dict[str, object]:
-    """DataNucleus' settings; identifiers must be made as the metastore itself makes them."""
+    """Return DataNucleus' settings; identifiers must be as the metastore itself makes them."""
     return {
-        "javax.jdo.PersistenceManagerFactoryClass": "org.datanucleus.api.jdo.JDOPersistenceManagerFactory",
+        "javax.jdo.PersistenceManagerFactoryClass": JDO_FACTORY,
         **hive.database_login(host),
         "javax.jdo.option.Mapping": "postgres",
         "datanucleus.identifierFactory": "datanucleus1",
@@ -51,7 +63,7 @@ def schema_tool(host: Host) -> dict[str, object]:
 
 def probe(host: Host) -> None:
     """Raises until the metastore lists tables."""
-    with door.Metastore(host.settings.hive.metastore_uris) as metastore:
+    with hive_metastore.Metastore(host.settings.hive.metastore_uris) as metastore:
         metastore.tables("default")
 
 
@@ -63,9 +75,14 @@ def service() -> Service:
         group="hive",
         after=("postgres", "datanode"),
         command=lambda host: hive.hive_java(
-            host, "256m", "metastore", "org.apache.hadoop.hive.metastore.HiveMetaStore", "-p", str(host.settings.port("metastore"))
+            host,
+            "256m",
+            "metastore",
+            "org.apache.hadoop.hive.metastore.HiveMetaStore",
+            "-p",
+            str(host.settings.port("metastore")),
         ),
         prepare=prepare,
         probe=probe,
-        initialise=lambda host: door.prepare(host.settings),
+        initialise=lambda host: hive_metastore.prepare(host.settings),
     )

@@ -1,9 +1,9 @@
-"""warehouse:namenode — HDFS's names."""
+"""warehouse:namenode: the NameNode of HDFS."""
 
-from connectors.hdfs import Hdfs
-from infra.services import hadoop
-from infra.services.run import run_once
-from infra.services.service import Host, Service
+from connectors.hadoop.hdfs import Hdfs
+from infra.stack.services import hadoop
+from infra.stack.services.run import run_once
+from infra.stack.services.service import Host, Service
 
 MAIN = "org.apache.hadoop.hdfs.server.namenode.NameNode"
 
@@ -12,7 +12,19 @@ def prepare(host: Host) -> None:
     """Write the configuration; format an empty name folder."""
     hadoop.configure(host)
     if not (host.data("namenode") / "current" / "VERSION").exists():
-        run_once("HDFS's format", hadoop.daemon(host, "128m", MAIN, "-format", "-nonInteractive", "-force", "-clusterid", "kappa"))
+        run_once(
+            "HDFS's format",
+            hadoop.daemon(
+                host,
+                "128m",
+                MAIN,
+                "-format",
+                "-nonInteractive",
+                "-force",
+                "-clusterid",
+                "kappa",
+            ),
+        )
 
 
 def probe(host: Host) -> None:

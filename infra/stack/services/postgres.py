@@ -1,14 +1,14 @@
-"""warehouse:postgres — the database of Hive's metastore."""
+"""warehouse:postgres: the database of Hive's metastore."""
 
 import os
 import pwd
 import shutil
 
-from connectors import pulse
-from infra.artifacts import as_postgres_user
-from infra.services.run import run_once
-from infra.services.service import Host, Service
-from infra.settings import LOOPBACK
+from connectors import health_checks
+from connectors.runtime.settings import LOOPBACK
+from infra.install.artifacts import as_postgres_user
+from infra.stack.services.run import run_once
+from infra.stack.services.service import Host, Service
 
 DATABASE = "postgres"
 
@@ -28,7 +28,10 @@ dynamic_shared_memory_type = posix
 
 
 def prepare(host: Host) -> None:
-    """Initialise an empty data folder (password log-in only) under a scratch name, then rename it; write the configuration into it."""
+    """Initialise an empty data folder under a scratch name, then rename it.
+
+    Only log-ins with a password are allowed. The configuration is written into the folder.
+    """
     data = host.data("postgres")
     if not data.exists():
         scratch = host.data("postgres.new")
@@ -37,9 +40,21 @@ def prepare(host: Host) -> None:
         login = host.settings.login("postgres.hive")
         secret = host.write(host.conf("postgres-password"), login.password, mode=0o600)
         give_away(scratch, secret)
-        command = [str(host.artifacts.postgres / "bin" / "initdb"), "-D", str(scratch), "-U", login.user, "-E", "UTF8", "--locale=C"]
+        command = [
+            str(host.artifacts.postgres / "bin" / "initdb"),
+            "-D",
+            str(scratch),
+            "-U",
+            login.user,
+            "-E",
+            "UTF8",
+            "--locale=C",
+        ]
         try:
-            run_once("initdb", as_postgres_user([*command, "-A", "scram-sha-256", f"--pwfile={secret}"]))
+            run_once(
+                "initdb",
+                as_postgres_user([*command, "-A", "scram-sha-256", f"--pwfile={secret}"]),
+            )
         finally:
             secret.unlink()
         scratch.rename(data)
@@ -47,11 +62,14 @@ def prepare(host: Host) -> None:
 
 
 def give_away(*paths: os.PathLike[str]) -> None:
-    """Make `nobody` the owner when we are root, since PostgreSQL refuses to run as root and wants to own its folder."""
+    """Make the user `nobody` the owner if this process is root's.
+
+    PostgreSQL refuses to run as root and must own its folder.
+    """
     if os.geteuid() == 0:
-        nobody = pwd.getpwnam("nobody")
+        account = pwd.getpwnam("nobody")
         for path in paths:
-            os.chown(path, nobody.pw_uid, nobody.pw_gid)
+            os.chown(path, account.pw_uid, account.pw_gid)
 
 
 def service() -> Service:
@@ -62,7 +80,13 @@ def service() -> Service:
         group="hive",
         only_ours=True,
         stop_signal="INT",  # fast shutdown: TERM would wait for the metastore to hang up
-        command=lambda host: as_postgres_user([str(host.artifacts.postgres / "bin" / "postgres"), "-D", str(host.data("postgres"))]),
+        command=lambda host: as_postgres_user(
+            [
+                str(host.artifacts.postgres / "bin" / "postgres"),
+                "-D",
+                str(host.data("postgres")),
+            ]
+        ),
         prepare=prepare,
-        probe=lambda host: pulse.postgres(LOOPBACK, host.settings.port("postgres")),
+        probe=lambda host: health_checks.postgres(LOOPBACK, host.settings.port("postgres")),
     )

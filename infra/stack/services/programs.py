@@ -1,19 +1,26 @@
-"""Kappa's own processes: each is a Python module, ready when its state file says that it runs."""
+"""Kappa's own processes: Python modules, ready when their state file says that they run."""
 
 import sys
 from datetime import UTC, datetime, timedelta
 
-from connectors import pulse
-from infra.errors import Unavailable
-from infra.services.service import Host, Service
-from infra.settings import ROOT
-from infra.state import read_state
+from connectors import health_checks
+from connectors.runtime.process import spark_environment
+from connectors.runtime.process_state import read_state
+from connectors.runtime.settings import ROOT
+from infra.stack.services.service import Host, Service
+from schemas.errors import Unavailable
 
+# Where processors are few, live counting comes first, then the counts of the new generation, then
+# its conversion.
+COUNTS_NICENESS = 10
+CONVERSION_NICENESS = 15
 STALE_AFTER = timedelta(seconds=30)
 
 
-def program(zone: str, module: str, after: tuple[str, ...], traffic: bool = False, name: str = "") -> Service:
-    """The process that runs a module; its name is the module's, unless it is told another one."""
+def program(
+    zone: str, module: str, after: tuple[str, ...], traffic: bool = False, name: str = ""
+) -> Service:
+    """Return the process of a module; its name is the module's unless another one is given."""
     arguments = [name] if name else []
     name = name or module.rpartition(".")[2]
     return Service(
@@ -30,40 +37,46 @@ def program(zone: str, module: str, after: tuple[str, ...], traffic: bool = Fals
 
 
 def environment(host: Host) -> dict[str, str]:
-    """Where a process finds the project, its data and the jars it hands to Java."""
+    """Return the environment with the places of the project, its data and the jars for Java."""
     return {
         "PYTHONPATH": str(ROOT),
         "JAVA_HOME": str(host.java_home),
         "KAPPA_KAFKA_LIB": str(host.artifacts.kafka_lib),
         "SPARK_LOCAL_DIRS": str(host.data("tmp", "spark")),
+        **spark_environment(host.settings),
     }
 
 
 def says_it_runs(host: Host, name: str) -> None:
-    """Raises Unavailable unless the process said within the last half minute that it runs."""
+    """Raise Unavailable unless the process reported within STALE_AFTER that it runs."""
     state = read_state(host.settings.home, name)
     if not state:
-        raise Unavailable(f"{name} has not said anything yet", f"./kappa logs {name}")
+        raise Unavailable(f"{name} has not reported anything yet", f"./kappa logs {name}")
     if state.get("state") != "running":
-        raise Unavailable(f"{name} is {state.get('state')}: {state.get('detail')}", f"./kappa logs {name}")
-    said = datetime.fromisoformat(str(state["updated_at"]))
-    if datetime.now(UTC) - said > STALE_AFTER:
-        raise Unavailable(f"{name} has said nothing since {said:%H:%M:%S} UTC", f"./kappa logs {name}")
+        raise Unavailable(
+            f"{name} is {state.get('state')}: {state.get('detail')}", f"./kappa logs {name}"
+        )
+    reported_at = datetime.fromisoformat(str(state["updated_at"]))
+    if datetime.now(UTC) - reported_at > STALE_AFTER:
+        raise Unavailable(
+            f"{name} has reported nothing since {reported_at:%H:%M:%S} UTC",
+            f"./kappa logs {name}",
+        )
 
 
 def forget(name: str, host: Host) -> None:
-    """Remove what an earlier run of the process said, so that only the new one can be believed."""
+    """Remove the state of an earlier run of the process."""
     (host.settings.home / "run").mkdir(parents=True, exist_ok=True)
     (host.settings.home / "run" / f"{name}.json").unlink(missing_ok=True)
 
 
 def worker_name(number: int) -> str:
-    """The process name of a worker of the live counts: counts, counts-2 and so on."""
+    """Return the name of a worker of the live counts: counts, counts-2 and so on."""
     return "counts" if number == 1 else f"counts-{number}"
 
 
 def services(workers: int, proving: bool) -> list[Service]:
-    """All of them, in the order in which data flows; the prover if asked for."""
+    """Return Kappa's own processes in the order of the data; the prover only with `proving`."""
     shop = Service(
         name="shop",
         zone="site",
@@ -71,15 +84,41 @@ def services(workers: int, proving: bool) -> list[Service]:
         after=("mysql",),
         command=lambda host: [sys.executable, "-m", "producers.shop"],
         environment=environment,
-        probe=lambda host: pulse.shop(host.settings.site.shop_url),
+        probe=lambda host: health_checks.shop(host.settings.site.shop_url),
         stop_seconds=15,
     )
     return [
-        program("log", "connectors.capture", ("connect", "mysql", "kafka")),
-        *(program("serving", "processors.counts", ("kafka", "registry", "cassandra"), name=worker_name(n)) for n in range(1, workers + 1)),
+        program(
+            "log",
+            "connectors.debezium.connector_supervisor",
+            ("connect", "mysql", "kafka"),
+            name="capture",
+        ),
+        program("log", "connectors.debezium.binlog_watch", ("mysql",), name="binlog-watch"),
+        *(
+            program(
+                "serving",
+                "processors.counts",
+                ("kafka", "registry", "cassandra"),
+                name=worker_name(n),
+            )
+            for n in range(1, workers + 1)
+        ),
         program("serving", "processors.conversion", ("kafka", "registry", "cassandra")),
-        program("warehouse", "spark.compactor", ("kafka", "registry", "datanode", "metastore")),
-        *([program("warehouse", "infra.prover", ("compactor", "mysql", "connect"))] if proving else []),
+        program(
+            "warehouse", "spark.compactor", ("kafka", "registry", "datanode", "metastore")
+        ),
+        *(
+            [
+                program(
+                    "warehouse",
+                    "infra.verify.warehouse.prover",
+                    ("compactor", "mysql", "connect"),
+                )
+            ]
+            if proving
+            else []
+        ),
         shop,
         program("site", "producers.customers", ("shop",), traffic=True),
         program("site", "producers.clicks", ("shop", "kafka", "registry"), traffic=True),

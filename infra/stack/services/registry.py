@@ -1,14 +1,18 @@
-"""log:registry — the schema registry (Apicurio, spoken to through its Confluent-compatible API)."""
+"""log:registry: the schema registry (Apicurio, through its Confluent-compatible API)."""
 
-from connectors.registry import SchemaRegistry
-from infra.services.jvm import LIGHT, java
-from infra.services.service import Host, Service
-from infra.settings import LOOPBACK
+from connectors.kafka.schema_registry import SchemaRegistry
+from connectors.runtime.settings import LOOPBACK
+from infra.stack.services.jvm import LIGHT, java
+from infra.stack.services.service import Host, Service
 from schemas.events import CONTRACTS, value_subject
 
 
 def command(host: Host) -> list[str]:
-    """The server on an H2 file. WRITE_DELAY=0: otherwise an acknowledged schema id is lost by a kill right after it and handed out again."""
+    """Return the command of the server on an H2 file.
+
+    Without WRITE_DELAY=0 a kill right after an answer loses an acknowledged schema id, which is
+    then given to another schema.
+    """
     url = f"jdbc:h2:file:{host.data('registry', 'registry')};WRITE_DELAY=0"
     jar = next(host.artifacts.registry.glob("apicurio-registry-app-*-runner.jar"))
     options = (
@@ -24,17 +28,21 @@ def command(host: Host) -> list[str]:
 
 
 def prepare(host: Host) -> None:
-    """The folder of its database."""
+    """Create the folder of its database."""
     host.data("registry").mkdir(parents=True, exist_ok=True)
 
 
 def initialise(host: Host) -> None:
-    """The click contracts as registered subjects; an incompatible change of a contract is refused here, before anything is written with it."""
+    """Register the schemas of clicks.
+
+    An incompatible change of one is refused here, before anything is written with it.
+    """
     registry = SchemaRegistry(host.settings.registry.url)
     for topic, contract in CONTRACTS.items():
         subject = value_subject(topic)
         registry.register(subject, contract)
-        # Both ways: readers of yesterday's code read today's clicks, and today's code reads the whole log. (A rule needs a subject to stand on.)
+        # Both ways: readers of yesterday's code read today's clicks, and today's code reads the
+        # whole log. (A rule needs a subject to stand on.)
         registry.set_compatibility(subject, "FULL_TRANSITIVE")
 
 

@@ -1,16 +1,16 @@
-"""What a service is: one process of the stack, said as data, with the few functions that only it knows."""
+"""A service: one process of the stack as data, with the few functions that only it needs."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
-from infra.artifacts import Artifacts
-from infra.settings import Settings
+from connectors.runtime.settings import Settings
+from infra.install.artifacts import Artifacts
 
 
 @dataclass(frozen=True)
 class Host:
-    """The machine a stack runs on: its settings, what was downloaded for it, and its Java."""
+    """The machine of a stack: its settings, its downloaded files and its Java."""
 
     settings: Settings
     artifacts: Artifacts
@@ -25,7 +25,7 @@ class Host:
         return self.settings.home.joinpath("data", *parts)
 
     def write(self, path: Path, text: str, mode: int = 0o644) -> Path:
-        """`path`, holding `text`, with that mode; folders are made."""
+        """Write `text` into `path`, in folders that may be missing, and return the path."""
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch(mode=mode)
         path.chmod(mode)
@@ -34,21 +34,23 @@ class Host:
 
 
 def host_for_probes(settings: Settings) -> Host:
-    """A host without files: probes reach servers by address."""
+    """Return a host without files: probes reach servers by address."""
     nowhere = Artifacts(**{field.name: Path() for field in fields(Artifacts)})
     return Host(settings, nowhere, Path())
 
 
-def nothing(host: Host) -> None:
-    """For services that need no preparation."""
+def no_preparation(host: Host) -> None:
+    """Do nothing."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Service:
-    """One process: `zone:name` is its supervisor program, `name` its log, client id and consumer group.
+    """One process.
 
-    Order of calls: when everything in `after` is ready, `prepare` (writes configuration, formats empty data folders), then the process
-    starts, then `probe` is repeated until it stops raising, then `initialise` (creates what the service must hold). All are repeatable.
+    `zone:name` is its supervisor program; `name` is its log, client id and consumer group. Order of
+    calls: when everything in `after` is ready, `prepare` (writes configuration, formats empty data
+    folders), then the process starts, then `probe` is repeated until it stops raising, then
+    `initialise` (creates what the service must hold). All can be repeated.
     """
 
     name: str
@@ -56,11 +58,12 @@ class Service:
     command: Callable[[Host], list[str]]
     probe: Callable[[Host], None]
     after: tuple[str, ...] = ()
-    prepare: Callable[[Host], None] = nothing
-    initialise: Callable[[Host], None] = nothing
+    prepare: Callable[[Host], None] = no_preparation
+    initialise: Callable[[Host], None] = no_preparation
     environment: Callable[[Host], dict[str, str]] = field(default=lambda host: {})
     group: str = ""  # the settings group that, given as external, replaces this process
-    only_ours: bool = False  # nobody outside the stack talks to it, so there is nothing to probe when its group is external
+    # no client outside the stack uses it: without its group there is nothing to probe
+    only_ours: bool = False
     ready_seconds: float = 120
     stop_signal: str = "TERM"
     stop_seconds: int = 20
@@ -68,5 +71,5 @@ class Service:
 
     @property
     def program(self) -> str:
-        """Supervisor's name of it."""
+        """Return its name in supervisor."""
         return f"{self.zone}:{self.name}"

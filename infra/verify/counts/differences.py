@@ -1,30 +1,34 @@
-"""Where a view in Cassandra differs from the log: one difference per row, for people and as data."""
+"""Differences between a view in Cassandra and the log: one per row, as text and as JSON."""
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import zip_longest
 from typing import Any, Literal
 
-# A view whose every row differs needs no longer list.
-MOST_PER_VIEW = 1000
+# Where every row of a view differs, a longer list helps no reader.
+MAX_DIFFERENCES_PER_VIEW = 1000
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 LABELS = {"kafka_partition": "partition", "created_at": "window"}
-TIMES = ("created_at", "minute", "hour")
+TIME_COLUMNS = ("created_at", "minute", "hour")
 
-# value: wrong for the events that the row states. last_offset: the row states an event that is none of its own. behind: the row lacks
-# events that are committed as counted. missing: there is no row for such events.
-Wrong = Literal["value", "last_offset", "behind", "missing"]
+# value: wrong for the events that the row claims to include.
+# last_offset: the last event that the row claims to include is not an event of this row.
+# behind: the row lacks events that are committed as counted.
+# missing: there is no row for such events.
+DifferenceKind = Literal["value", "last_offset", "behind", "missing"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Difference:
-    """A row that differs: what it holds, what the log says of it, and where the log says so.
+    """A row that differs: its value in Cassandra, the value by the log, and the place in the log.
 
-    `last_offset` is what the row states, None if it states none; `offset` is of the last event that `log` includes, None if there is none.
+    `last_offset` is what the row claims, None if it claims none; `offset` is that of the last event
+    included in `log`, None if there is none.
     """
 
     view: str
     key: dict[str, int]
-    wrong: Wrong
+    wrong: DifferenceKind
     cassandra: Any
     log: Any
     topic: str
@@ -33,46 +37,54 @@ class Difference:
     offset: int | None
 
     def text(self) -> str:
-        """The difference in one line."""
-        row = f"{self.view} {' '.join(_named(name, value) for name, value in self.key.items())}"
-        stored, expected = self._apart()
-        return f"{row}: Cassandra {self._stated(stored)}, log {expected}{self._place()}"
-
-    def _stated(self, stored: str) -> str:
-        """What the row says, as far as it is to be said: a row that is only behind is right up to its own last offset."""
-        if self.wrong == "missing":
-            return "has no row"
-        if self.wrong == "last_offset":
-            return f"{stored} up to offset {self.last_offset}, which is no event of it"
-        return f"{stored} up to offset {self.last_offset}" if self.wrong == "behind" else stored
-
-    def _place(self) -> str:
-        upto = self.last_offset if self.wrong == "value" and self.last_offset is not None else self.offset
-        if upto is None:
-            return f" ({self.topic} has nothing of it)"
-        return f" (up to offset {upto} of {self.topic}[{self.partition}])"
+        """Return the difference in one line."""
+        key = " ".join(_key_text(name, value) for name, value in self.key.items())
+        stored_text, expected_text = self._differing_texts()
+        row = f"{self.view} {key}"
+        claim = self._claim(stored_text)
+        return f"{row}: Cassandra {claim}, log {expected_text}{self._place_in_log()}"
 
     def data(self) -> dict[str, Any]:
-        """The difference for JSON; times in ISO UTC."""
-        key = {name: _time(value) if name in TIMES else value for name, value in self.key.items()}
+        """Return the difference for JSON, times in ISO UTC."""
+        key: dict[str, int | str] = {}
+        for name, value in self.key.items():
+            key[name] = _time_text(value) if name in TIME_COLUMNS else value
         return {**vars(self), "key": key}
 
-    def _apart(self) -> tuple[str, str]:
-        """Both values; of lists only the first entries that differ, of several columns only those."""
+    def _claim(self, stored_text: str) -> str:
+        """Return what the row says: a row that is behind is right up to its last offset."""
+        if self.wrong == "missing":
+            return "has no row"
+        upto = f"{stored_text} up to offset {self.last_offset}"
+        if self.wrong == "last_offset":
+            return f"{upto}, which is no event of it"
+        return upto if self.wrong == "behind" else stored_text
+
+    def _place_in_log(self) -> str:
+        offset = self.offset
+        if self.wrong == "value" and self.last_offset is not None:
+            offset = self.last_offset
+        if offset is None:
+            return f" ({self.topic} has no event of it)"
+        return f" (up to offset {offset} of {self.topic}[{self.partition}])"
+
+    def _differing_texts(self) -> tuple[str, str]:
+        """Return both values: of columns those that differ, of lists their first difference."""
         if isinstance(self.log, dict) and isinstance(self.cassandra, dict):
-            names = [name for name, value in self.log.items() if self.cassandra[name] != value]
-            return _value({name: self.cassandra[name] for name in names}), _value({name: self.log[name] for name in names})
-        if not isinstance(self.log, tuple):
-            return _value(self.cassandra), _value(self.log)
-        stored = self.cassandra if isinstance(self.cassandra, tuple) else ()
-        longest = max(len(stored), len(self.log))
-        place = next((place for place in range(longest) if stored[place : place + 1] != self.log[place : place + 1]), 0)
-        return _entry(stored, place), _entry(self.log, place)
+            return _differing_columns(self.cassandra, self.log)
+        if isinstance(self.log, tuple):
+            entries = self.cassandra if isinstance(self.cassandra, tuple) else ()
+            index = _first_difference(entries, self.log)
+            return _entry_text(entries, index), _entry_text(self.log, index)
+        return _value_text(self.cassandra), _value_text(self.log)
 
 
 @dataclass
-class Outcome:
-    """What comparing a view gave: rows and events looked at, how many rows differ, and the first of them."""
+class ViewOutcome:
+    """The result of comparing a view: rows and events compared, rows that differ, the first ones.
+
+    `events` counts each event once per row that must include it.
+    """
 
     view: str
     rows: int = 0
@@ -80,37 +92,61 @@ class Outcome:
     differing: int = 0
     differences: list[Difference] = field(default_factory=list)
 
-    def take(self, difference: Difference) -> None:
-        """Counts a row that differs, and keeps its difference while there is room."""
+    def add_difference(self, difference: Difference) -> None:
+        """Count a row that differs, and keep its difference while there is space."""
         self.differing += 1
-        if self.room:
+        if self.space:
             self.differences.append(difference)
 
     @property
-    def room(self) -> int:
-        """How many differences are still of interest."""
-        return MOST_PER_VIEW - len(self.differences)
+    def space(self) -> int:
+        """How many more differences are kept."""
+        return MAX_DIFFERENCES_PER_VIEW - len(self.differences)
 
 
-def _named(name: str, value: int) -> str:
-    return f"{LABELS.get(name, name.removesuffix('_id'))} {_time(value) if name in TIMES else value}"
+def _differing_columns(row: dict[str, Any], expected: dict[str, Any]) -> tuple[str, str]:
+    names = [name for name, value in expected.items() if row[name] != value]
+    row_columns = {name: row[name] for name in names}
+    expected_columns = {name: expected[name] for name in names}
+    return _value_text(row_columns), _value_text(expected_columns)
 
 
-def _time(at_ms: int) -> str:
+def _first_difference(entries: tuple[Any, ...], expected: tuple[Any, ...]) -> int:
+    """Return the first index at which two lists differ, 0 if they are equal."""
+    for index, (entry, expected_entry) in enumerate(zip_longest(entries, expected)):
+        if entry != expected_entry:
+            return index
+    return 0
+
+
+def _key_text(name: str, value: int) -> str:
+    label = LABELS.get(name, name.removesuffix("_id"))
+    text = _time_text(value) if name in TIME_COLUMNS else str(value)
+    return f"{label} {text}"
+
+
+def _time_text(at_ms: int) -> str:
+    unit = "seconds" if at_ms % 1000 == 0 else "milliseconds"
     try:
-        return (EPOCH + timedelta(milliseconds=at_ms)).isoformat(timespec="seconds" if at_ms % 1000 == 0 else "milliseconds").replace("+00:00", "Z")
+        instant = EPOCH + timedelta(milliseconds=at_ms)
     except OverflowError:
         return f"{at_ms} ms"
+    return instant.isoformat(timespec=unit).replace("+00:00", "Z")
 
 
-def _value(value: Any) -> str:
+def _value_text(value: Any) -> str:
     if isinstance(value, dict):
-        return " ".join(f"{name} {_time(each) if name.endswith('_at') else each}" for name, each in value.items())
+        return " ".join(f"{name} {_column_text(name, value[name])}" for name in value)
     return "nothing" if value is None else str(value)
 
 
-def _entry(entries: tuple[Any, ...], place: int) -> str:
-    if place >= len(entries):
-        return f"nothing in place {place + 1}"
-    product, count = entries[place]
-    return f"product {product} with {count} in place {place + 1}"
+def _column_text(name: str, value: Any) -> str:
+    return _time_text(value) if name.endswith("_at") else str(value)
+
+
+def _entry_text(entries: tuple[Any, ...], index: int) -> str:
+    position = index + 1
+    if index >= len(entries):
+        return f"nothing in place {position}"
+    product, count = entries[index]
+    return f"product {product} with {count} in place {position}"

@@ -1,48 +1,35 @@
-"""What the rows of the live counts must be, recounted from the events: arithmetic on columns, sharing nothing with the code that counts.
+"""The recount of the live counts from the events: arithmetic on columns.
 
-Each row states the last event that it includes, and is compared as of that event, so that counting may go on meanwhile. Besides,
-every event below the offset that the counting group has committed must be in its row: a row that stayed behind, or that is not
-there at all, differs too.
+It shares nothing with the code that counts. Each row states the last event that it includes, and is
+compared as of that event, so counting may continue. In addition, every event below the offset that
+the counting group has committed must be in its row: a row that lacks such events, or that does not
+exist, differs too.
 
-numpy's whole numbers are 64 bits wide: subjects, users, offsets, and times in milliseconds of UTC.
+Integers are 64 bits wide (numpy): subjects, users, offsets, and times in milliseconds of UTC.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from infra.differences import Difference, Outcome, Wrong
-from schemas import views
+from infra.verify.counts.differences import Difference, DifferenceKind, ViewOutcome
+from infra.verify.counts.event_groups import EventGroups, Events, Ints, Mask, Values
+from schemas import count_tables
 
-Ints = npt.NDArray[np.int64]
-Flags = npt.NDArray[np.bool_]
-Values = npt.NDArray[Any]
-
-# A number of viewers is an estimate: five standard errors of the sketch, and two for the rounding of small numbers.
-MOST_RELATIVE_ERROR = 5 * 1.04 / 2 ** (views.SKETCH_BITS / 2)
-MOST_ABSOLUTE_ERROR = 2
-
-
-def _no_ints() -> Ints:
-    return np.empty(0, np.int64)
-
-
-@dataclass(frozen=True)
-class Events:
-    """The counted events of one partition as columns of one length, in the order of the log."""
-
-    offsets: Ints = field(default_factory=_no_ints)
-    subjects: Ints = field(default_factory=_no_ints)
-    users: Ints = field(default_factory=_no_ints)
-    viewed_ms: Ints = field(default_factory=_no_ints)
+# The number of viewers is an estimate. Allowed are five standard errors of the sketch, and two for
+# the rounding of small numbers.
+MAX_RELATIVE_ERROR = 5 * 1.04 / 2 ** (count_tables.SKETCH_BITS / 2)
+MAX_ABSOLUTE_ERROR = 2
 
 
 @dataclass(frozen=True)
 class Rows:
-    """Rows of a view as columns of one length. Subjects or windows are 0 where the view has none; values are what the view answers."""
+    """Rows of a view as columns of equal length.
+
+    Subjects or windows are 0 where the view has none; `values` are what the view answers.
+    """
 
     subjects: Ints
     windows: Ints
@@ -50,214 +37,245 @@ class Rows:
     values: Values
     last_offsets: Ints
 
-    def of(self, partition: int) -> "Rows":
-        """The rows that count one partition."""
-        mine = self.partitions == partition
-        return Rows(self.subjects[mine], self.windows[mine], self.partitions[mine], self.values[mine], self.last_offsets[mine])
+    def of_partition(self, partition: int) -> "Rows":
+        """Return the rows that count one partition."""
+        mask = self.partitions == partition
+        columns = {name: column[mask] for name, column in vars(self).items()}
+        return Rows(**columns)
 
 
-class Pairs:
-    """Distinct pairs of numbers in their order, to find many of them at once."""
-
-    def __init__(self, firsts: Ints, seconds: Ints) -> None:
-        self._firsts, self._seconds = np.unique(firsts), np.unique(seconds)
-        codes, _ = self._code(firsts, seconds)
-        self._codes = np.unique(codes)
-
-    def find(self, firsts: Ints, seconds: Ints) -> Ints:
-        """The place of each pair among the distinct ones, or -1."""
-        if not len(self._codes):
-            return np.full(len(firsts), -1)
-        codes, known = self._code(firsts, seconds)
-        places, found = _places(self._codes, codes)
-        return np.where(known & found, places, -1)
-
-    def _code(self, firsts: Ints, seconds: Ints) -> tuple[Ints, Flags]:
-        """A pair's place in the grid of all numbers seen, and whether both are on it."""
-        if not len(self._firsts):
-            return _no_ints(), np.empty(0, np.bool_)
-        rows, on_row = _places(self._firsts, firsts)
-        columns, on_column = _places(self._seconds, seconds)
-        return rows * len(self._seconds) + columns, on_row & on_column
-
-
-def _places(ascending: Ints, wanted: Ints) -> tuple[Ints, Flags]:
-    """Where each wanted number stands, and whether it really does."""
-    places = np.minimum(np.searchsorted(ascending, wanted), len(ascending) - 1)
-    return places, ascending[places] == wanted
-
-
-class Groups:
-    """The events of a partition gathered by the row that they belong to: groups ascend by subject and window, their events by offset."""
-
-    def __init__(self, subjects: Ints, windows: Ints, offsets: Ints) -> None:
-        self.order: Ints = np.lexsort((windows, subjects))  # stable: within a group, the order of the log
-        self._offsets = offsets
-        subjects, windows = subjects[self.order], windows[self.order]
-        first = np.ones(len(offsets), np.bool_)
-        first[1:] = (subjects[1:] != subjects[:-1]) | (windows[1:] != windows[:-1])
-        self.starts: Ints = np.flatnonzero(first)
-        self.numbers: Ints = np.cumsum(first) - 1
-        self.subjects, self.windows = subjects[self.starts], windows[self.starts]
-        self._pairs = Pairs(self.subjects, self.windows)
-        self._codes = self.numbers * (len(offsets) + 1) + self.order
-
-    def find(self, subjects: Ints, windows: Ints) -> Ints:
-        """The group of each row, or -1 for a row without events."""
-        return self._pairs.find(subjects, windows)
-
-    def upto(self, groups: Ints, offsets: Ints | int) -> Ints:
-        """How many events of each group lie at or before an offset; 0 for the group -1."""
-        if not len(self.starts):
-            return np.zeros(len(groups), np.int64)
-        in_the_log = np.searchsorted(self._offsets, offsets, "right")
-        reached = np.searchsorted(self._codes, groups * (len(self._offsets) + 1) + in_the_log)
-        return np.where(groups >= 0, reached - self.starts[groups], 0)
-
-    def last(self, groups: Ints, counts: Ints) -> Ints:
-        """The offset of the last of each group's first so many events; -1 if there is none."""
-        if not len(self.starts):
-            return np.full(len(groups), -1)
-        return np.where(counts > 0, self._offsets[self.order[self.starts[groups] + np.maximum(counts, 1) - 1]], -1)
-
-
-# What the rows of some groups must answer after so many of their events.
-Expect = Callable[[Ints, Ints], Values]
+# Returns the values of some groups (by number) after the first so many of their events.
+ExpectedValues = Callable[[Ints, Ints], Values]
 
 
 @dataclass(frozen=True)
-class Kind:
-    """How the rows of a view come from events: by subject or for all subjects together, and what a row answers."""
+class ViewRule:
+    """How the rows of a view follow from events: by subject or for all subjects together."""
 
     by_subject: bool
-    expecting: Callable[[Groups, Events], Expect]
-    agrees: Callable[[Values, Values], Flags]
+    expectation: Callable[[EventGroups, Events], ExpectedValues]
+    agrees: Callable[[Values, Values], Mask]
 
 
-def _counting(groups: Groups, events: Events) -> Expect:
+def _event_counts(groups: EventGroups, events: Events) -> ExpectedValues:
     return lambda _, counts: counts
 
 
-def _viewers(groups: Groups, events: Events) -> Expect:
-    """Distinct users: each is counted at the first event in a group."""
+def _distinct_users(groups: EventGroups, events: Events) -> ExpectedValues:
+    """Count a user at the first of their events in a group."""
     users = events.users[groups.order]
     order = np.lexsort((users, groups.numbers))
-    first = np.ones(len(users), np.bool_)
-    first[1:] = (users[order][1:] != users[order][:-1]) | (groups.numbers[order][1:] != groups.numbers[order][:-1])
-    seen = np.zeros(len(users) + 1, np.int64)
-    seen[order + 1] = first
-    seen = np.cumsum(seen)
+    users_in_order = users[order]
+    numbers_in_order = groups.numbers[order]
+    is_first = np.ones(len(users), np.bool_)
+    is_first[1:] = users_in_order[1:] != users_in_order[:-1]
+    is_first[1:] |= numbers_in_order[1:] != numbers_in_order[:-1]
+    new_users = np.zeros(len(users) + 1, np.int64)
+    new_users[order + 1] = is_first
+    users_before = np.cumsum(new_users)
 
-    def expect(numbers: Ints, counts: Ints) -> Values:
+    def expected_values(numbers: Ints, counts: Ints) -> Values:
         if not len(groups.starts):
             return np.zeros(len(numbers), np.int64)
         starts = groups.starts[numbers]
-        return np.where(numbers >= 0, seen[starts + counts] - seen[starts], 0)
+        distinct = users_before[starts + counts] - users_before[starts]
+        return np.where(numbers >= 0, distinct, 0)
 
-    return expect
+    return expected_values
 
 
-def _top(groups: Groups, events: Events) -> Expect:
+def _top_products(groups: EventGroups, events: Events) -> ExpectedValues:
     products = events.subjects[groups.order]
 
-    def expect(numbers: Ints, counts: Ints) -> Values:
+    def expected_values(numbers: Ints, counts: Ints) -> Values:
         lists = np.empty(len(numbers), object)
-        for place, (number, count) in enumerate(zip(numbers.tolist(), counts.tolist(), strict=True)):
+        pairs = zip(numbers.tolist(), counts.tolist(), strict=True)
+        for index, (number, count) in enumerate(pairs):
             start = groups.starts[number] if count else 0
-            lists[place] = most_viewed(products[start : start + count])
+            lists[index] = most_viewed_products(products[start : start + count])
         return lists
 
-    return expect
+    return expected_values
 
 
-def most_viewed(products: Ints) -> tuple[tuple[int, int], ...]:
-    """The products looked at most with their views, the most viewed first, the lower number first among equals."""
-    kinds, counts = np.unique(products, return_counts=True)
-    best = np.lexsort((kinds, -counts))[: views.TOP]
-    return tuple(zip(kinds[best].tolist(), counts[best].tolist(), strict=True))
+def most_viewed_products(products: Ints) -> tuple[tuple[int, int], ...]:
+    """Return the most viewed products with their views.
 
-
-def _equal(stored: Values, expected: Values) -> Flags:
-    return np.fromiter((one == other for one, other in zip(stored, expected, strict=True)), np.bool_, len(stored))
-
-
-def _near(stored: Values, expected: Values) -> Flags:
-    near: Flags = np.abs(stored - expected) <= MOST_RELATIVE_ERROR * expected + MOST_ABSOLUTE_ERROR
-    return near
-
-
-KINDS: dict[views.View, Kind] = dict.fromkeys(views.COUNTS, Kind(True, _counting, np.equal))
-KINDS |= {views.TOP_PRODUCTS: Kind(False, _top, _equal), views.VIEWERS: Kind(True, _viewers, _near)}
-
-
-def compare(view: views.View, window_ms: int | None, rows: Rows, log: Mapping[int, Events], committed: Mapping[int, int]) -> Outcome:
-    """Compares all rows of a view with the counted events of its topic by partition; `committed` is the group's next offset of each.
-
-    `window_ms` is the length of the view's windows, None if it has none.
+    The most viewed is first; among equals the lower product number.
     """
-    outcome = Outcome(view.name, rows=len(rows.subjects))
-    for partition in sorted({*log, *np.unique(rows.partitions).tolist()}):
-        recount = PartitionRecount(view, window_ms, partition, log.get(partition, Events()))
-        recount.judge(rows.of(partition), committed.get(partition, 0), outcome)
+    numbers, counts = np.unique(products, return_counts=True)
+    top = np.lexsort((numbers, -counts))[: count_tables.TOP]
+    return tuple(zip(numbers[top].tolist(), counts[top].tolist(), strict=True))
+
+
+def _are_equal(values: Values, expected: Values) -> Mask:
+    pairs = zip(values, expected, strict=True)
+    equal = (value == expected_value for value, expected_value in pairs)
+    return np.fromiter(equal, np.bool_, len(values))
+
+
+def _are_near(values: Values, expected: Values) -> Mask:
+    tolerance = MAX_RELATIVE_ERROR * expected + MAX_ABSOLUTE_ERROR
+    mask: Mask = np.abs(values - expected) <= tolerance
+    return mask
+
+
+RULES: dict[count_tables.View, ViewRule] = dict.fromkeys(
+    count_tables.COUNTS, ViewRule(True, _event_counts, np.equal)
+)
+RULES |= {
+    count_tables.TOP_PRODUCTS: ViewRule(False, _top_products, _are_equal),
+    count_tables.VIEWERS: ViewRule(True, _distinct_users, _are_near),
+}
+
+
+def compare(
+    view: count_tables.View,
+    window_ms: int | None,
+    rows: Rows,
+    log: Mapping[int, Events],
+    committed: Mapping[int, int],
+) -> ViewOutcome:
+    """Compare all rows of a view with the counted events of its topic, by partition.
+
+    `committed` is the next offset of the counting group in each partition. `window_ms` is the
+    length of the view's windows, None if it has none.
+    """
+    outcome = ViewOutcome(view.name, rows=len(rows.subjects))
+    row_partitions = np.unique(rows.partitions).tolist()
+    for partition in sorted({*log, *row_partitions}):
+        events = log.get(partition, Events())
+        recount = PartitionRecount(view, window_ms, partition, events)
+        partition_rows = rows.of_partition(partition)
+        recount.compare_rows(partition_rows, committed.get(partition, 0), outcome)
     return outcome
 
 
 class PartitionRecount:
     """The recount of one partition for one view."""
 
-    def __init__(self, view: views.View, window_ms: int | None, partition: int, events: Events) -> None:
-        kind = KINDS[view]
-        nothing = np.zeros(len(events.offsets), np.int64)
-        windows = events.viewed_ms - events.viewed_ms % window_ms if window_ms else nothing
-        self._view, self._partition, self._agrees = view, partition, kind.agrees
-        self._groups = Groups(events.subjects if kind.by_subject else nothing, windows, events.offsets)
-        self._expect = kind.expecting(self._groups, events)
+    def __init__(
+        self, view: count_tables.View, window_ms: int | None, partition: int, events: Events
+    ) -> None:
+        rule = RULES[view]
+        zeros = np.zeros(len(events.offsets), np.int64)
+        subjects = events.subjects if rule.by_subject else zeros
+        windows = events.viewed_ms - events.viewed_ms % window_ms if window_ms else zeros
+        self._view = view
+        self._partition = partition
+        self._agrees = rule.agrees
+        self._groups = EventGroups(subjects, windows, events.offsets)
+        self._expected_values = rule.expectation(self._groups, events)
 
-    def judge(self, rows: Rows, committed: int, outcome: Outcome) -> None:
-        """Adds to the outcome what the rows hold and where they differ."""
+    def compare_rows(self, rows: Rows, committed: int, outcome: ViewOutcome) -> None:
+        """Add to the outcome the events that the rows include, and the rows that differ.
+
+        `committed` is the next offset of the counting group.
+        """
         groups = self._groups
-        found = groups.find(rows.subjects, rows.windows)
-        included = groups.upto(found, rows.last_offsets)
-        every = np.arange(len(groups.starts))
-        due = groups.upto(every, committed - 1)
-        missing = every[(due > 0) & ~np.isin(every, found)]
-        owed = np.where(found >= 0, due[found], 0) if len(due) else np.zeros_like(found)
-        outcome.events += int(np.maximum(included, owed).sum() + due[missing].sum())
-        wrong = ~self._agrees(rows.values, self._expect(found, included))
-        self._differ(outcome, "value", rows, found, included, wrong)
-        misplaced = ~wrong & ((included == 0) | (groups.last(found, included) != rows.last_offsets))
-        self._differ(outcome, "last_offset", rows, found, included, misplaced)
-        behind = ~wrong & ~misplaced & (owed > included)
-        behind[behind] = ~self._agrees(rows.values[behind], self._expect(found[behind], owed[behind]))
-        self._differ(outcome, "behind", rows, found, owed, behind)
-        self._miss(outcome, missing, due[missing])
+        row_groups = groups.find(rows.subjects, rows.windows)
+        stated_counts = groups.count_upto(row_groups, rows.last_offsets)
+        all_groups = np.arange(len(groups.starts))
+        committed_counts = groups.count_upto(all_groups, committed - 1)
+        has_no_row = (committed_counts > 0) & ~np.isin(all_groups, row_groups)
+        missing_groups = all_groups[has_no_row]
+        required_counts = np.zeros_like(row_groups)
+        if len(committed_counts):
+            required_counts = np.where(row_groups >= 0, committed_counts[row_groups], 0)
+        outcome.events += int(np.maximum(stated_counts, required_counts).sum())
+        outcome.events += int(committed_counts[missing_groups].sum())
+        comparison = RowComparison(rows, row_groups, outcome)
+        self._compare_values(comparison, stated_counts, required_counts)
+        self._add_missing(outcome, missing_groups, committed_counts[missing_groups])
 
-    def _differ(self, outcome: Outcome, wrong: Wrong, rows: Rows, found: Ints, counts: Ints, differs: Flags) -> None:
-        """Some rows differ from the first so many events of their groups."""
+    def _compare_values(
+        self, comparison: "RowComparison", stated_counts: Ints, required_counts: Ints
+    ) -> None:
+        """Compare rows as of the events that they state, then as of those that they must have."""
+        rows = comparison.rows
+        groups = comparison.groups
+        is_wrong = ~self._agrees(rows.values, self._expected_values(groups, stated_counts))
+        self._add_differences(comparison, "value", stated_counts, is_wrong)
+        last_offsets = self._groups.last_offset(groups, stated_counts)
+        claims_no_event = (stated_counts == 0) | (last_offsets != rows.last_offsets)
+        is_misplaced = ~is_wrong & claims_no_event
+        self._add_differences(comparison, "last_offset", stated_counts, is_misplaced)
+        # A row that lacks events is right if they do not change its value: a known viewer's.
+        is_behind = ~is_wrong & ~is_misplaced & (required_counts > stated_counts)
+        expected = self._expected_values(groups[is_behind], required_counts[is_behind])
+        is_behind[is_behind] = ~self._agrees(rows.values[is_behind], expected)
+        self._add_differences(comparison, "behind", required_counts, is_behind)
+
+    def _add_differences(
+        self, comparison: "RowComparison", kind: DifferenceKind, counts: Ints, differs: Mask
+    ) -> None:
+        """Add the rows of a mask, which differ from the first `counts` events of their groups."""
+        outcome = comparison.outcome
         outcome.differing += int(differs.sum())
-        chosen = np.flatnonzero(differs)[: outcome.room]
-        numbers, counts = found[chosen], counts[chosen]
+        indexes = np.flatnonzero(differs)[: outcome.space]
+        numbers = comparison.groups[indexes]
+        expected = self._expected_values(numbers, counts[indexes])
+        offsets = self._groups.last_offset(numbers, counts[indexes])
+        rows = comparison.rows
         columns = (rows.subjects, rows.windows, rows.values, rows.last_offsets)
-        kept = zip(*(column[chosen] for column in columns), self._expect(numbers, counts), self._groups.last(numbers, counts), strict=True)
-        for subject, window, value, last_offset, expected, end in kept:
-            differing = self._difference(wrong, subject, window, _plain(expected), int(end))
-            outcome.differences.append(replace(differing, cassandra=_plain(value), last_offset=int(last_offset)))
+        kept_columns = [column[indexes] for column in columns]
+        for row in zip(*kept_columns, expected, offsets, strict=True):
+            subject, window, value, last_offset, expected_value, offset = row
+            key = self._key(int(subject), int(window))
+            difference = self._difference(kind, key, expected_value, int(offset))
+            difference = replace(
+                difference, cassandra=_plain_value(value), last_offset=int(last_offset)
+            )
+            outcome.differences.append(difference)
 
-    def _miss(self, outcome: Outcome, missing: Ints, counts: Ints) -> None:
-        """The missing groups have no row."""
-        outcome.differing += len(missing)
-        missing, counts = missing[: outcome.room], counts[: outcome.room]
-        subjects, windows = self._groups.subjects[missing], self._groups.windows[missing]
-        kept = zip(subjects, windows, self._expect(missing, counts), self._groups.last(missing, counts), strict=True)
-        outcome.differences += [self._difference("missing", subject, window, _plain(due), int(end)) for subject, window, due, end in kept]
+    def _add_missing(
+        self, outcome: ViewOutcome, missing_groups: Ints, counts: Ints
+    ) -> None:
+        """Add the groups that have no row, though so many of their events are committed."""
+        outcome.differing += len(missing_groups)
+        numbers = missing_groups[: outcome.space]
+        counts = counts[: outcome.space]
+        expected = self._expected_values(numbers, counts)
+        offsets = self._groups.last_offset(numbers, counts)
+        subjects = self._groups.subjects[numbers].tolist()
+        windows = self._groups.windows[numbers].tolist()
+        for subject, window, value, offset in zip(
+            subjects, windows, expected, offsets.tolist(), strict=True
+        ):
+            key = self._key(subject, window)
+            outcome.differences.append(self._difference("missing", key, value, offset))
 
-    def _difference(self, wrong: Wrong, subject: np.int64, window: np.int64, log: Any, offset: int) -> Difference:
-        """A difference of a row whose key is made of a subject and a window where the view has them."""
-        of_type = {"timestamp": int(window), "bigint": int(subject), "int": self._partition}
-        key = {column.name: of_type[column.type] for column in self._view.key}
-        return Difference(self._view.name, key, wrong, None, log, self._view.topic, self._partition, None, offset if offset >= 0 else None)
+    def _key(self, subject: int, window: int) -> dict[str, int]:
+        """Return the primary key of a row; the view may have no subject or no window."""
+        by_type = {"timestamp": window, "bigint": subject, "int": self._partition}
+        return {column.name: by_type[column.type] for column in self._view.key}
+
+    def _difference(
+        self, kind: DifferenceKind, key: dict[str, int], expected: Any, offset: int
+    ) -> Difference:
+        """Return the difference of a row of which Cassandra's side is not known."""
+        return Difference(
+            view=self._view.name,
+            key=key,
+            wrong=kind,
+            cassandra=None,
+            log=_plain_value(expected),
+            topic=self._view.topic,
+            partition=self._partition,
+            last_offset=None,
+            offset=offset if offset >= 0 else None,
+        )
 
 
-def _plain(value: Any) -> Any:
-    """A value without numpy's wrapping."""
+@dataclass(frozen=True)
+class RowComparison:
+    """Rows of a partition, the group of events of each (-1: none), and the outcome to fill."""
+
+    rows: Rows
+    groups: Ints
+    outcome: ViewOutcome
+
+
+def _plain_value(value: Any) -> Any:
+    """Return a numpy scalar as a Python number, any other value as it is."""
     return value.item() if isinstance(value, np.generic) else value

@@ -1,6 +1,7 @@
-"""The warehouse's side of a proof: the Parquet files that a version names, read straight from HDFS, row group by row group.
+"""The warehouse's side of a proof: the Parquet files of a version, read straight from HDFS.
 
-What is shown here is read by other code than what wrote it (pyproject.toml keeps it so).
+Files are read row group by row group, and by other code than the code that wrote them
+(pyproject.toml keeps it so).
 """
 
 from collections.abc import Iterator
@@ -10,19 +11,21 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from connectors.hdfs import Hdfs
-from infra.canonical import row_text
-from infra.errors import ContractError, KappaError
-from infra.table_shape import TableShape
-from schemas.warehouse import NO_DATE, PARTITIONING, WHOLE
-from spark.manifest import Table
+from connectors.hadoop.hdfs import Hdfs
+from infra.verify.warehouse.canonical_values import row_text
+from infra.verify.warehouse.table_shape import TableShape
+from schemas.errors import ContractError, KappaError
+from schemas.hive.names import column_names
+from schemas.manifest import PublishedTable
+from schemas.warehouse_layout import NO_DATE, PARTITIONING, WHOLE
 
 DATE_LENGTH = len("2026-11-26")
+HIDDEN_PREFIXES = (".", "_")
 
 
 @dataclass(frozen=True)
 class Rows:
-    """Rows of a file: their columns in the order of the table's shape, and the texts of their keys."""
+    """Rows of a file: columns in the order of the table's shape, and the texts of the keys."""
 
     path: str
     hive_partition: str
@@ -41,65 +44,89 @@ class Unreadable:
 class WarehouseTable:
     """A table of one version."""
 
-    def __init__(self, hdfs: Hdfs, shape: TableShape, table: Table) -> None:
-        self._hdfs, self._shape, self._table = hdfs, shape, table
+    def __init__(self, hdfs: Hdfs, shape: TableShape, table: PublishedTable) -> None:
+        self._hdfs = hdfs
+        self._shape = shape
+        self._table = table
 
     @property
-    def stated_rows(self) -> int:
-        """The rows that the manifest states."""
+    def manifest_rows(self) -> int:
+        """The number of rows in the manifest."""
         return sum(partition.rows for partition in self._table.partitions.values())
 
     def rows(self) -> Iterator[Rows | Unreadable]:
-        """All rows of all files. Raises Unavailable if HDFS is away."""
-        for value, partition in self._table.partitions.items():
-            found = 0
-            for entry in self._hdfs.list(partition.location):
-                if not entry.name.startswith((".", "_")):
-                    for rows in self._file(f"{partition.location}/{entry.name}", value):
-                        found += len(rows.keys) if isinstance(rows, Rows) else 0
-                        yield rows
-            if found != partition.rows:
-                yield Unreadable(partition.location, f"holds {found} rows, and the manifest states {partition.rows}")
+        """Yield all rows of all files.
 
-    def _file(self, path: str, value: str) -> Iterator[Rows | Unreadable]:
+        A partition whose number of rows is not the manifest's is reported as unreadable. Raises
+        Unavailable if HDFS does not answer.
+        """
+        for hive_partition, partition in self._table.partitions.items():
+            row_count = 0
+            for path in self._data_files(partition.location):
+                for rows in self._file_rows(path, hive_partition):
+                    row_count += len(rows.keys) if isinstance(rows, Rows) else 0
+                    yield rows
+            if row_count != partition.rows:
+                reason = f"holds {row_count} rows, and the manifest states {partition.rows}"
+                yield Unreadable(partition.location, reason)
+
+    def _data_files(self, folder: str) -> Iterator[str]:
+        for entry in self._hdfs.list(folder):
+            if not entry.name.startswith(HIDDEN_PREFIXES):
+                yield f"{folder}/{entry.name}"
+
+    def _file_rows(self, path: str, hive_partition: str) -> Iterator[Rows | Unreadable]:
         data = self._hdfs.read_bytes(path)
         try:
             file = pq.ParquetFile(pa.BufferReader(data), page_checksum_verification=False)
             for number in range(file.num_row_groups):
-                yield self._rows(file.read_row_group(number).combine_chunks(), path, value)
+                row_group = file.read_row_group(number).combine_chunks()
+                yield self._row_group_rows(row_group, path, hive_partition)
         except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-            yield Unreadable(path, f"is no whole Parquet file: {str(error).splitlines()[0]}")
+            first_line = str(error).splitlines()[0]
+            yield Unreadable(path, f"is no whole Parquet file: {first_line}")
         except KappaError as error:
             yield Unreadable(path, str(error))
 
-    def _rows(self, group: pa.Table, path: str, value: str) -> Rows:
-        here = {name.lower(): name for name in group.column_names}
-        if missing := [column.name for column in self._shape.columns if column.name.lower() not in here]:
-            raise ContractError(f"has no column {missing[0]}")
-        columns = tuple(_array(group.column(here[column.name.lower()])) for column in self._shape.columns)
-        by_name = dict(zip((column.name for column in self._shape.columns), columns, strict=True))
-        return Rows(path, value, columns, row_text([self.text(name, by_name[name]) for name in self._shape.key]))
+    def _row_group_rows(self, row_group: pa.Table, path: str, hive_partition: str) -> Rows:
+        file_names = {name.lower(): name for name in row_group.column_names}
+        by_name = {}
+        names = self._shape.column_names
+        for name, hive_name in zip(names, column_names(names), strict=True):
+            if hive_name.lower() not in file_names:
+                raise ContractError(f"has no column {hive_name}")
+            by_name[name] = _array(row_group.column(file_names[hive_name.lower()]))
+        key_texts = [self.texts(name, by_name[name]) for name in self._shape.identity]
+        keys = row_text(key_texts) if key_texts else pa.array([""] * row_group.num_rows)
+        return Rows(path, hive_partition, tuple(by_name.values()), keys)
 
-    def text(self, column: str, values: pa.Array) -> pa.Array:
-        """The canonical texts of a column. Raises ContractError if it is not of the type that it should be."""
+    def texts(self, column: str, values: pa.Array) -> pa.Array:
+        """Return the canonical texts of a column.
+
+        Raises ContractError if the column has another type than it should.
+        """
         try:
             return self._shape.forms[column].text(values)
         except (ContractError, pa.ArrowException, TypeError, ValueError) as error:
             raise ContractError(f"column {column} {error}") from error
 
     def row_texts(self, rows: Rows) -> pa.Array:
-        """The texts of whole rows."""
-        return row_text([self.text(column.name, values) for column, values in zip(self._shape.columns, rows.columns, strict=True)])
+        """Return the texts of whole rows. Raises ContractError as `texts` does."""
+        pairs = zip(self._shape.column_names, rows.columns, strict=True)
+        return row_text([self.texts(name, values) for name, values in pairs])
 
-    def misplaced(self, rows: Rows) -> pa.BooleanArray | None:
-        """Which rows lie in a hive partition of another date than theirs; None if none does."""
-        cut = PARTITIONING.get(self._shape.name.lower())
-        if rows.hive_partition == WHOLE or cut is None or self._table.partition_column != cut.hive_column:
+    def misplaced_rows(self, rows: Rows) -> pa.BooleanArray | None:
+        """Return a mask of rows in a hive partition of another date than theirs, None for none."""
+        partitioning = PARTITIONING.get(self._shape.name.lower())
+        if rows.hive_partition == WHOLE or partitioning is None:
             return None
-        column = next(place for place, column in enumerate(self._shape.columns) if column.name == cut.column)
-        dates = pc.utf8_slice_codeunits(self.text(cut.column, rows.columns[column]), 0, DATE_LENGTH).fill_null(NO_DATE)
-        wrong = pc.not_equal(dates, rows.hive_partition)
-        return wrong if pc.any(wrong).as_py() else None
+        if self._table.partition_column != partitioning.hive_column:
+            return None
+        index = self._shape.column_names.index(partitioning.column)
+        texts = self.texts(partitioning.column, rows.columns[index])
+        dates = pc.utf8_slice_codeunits(texts, 0, DATE_LENGTH).fill_null(NO_DATE)
+        is_misplaced = pc.not_equal(dates, rows.hive_partition)
+        return is_misplaced if pc.any(is_misplaced).as_py() else None
 
 
 def _array(column: pa.ChunkedArray) -> pa.Array:

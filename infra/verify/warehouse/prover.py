@@ -1,4 +1,7 @@
-"""The process that proves by itself, again and again, that the warehouse is MySQL (`verify.every_seconds`); `kappa status` shows what it found."""
+"""The process `prover`: proves repeatedly, without being asked, that the warehouse equals MySQL.
+
+The setting is `verify.every_seconds`; `kappa status` shows the last proof.
+"""
 
 import logging
 import signal
@@ -6,55 +9,71 @@ import sys
 import threading
 import time
 
-from infra.process import begin
-from infra.state import ProcessState
-from infra.steps import Steps
-from infra.verify_warehouse import POINT_SECONDS, Report, verify_for_ever
+from connectors.runtime.process import begin
+from connectors.runtime.process_state import ProcessState
+from infra.terminal.progress_steps import ProgressSteps
+from infra.verify.warehouse.continuous import verify_continuously
+from infra.verify.warehouse.report import Report
+from infra.verify.warehouse.verify import POINT_SECONDS
 
 NAME = "prover"
-ALIVE_SECONDS = 5.0
+HEARTBEAT_SECONDS = 5.0
 
 
-class Diary(Steps):
-    """Keeps what is found as lines of the process's log, and says every few seconds that it is alive, and what it found last.
+class ProofLog(ProgressSteps):
+    """Writes the steps and results of proofs to the process's log, and reports its state.
 
-    It is never "failed": what a proof finds, or why there is none, is about the warehouse, and is no reason for `up` to wait.
+    The state has the last result, and is written every few seconds as a sign that the process
+    runs. It is never "failed": what a proof finds is about the warehouse, and no reason for `up` to
+    wait.
     """
 
     def __init__(self, state: ProcessState) -> None:
         super().__init__()
-        self._log, self._state = logging.getLogger(NAME), state
-        self._detail = "the first proof is under way"
-        threading.Thread(target=self._keep_saying, name="says that it is alive", daemon=True).start()
+        self._log = logging.getLogger(NAME)
+        self._state = state
+        self._detail = "the first proof is running"
+        heartbeat = threading.Thread(
+            target=self._report_state, name="heartbeat", daemon=True
+        )
+        heartbeat.start()
 
     def say(self, message: str) -> None:
-        """A step of a proof."""
+        """Log a step of a proof."""
         self._log.info("%s", message)
 
-    def found(self, report: Report) -> None:
-        """The end of a proof."""
-        self._conclude(logging.INFO if report.equal else logging.ERROR, report.verdict())
+    def log_report(self, report: Report) -> None:
+        """Log the result of a proof."""
+        level = logging.INFO if report.equal else logging.ERROR
+        self._log_result(level, report.verdict())
 
-    def missed(self, error: Exception) -> None:
-        """There was no proof this time."""
-        self._conclude(logging.WARNING, f"not proven this time: {error}")
+    def log_failure(self, error: Exception) -> None:
+        """Log why there was no proof this time."""
+        self._log_result(logging.WARNING, f"not proven this time: {error}")
 
-    def _conclude(self, level: int, detail: str) -> None:
+    def _log_result(self, level: int, detail: str) -> None:
         self._log.log(level, "%s", detail)
         self._detail = detail
 
-    def _keep_saying(self) -> None:
+    def _report_state(self) -> None:
         while True:
             self._state.report("running", self._detail)
-            time.sleep(ALIVE_SECONDS)
+            time.sleep(HEARTBEAT_SECONDS)
 
 
 def main() -> None:
-    """Prove until told to end; a proof under way ends too, and lets the warehouse go on."""
+    """Prove until SIGTERM, which also ends a proof that is running and releases the compactor."""
     settings, _ = begin(NAME)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    diary = Diary(ProcessState(settings.home, NAME))
-    verify_for_ever(settings, settings.verify.every_seconds, POINT_SECONDS, diary, diary.found, diary.missed)
+    proof_log = ProofLog(ProcessState(settings.home, NAME))
+    verify_continuously(
+        settings,
+        every_seconds=settings.verify.every_seconds,
+        timeout_seconds=POINT_SECONDS,
+        steps=proof_log,
+        on_report=proof_log.log_report,
+        on_failure=proof_log.log_failure,
+    )
 
 
 if __name__ == "__main__":

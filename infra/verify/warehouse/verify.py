@@ -1,249 +1,280 @@
-"""The proof that the warehouse equals MySQL, by value, at one GTID set, while writes go on; or the rows that differ."""
+"""The proof that the warehouse equals MySQL, by value, at one GTID set; or the rows that differ.
 
-import json
-import re
+Writes to MySQL continue during the proof.
+"""
+
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
-from connectors.hdfs import Hdfs
-from connectors.mysql import SqlRefused, connect
-from infra.errors import ContractError, KappaError, UsageError
-from infra.proof_point import Point, PointMissed, point
-from infra.row_differences import RowDifference, TableOutcome
-from infra.settings import Settings
-from infra.state import read_state
-from infra.steps import Steps
-from infra.table_compare import compare
-from infra.table_shape import TableShape, table_shapes
-from infra.warehouse_side import WarehouseTable
+from connectors.control.reread_request import RereadRequests
+from connectors.hadoop.hdfs import Hdfs
+from connectors.mysql.client import SqlRefused, connect
+from connectors.retry import FOREVER, RetryPolicy
+from connectors.runtime.process_state import read_state
+from connectors.runtime.settings import Settings
+from infra.terminal.progress_steps import ProgressSteps
+from infra.verify.metastore.repair import look_and_repair
+from infra.verify.warehouse.compare_table import MYSQL, WAREHOUSE, compare
+from infra.verify.warehouse.consistent_point import (
+    ConsistentPoint,
+    InconsistentPoint,
+    consistent_point,
+)
+from infra.verify.warehouse.differences import RowDifference, TableOutcome
+from infra.verify.warehouse.hdfs_rows import WarehouseTable
+from infra.verify.warehouse.report import Report, note_drift, note_proof
+from infra.verify.warehouse.table_shape import TableShape, table_shapes
+from schemas.errors import ContractError, UsageError
+from schemas.manifest import PublishedTable
 from schemas.topics import change_topic, source_table
-from schemas.warehouse import Kind
-from spark.manifest import Manifest, Table
+from schemas.warehouse_layout import Kind
 
 READERS = 2
-# Statements that change tables end a snapshot's view of them (1412), or take away what is read (1146 table, 1054 column): then it begins anew.
-CHANGED_UNDERWAY = (1412, 1146, 1054)
-TRIES = 5
-# How long a version may take to stand where the snapshot does; and how much of the time proofs that follow each other may take.
+# A statement that changes a table ends a snapshot's view of it (1412), or removes what is read
+# (1146: the table, 1054: a column). The proof is then repeated.
+SCHEMA_CHANGE_ERRORS = (1412, 1146, 1054)
+MAX_ATTEMPTS = 5
+# How long a version may take to reach the snapshot's GTID set.
 POINT_SECONDS = 120
-BUSY = 0.25
-
-STATE = "proof"
 
 
-@dataclass
-class Report:
-    """What a proof found: at which set and version, how many tries the snapshot took, and each table's outcome."""
+def verify(
+    settings: Settings, tables: Sequence[str], timeout_seconds: float, steps: ProgressSteps
+) -> Report:
+    """Compare some tables of MySQL with the warehouse; no names mean all tables.
 
-    gtid: str
-    version: int
-    snapshot_tries: int
-    point_seconds: float
-    at: str
-    seconds: float = 0.0
-    outcomes: list[TableOutcome] = field(default_factory=list)
-
-    @property
-    def equal(self) -> bool:
-        """Whether every table was compared, and nothing differs."""
-        return all(outcome.equal for outcome in self.outcomes)
-
-    @property
-    def rows(self) -> int:
-        """The rows of MySQL that were compared."""
-        return sum(outcome.mysql_rows for outcome in self.outcomes)
-
-    def verdict(self) -> str:
-        """The outcome in one line."""
-        if self.equal:
-            return f"equal: version {self.version} is MySQL at {self.gtid}, {self.rows:,} rows value by value in {self.seconds:.1f} s"
-        differing = sum(outcome.differing for outcome in self.outcomes)
-        unproven = [outcome.table for outcome in self.outcomes if outcome.unproven]
-        apart = [f"{differing:,} rows differ"] if differing or not unproven else []
-        return f"version {self.version} and MySQL at {self.gtid}: {', '.join(apart + [f'not proven: {name}' for name in unproven])}"
-
-    def differences(self) -> list[RowDifference]:
-        """The differences kept: the first of each table."""
-        return [difference for outcome in self.outcomes for difference in outcome.differences]
-
-    def data(self) -> dict[str, Any]:
-        """The report for JSON."""
-        figures = ("gtid", "version", "snapshot_tries", "point_seconds", "at", "seconds", "rows", "equal")
-        return {
-            **{name: getattr(self, name) for name in figures},
-            "tables": {outcome.table: outcome.data() for outcome in self.outcomes},
-            "differences": [difference.data() for difference in self.differences()],
-        }
-
-
-def verify(settings: Settings, tables: Sequence[str], timeout_seconds: float, steps: Steps) -> Report:
-    """Compare some tables of MySQL, by default all, with the warehouse, and note the outcome for `status`.
-
-    Raises Unavailable if no common point comes about within the time, UsageError for a table that neither side has.
+    Before, Hive and its folders are compared with the manifest and repaired: so the rows are those
+    that readers read. A proof of all tables is noted for `status`. Raises Unavailable if both sides
+    do not reach a common point in time, UsageError for a table that neither side has.
     """
-    for number in range(TRIES):
-        try:
-            report = _verify(settings, tables, timeout_seconds, steps)
-            break
-        except (SqlRefused, PointMissed) as error:
-            if (isinstance(error, SqlRefused) and error.errno not in CHANGED_UNDERWAY) or number == TRIES - 1:
-                raise
-            steps.say(f"begins anew: {error}")
+    drift = look_and_repair(settings, tables, steps.say)
+    if drift.drifts or not tables:
+        note_drift(settings, drift)
+    retry = RetryPolicy(
+        timeout_seconds=FOREVER,
+        max_attempts=MAX_ATTEMPTS,
+        retry_on=(InconsistentPoint,),
+        on_failure=lambda error: steps.say(f"starting again: {error}"),
+    )
+    report = retry.call(lambda: _verify_once(settings, tables, timeout_seconds, steps))
+    report.drift = drift
+    if settings.verify.heal:
+        _request_differing_tables(settings, report, steps)
     if not tables:
-        _note(settings, report)
+        note_proof(settings, report)
     return report
 
 
-def _verify(settings: Settings, wanted: Sequence[str], timeout_seconds: float, steps: Steps) -> Report:
-    begin, doing = time.monotonic(), ["a point on both sides"]
-    shapes = _shapes(settings)
+def _request_differing_tables(
+    settings: Settings, report: Report, steps: ProgressSteps
+) -> None:
+    """Have the tables read from MySQL again whose rows differ."""
+    requests = RereadRequests(settings.home)
+    for outcome in report.outcomes:
+        if not outcome.differing:
+            continue
+        reason = f"a proof at {report.gtid} found {outcome.differing:,} differing rows"
+        requests.add(change_topic(settings.mysql.database, outcome.table), reason)
+        steps.say(f"{outcome.table} will be read again from MySQL")
 
-    def says(what: str) -> None:
-        doing[0] = f"waiting for {what}"
 
-    with steps.waiting(lambda: doing[0]), point(settings, READERS, timeout_seconds, says) as at:
-        taken = at.snapshot
-        report = Report(taken.gtids, at.manifest.version, taken.tries, at.seconds, datetime.now(UTC).isoformat(timespec="milliseconds"))
-        steps.say(f"version {at.manifest.version} and MySQL at {taken.gtids}, after {at.seconds:.1f} s")
-        if _shapes(settings) != shapes:
-            raise PointMissed("a statement changed tables while the point was taken", "try again")
-        for name, shape, table in _pairs(settings, shapes, at, wanted):
-            progress = Progress(name, doing)
-            outcome = _one(settings, at, name, shape, table, progress)
-            report.outcomes.append(outcome)
-            steps.say(f"{name}: {_said(outcome)}")
+def _verify_once(
+    settings: Settings, tables: Sequence[str], timeout_seconds: float, steps: ProgressSteps
+) -> Report:
+    begin = time.monotonic()
+    try:
+        report = _compare_tables(settings, tables, timeout_seconds, steps)
+    except SqlRefused as error:
+        if error.errno in SCHEMA_CHANGE_ERRORS:
+            raise InconsistentPoint(str(error), error.hint) from error
+        raise
     report.seconds = round(time.monotonic() - begin, 2)
     return report
 
 
-class Progress:
-    """How many rows each side of a table has read."""
+def _compare_tables(
+    settings: Settings, tables: Sequence[str], timeout_seconds: float, steps: ProgressSteps
+) -> Report:
+    status = StatusLine()
+    shapes = _read_shapes(settings)
+    with (
+        steps.waiting(status.get),
+        consistent_point(
+            settings,
+            readers=READERS,
+            timeout_seconds=timeout_seconds,
+            on_wait=status.wait_for,
+        ) as point,
+    ):
+        report = _new_report(point)
+        sides = f"version {report.version} and MySQL at {report.gtid}"
+        steps.say(f"{sides}, after {point.seconds:.1f} s")
+        if _read_shapes(settings) != shapes:
+            raise InconsistentPoint(
+                "a statement changed tables while the point was taken", "try again"
+            )
+        for pair in _pair_tables(settings, shapes, point, tables):
+            outcome = _compare_pair(settings, point, pair, status)
+            report.outcomes.append(outcome)
+            steps.say(f"{pair.name}: {outcome.summary()}")
+    return report
 
-    def __init__(self, table: str, doing: list[str]) -> None:
-        self._table, self._doing = table, doing
-        self._rows = {"MySQL": 0, "the warehouse": 0}
+
+class StatusLine:
+    """The current step of the proof, in one line for people who wait. Threads may share it."""
+
+    def __init__(self) -> None:
+        self._text = "waiting for a point on both sides"
+
+    def get(self) -> str:
+        """Return the line."""
+        return self._text
+
+    def wait_for(self, event: str) -> None:
+        """Say what is waited for."""
+        self.set(f"waiting for {event}")
+
+    def set(self, text: str) -> None:
+        """Replace the line."""
+        self._text = text
+
+
+class TableProgress:
+    """How many rows of a table each side has read."""
+
+    def __init__(self, table: str, status: StatusLine) -> None:
+        self._table = table
+        self._status = status
+        self._rows = {MYSQL: 0, WAREHOUSE: 0}
 
     def __call__(self, side: str, rows: int) -> None:
         self._rows[side] += rows
-        self._doing[0] = f"{self._table}: " + ", ".join(f"{rows:,} rows of {side}" for side, rows in self._rows.items())
+        sides = ", ".join(f"{count:,} rows of {name}" for name, count in self._rows.items())
+        self._status.set(f"{self._table}: {sides}")
 
 
-def _shapes(settings: Settings) -> dict[str, TableShape]:
+@dataclass(frozen=True)
+class TablePair:
+    """A table on both sides, by its name in MySQL; None where it does not exist."""
+
+    name: str
+    shape: TableShape | None
+    table: PublishedTable | None
+
+
+def _new_report(point: ConsistentPoint) -> Report:
+    return Report(
+        gtid=point.snapshot.gtids,
+        version=point.manifest.version,
+        snapshot_tries=point.snapshot.tries,
+        point_seconds=point.seconds,
+        at=datetime.now(UTC).isoformat(timespec="milliseconds"),
+    )
+
+
+def _read_shapes(settings: Settings) -> dict[str, TableShape]:
     with connect(settings.mysql, settings.login("mysql.verifier")) as mysql:
-        return table_shapes(mysql, settings.mysql.database)
+        return table_shapes(
+            mysql,
+            settings.mysql.database,
+            settings.mysql.capture_rules,
+            settings.hash_salt(),
+        )
 
 
-def _pairs(settings: Settings, shapes: dict[str, TableShape], at: Point, wanted: Sequence[str]) -> list[tuple[str, TableShape | None, Table | None]]:
-    """The tables of both sides by name in MySQL."""
-    in_mysql = {_topic(settings, name): name for name in shapes}
-    tables = [table for table in at.manifest.tables.values() if table.kind == Kind.CHANGES.value]
-    held = {in_mysql.get(table.topic, source_table(table.topic)): table for table in tables}
-    names = sorted({*shapes, *held})
-    if unknown := [name for name in wanted if name not in names]:
-        raise UsageError(f"neither MySQL nor the warehouse has a table {unknown[0]}", f"there are {', '.join(names)}")
-    return [(name, shapes.get(name), held.get(name)) for name in names if not wanted or name in wanted]
+def _pair_tables(
+    settings: Settings,
+    shapes: dict[str, TableShape],
+    point: ConsistentPoint,
+    tables: Sequence[str],
+) -> list[TablePair]:
+    """Return the tables to compare, sorted by name.
+
+    `tables` are their names in MySQL or in Hive. Raises UsageError for an unknown name.
+    """
+    warehouse_tables = {}
+    hive_names = {}
+    for hive_name, table in point.manifest.tables.items():
+        if table.kind == Kind.CHANGES.value:
+            warehouse_tables[source_table(table.topic)] = table
+            hive_names[hive_name] = source_table(table.topic)
+    names = sorted({*shapes, *warehouse_tables})
+    tables = [name if name in names else hive_names.get(name, name) for name in tables]
+    for name in tables:
+        if name not in names:
+            raise UsageError(
+                f"neither MySQL nor the warehouse has a table {name}",
+                f"there are {', '.join(names)}",
+            )
+    pairs = []
+    for name in names:
+        if not tables or name in tables:
+            pairs.append(TablePair(name, shapes.get(name), warehouse_tables.get(name)))
+    return pairs
 
 
-def _one(
-    settings: Settings, at: Point, name: str, shape: TableShape | None, table: Table | None, progress: Callable[[str, int], None]
+def _compare_pair(
+    settings: Settings, point: ConsistentPoint, pair: TablePair, status: StatusLine
 ) -> TableOutcome:
-    if reason := _unprovable(settings, at.manifest, name, shape, table):
-        return TableOutcome(name, unproven=reason)
-    if shape is None:
-        rows = sum(partition.rows for partition in table.partitions.values()) if table else 0
-        outcome = TableOutcome(name, warehouse_rows=rows)
-        outcome.take(RowDifference(name, "file", {}, detail=f"is a table of the warehouse with {rows} rows, and MySQL has no table of that name"))
-        return outcome
-    warehouse = WarehouseTable(Hdfs(settings.hdfs), shape, table) if table else None
-    return compare(at.snapshot.readers, shape, warehouse, progress)
+    reason = _unprovable(settings, point, pair)
+    if reason:
+        return TableOutcome(pair.name, unproven=reason)
+    if pair.shape is None:
+        return _table_without_source(pair)
+    warehouse = None
+    if pair.table is not None:
+        warehouse = WarehouseTable(Hdfs(settings.hdfs), pair.shape, pair.table)
+    progress = TableProgress(pair.name, status)
+    return compare(point.snapshot.readers, pair.shape, warehouse, progress)
 
 
-def _topic(settings: Settings, name: str) -> str:
-    """The topic of a table, by Debezium's rule for names that Kafka does not take."""
-    return re.sub(r"[^A-Za-z0-9._-]", "_", change_topic(settings.mysql.database, name))
+def _table_without_source(pair: TablePair) -> TableOutcome:
+    partitions = pair.table.partitions.values() if pair.table else ()
+    rows = sum(partition.rows for partition in partitions)
+    outcome = TableOutcome(pair.name, warehouse_rows=rows)
+    detail = (
+        f"is a table of the warehouse with {rows} rows, and MySQL has no table of that name"
+    )
+    outcome.add_difference(RowDifference(table=pair.name, wrong="file", detail=detail))
+    return outcome
 
 
-def _unprovable(settings: Settings, manifest: Manifest, name: str, shape: TableShape | None, table: Table | None) -> str:
-    """Why a table cannot stand at the point of the others, or empty."""
-    topic = _topic(settings, name)
-    refused = (read_state(settings.home, "compactor") or {}).get("refused", {})
-    if topic in manifest.left or (topic in refused and table is None):
-        return f"it is not carried: {refused.get(topic, 'it was left at an earlier point')}"
-    if shape is None:
+def _unprovable(settings: Settings, point: ConsistentPoint, pair: TablePair) -> str:
+    """Return why a table cannot be compared at the point of the others, or an empty text."""
+    topic = change_topic(settings.mysql.database, pair.name)
+    compactor_state = read_state(settings.home, "compactor") or {}
+    refused_topics = compactor_state.get("refused", {})
+    if topic in point.manifest.lagging_topics or (
+        topic in refused_topics and pair.table is None
+    ):
+        reason = refused_topics.get(topic, "it was left at an earlier point")
+        return f"it is not replicated: {reason}"
+    if pair.shape is None:
         return ""
-    if not shape.key:
-        return "it has no primary key, so its rows cannot be told apart"
     try:
-        _ = shape.forms
+        _ = pair.shape.forms
     except ContractError as error:
         return str(error)
-    if table is not None and (apart := _columns_apart(shape, table)):
-        return apart
-    return ""
+    return _differing_columns(pair.shape, pair.table) if pair.table else ""
 
 
-def _columns_apart(shape: TableShape, table: Table) -> str:
-    """A statement reaches a table's files with the first row that is written after it (docs/types.md)."""
-    here, there = {column.name.lower() for column in shape.columns}, {name.lower() for name, _ in table.columns}
-    if here == there:
-        return ""
-    apart = [f"{name} only in MySQL" for name in sorted(here - there)] + [f"{name} only in the warehouse" for name in sorted(there - here)]
-    return f"its columns differ: {', '.join(apart)}; a statement reaches the warehouse with the first row that is written after it"
+def _differing_columns(shape: TableShape, table: PublishedTable) -> str:
+    """Return how the columns differ, or an empty text.
 
-
-def _said(outcome: TableOutcome) -> str:
-    if outcome.unproven:
-        return f"not proven: {outcome.unproven}"
-    verdict = "equal" if outcome.equal else f"{outcome.differing:,} differ"
-    return f"{outcome.mysql_rows:,} rows, {verdict} ({outcome.seconds:.1f} s)"
-
-
-def _note(settings: Settings, report: Report) -> None:
-    """What `status` shows: the outcome, and when equality was last proven."""
-    before = last_proof(settings)
-    found = {"at": report.at, "gtid": report.gtid, "version": report.version, "rows": report.rows, "seconds": report.seconds, "equal": report.equal}
-    unproven = [outcome.table for outcome in report.outcomes if outcome.unproven]
-    differing = [outcome.table for outcome in report.outcomes if not outcome.unproven and not outcome.equal]
-    note = {"last": {**found, "unproven": unproven, "differing": differing}, "proven": found if report.equal else before.get("proven")}
-    path = settings.home / "run" / f"{STATE}.json"
-    scratch = path.with_suffix(".new")
-    scratch.write_text(json.dumps(note))
-    scratch.replace(path)
-
-
-def last_proof(settings: Settings) -> dict[str, Any]:
-    """The newest proof of all tables, and the newest that found them equal."""
-    return read_state(settings.home, STATE) or {}
-
-
-def verify_for_ever(
-    settings: Settings,
-    every_seconds: float,
-    timeout_seconds: float,
-    steps: Steps,
-    tell: Callable[[Report], None],
-    missed: Callable[[KappaError], None],
-) -> None:
-    """Prove again and again; `missed` is told why there was no proof, as when something is away now. Ends with an interrupt."""
-    with suppress(KeyboardInterrupt):
-        while True:
-            begin, worked = time.monotonic(), 0.0
-            try:
-                report = verify(settings, (), timeout_seconds, steps)
-                worked = report.seconds
-                tell(report)
-            except KappaError as error:
-                missed(error)
-            time.sleep(pause(every_seconds, time.monotonic() - begin, worked))
-
-
-def pause(every_seconds: float, took: float, worked: float) -> float:
-    """Seconds until the next of the proofs that begin so often; after one that was long at work longer, so that they are `BUSY` of the time at most.
-
-    One that came to nothing has only waited (`worked` is 0).
+    A statement reaches a table's files with the first row that is written after it
+    (docs/types.md).
     """
-    return max(0.0, every_seconds - took, worked * (1 / BUSY - 1))
+    mysql_names = {name.lower() for name in shape.column_names}
+    warehouse_names = {name.lower() for name, _ in table.columns}
+    if mysql_names == warehouse_names:
+        return ""
+    only_in_mysql = sorted(mysql_names - warehouse_names)
+    only_in_warehouse = sorted(warehouse_names - mysql_names)
+    differences = [f"{name} only in MySQL" for name in only_in_mysql]
+    differences += [f"{name} only in the warehouse" for name in only_in_warehouse]
+    return (
+        f"its columns differ: {', '.join(differences)}; a statement reaches the warehouse with "
+        "the first row that is written after it"
+    )

@@ -1,7 +1,9 @@
-"""What is put through the schedules, and the verdict on it: every row of the live counts against a recount of the topics.
+"""What is put through the schedules, and the verdict on it: every row of the live counts against a
+recount of the topics.
 
-The recount is that of `kappa verify counts`, which shares no code with what it judges. On top of it, sketches are compared exactly, and
-every record that counts nowhere must lie among the dead letters, and no other.
+The recount is that of `kappa verify counts`, which shares no code with what it judges. On top of
+it, sketches are compared exactly, and every record that counts nowhere must lie among the dead
+letters, and no other.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,15 +11,20 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from connectors import cassandra, generations, kafka
-from connectors.cassandra_setup import prepare_counts
-from connectors.generations import Definition
-from connectors.registry import SchemaRegistry
-from infra import recount, recount_log
-from infra.recount import Events, Rows
-from infra.settings import Settings
-from infra.verify_counts import OF_EVENTS, Ends, Tables, rows_of, window_of
-from schemas import events, topics, views
+from connectors.cassandra import client as cassandra
+from connectors.cassandra import generations
+from connectors.cassandra.bootstrap import prepare_counts
+from connectors.cassandra.generations import Definition
+from connectors.kafka import client as kafka
+from connectors.kafka.readers.range_consumer import RangeConsumer
+from connectors.kafka.schema_registry import SchemaRegistry
+from connectors.runtime.settings import Settings
+from infra.verify.counts import read_log, recount
+from infra.verify.counts.cassandra_columns import Tables, rows_of
+from infra.verify.counts.event_groups import Events
+from infra.verify.counts.recount import Rows
+from infra.verify.counts.verify import EVENT_VIEWS, Ends, window_of
+from schemas import count_tables, events, topics
 from tests.chaos.schedules.sketches import estimated
 
 Clicks = Mapping[int, Events]
@@ -25,14 +32,17 @@ Clicks = Mapping[int, Events]
 
 @dataclass
 class Compared:
-    """How many rows were compared, and a line about each that is wrong, and about each letter that is missing or too many."""
+    """How many rows were compared, and a line about each that is wrong, and about each letter that
+    is missing or too many.
+    """
 
     rows: int = 0
     wrong: list[str] = field(default_factory=list)
 
 
 class Counting(Protocol):
-    """A way of counting. `plain`: it knows nothing of late clicks, poison or order views, and is given none.
+    """A way of counting. `plain`: it knows nothing of late clicks, poison or order views, and is
+    given none.
 
     `mortal`: trouble may end its workers, and whoever watches starts them anew.
     """
@@ -58,7 +68,8 @@ class LiveCounts:
     plain = mortal = False
 
     def __init__(self, settings: Settings, suffix: str) -> None:
-        self._settings, self._suffix = settings, suffix
+        self._settings = settings
+        self._suffix = suffix
         self.group = f"counts.{suffix}"
         self.keyspace = f"{settings.cassandra.keyspace}_{suffix}"
         self.topics = {topic: f"{topic}.{suffix}" for topic in topics.CLICK_TOPICS}
@@ -70,61 +81,114 @@ class LiveCounts:
 
     def prepare(self) -> Definition:
         """Makes the tables; returns the rules that the counts follow."""
-        with cassandra.connect(self._settings.cassandra, self._settings.login("cassandra.admin")) as admin:
+        with cassandra.connect(
+            self._settings.cassandra, self._settings.login("cassandra.admin")
+        ) as admin:
             prepare_counts(admin, self._settings, self.keyspace)
-        self._session = self._at_end.enter_context(cassandra.connect(self._settings.cassandra, self._settings.login("cassandra.reader")))
+        self._session = self._at_end.enter_context(
+            cassandra.connect(
+                self._settings.cassandra, self._settings.login("cassandra.reader")
+            )
+        )
         self._rules = generations.active(self._session, self.keyspace).definition
         return self._rules
 
     def compare(self, ends: Ends) -> Compared:
-        """Everything there is, up to those ends of the topics, all of which are committed. Raises Unavailable."""
-        compared, tables = Compared(), Tables(self._session, self.keyspace)
-        stored = {view: rows_of(view, tables.columns(view)) for view in OF_EVENTS}
+        """Everything there is, up to those ends of the topics, all of which are committed. Raises
+        Unavailable.
+        """
+        compared = Compared()
+        tables = Tables(self._session, self.keyspace)
+        stored = {view: rows_of(view, tables.columns(view)) for view in EVENT_VIEWS}
         for contract, topic in self.topics.items():
             clicks = recounted(self._settings, self._rules, contract, topic, ends)
-            mine = {partition: end for (name, partition), end in ends.items() if name == topic}
-            for view in (view for view in OF_EVENTS if view.topic == contract):
-                outcome = recount.compare(view, window_of(view, self._rules.window_ms), stored[view], clicks, mine)
+            mine = {
+                partition: end for (name, partition), end in ends.items() if name == topic
+            }
+            for view in (view for view in EVENT_VIEWS if view.topic == contract):
+                outcome = recount.compare(
+                    view, window_of(view, self._rules.window_ms), stored[view], clicks, mine
+                )
                 compared.rows += outcome.rows
                 compared.wrong += [difference.text() for difference in outcome.differences]
             if contract == topics.PRODUCT_VIEW:
-                compared.wrong += wrong_sketches(stored[views.VIEWERS], clicks)
+                compared.wrong += wrong_sketches(stored[count_tables.VIEWERS], clicks)
             compared.wrong += self._wrong_letters(topic, mine, clicks)
         return compared
 
-    def _wrong_letters(self, topic: str, ends: Mapping[int, int], clicks: Clicks) -> list[str]:
+    def _wrong_letters(
+        self, topic: str, ends: Mapping[int, int], clicks: Clicks
+    ) -> list[str]:
         """Records that do not count and are not set aside, or the other way round."""
-        due = {(partition, offset) for partition, end in ends.items() for offset in set(range(end)) - set(clicks[partition].offsets.tolist())}
-        dead, found = topics.dead_topic(topic), set()
+        due = {
+            (partition, offset)
+            for partition, end in ends.items()
+            for offset in set(range(end)) - set(clicks[partition].offsets.tolist())
+        }
+        dead = topics.dead_topic(topic)
+        found = set()
         held = kafka.offsets(self._settings.kafka, [dead])
-        for messages in recount_log.records(self._settings.kafka, dead, {place[1]: (0, there.stable) for place, there in held.items()}):
-            for headers in (dict(message.headers() or []) for message in messages):
+        ranges = {partition: range(there.stable) for partition, there in held.items()}
+        with RangeConsumer(self._settings.kafka, "chaos", ranges) as consumer:
+            for message in consumer.records():
+                headers = dict(message.headers() or [])
                 found.add((int(headers["partition"]), int(headers["offset"])))
-        missing = [f"{topic}[{partition}]@{offset} is not set aside" for partition, offset in sorted(due - found)]
-        return missing + [f"{topic}[{partition}]@{offset} is set aside, but counts" for partition, offset in sorted(found - due)]
+        missing = [
+            f"{topic}[{partition}]@{offset} is not set aside"
+            for partition, offset in sorted(due - found)
+        ]
+        return missing + [
+            f"{topic}[{partition}]@{offset} is set aside, but counts"
+            for partition, offset in sorted(found - due)
+        ]
 
     def close(self) -> None:
         self._at_end.close()
 
 
-def recounted(settings: Settings, rules: Definition, contract: str, topic: str, ends: Ends) -> Clicks:
+def recounted(
+    settings: Settings, rules: Definition, contract: str, topic: str, ends: Ends
+) -> Clicks:
     """The clicks of a topic that count, by partition."""
-    spans = {partition: (0, end) for (name, partition), end in ends.items() if name == topic}
-    decoder = recount_log.ClickDecoder(SchemaRegistry(settings.registry.url), events.SUBJECT_ID[contract])
-    rule = recount_log.Rule(rules.horizon_ms, rules.ahead_ms)
-    return recount_log.clicks(settings.kafka, spans, decoder, rule, recount_log.Reading(topic, sum(ends.values())))
+    spans = {
+        partition: (0, end) for (name, partition), end in ends.items() if name == topic
+    }
+    decoder = read_log.ClickDecoder(
+        SchemaRegistry(settings.registry.url), events.SUBJECT_ID[contract]
+    )
+    rule = read_log.Rule(rules.horizon_ms, rules.ahead_ms)
+    return read_log.clicks(
+        settings.kafka,
+        spans,
+        decoder,
+        rule,
+        read_log.ReadProgress(topic, sum(ends.values())),
+    )
 
 
 def wrong_sketches(rows: Rows, clicks: Clicks) -> list[str]:
     """The estimated numbers of viewers that are not those of the users up to each row's offset."""
     users: dict[tuple[int, int, int], list[tuple[int, int]]] = {}
     for partition, found in clicks.items():
-        hours = found.viewed_ms - found.viewed_ms % views.HOUR_MS
-        for subject, hour, offset, user in zip(*(column.tolist() for column in (found.subjects, hours, found.offsets, found.users)), strict=True):
+        hours = found.viewed_ms - found.viewed_ms % count_tables.HOUR_MS
+        for subject, hour, offset, user in zip(
+            *(
+                column.tolist()
+                for column in (found.subjects, hours, found.offsets, found.users)
+            ),
+            strict=True,
+        ):
             users.setdefault((subject, hour, partition), []).append((offset, user))
     wrong = []
-    for *key, value, last_offset in zip(*(column.tolist() for column in vars(rows).values()), strict=True):
-        due = estimated({user for offset, user in users.get(tuple(key), ()) if offset <= last_offset})
+    for *key, value, last_offset in zip(
+        *(column.tolist() for column in vars(rows).values()), strict=True
+    ):
+        due = estimated(
+            {user for offset, user in users.get(tuple(key), ()) if offset <= last_offset}
+        )
         if value != due:
-            wrong.append(f"viewers of product {key[0]} in hour {key[1]} in partition {key[2]} up to {last_offset}: Cassandra {value}, log {due}")
+            wrong.append(
+                f"viewers of product {key[0]} in hour {key[1]} in partition {key[2]} up to "
+                f"{last_offset}: Cassandra {value}, log {due}"
+            )
     return wrong

@@ -1,4 +1,6 @@
-"""What happens to workers. A fault is injected, is seen to have happened (`evidence`), and ends when its time has come."""
+"""What happens to workers. A fault is injected, is seen to have happened (`evidence`), and ends
+when its time has come.
+"""
 
 import time
 from dataclasses import dataclass, field
@@ -16,7 +18,9 @@ GIVEN_AWAY_SECONDS = 90
 
 @dataclass
 class Fault:
-    """The base of all. `place` says which worker is hit, of those that are free; `seconds` how long it lasts, where that is free."""
+    """The base of all. `place` says which worker is hit, of those that are free; `seconds` how long
+    it lasts, where that is free.
+    """
 
     kind: ClassVar[str] = ""
     place: int = 0
@@ -37,9 +41,13 @@ class Fault:
         return time.monotonic() - self.begun
 
     def in_time(self, world: "World", seconds: float, because: str) -> None:
-        """Raises AssertionError if it has lasted too long: twice as long is not, if a server was away meanwhile, by this or another world's doing."""
+        """Raises AssertionError if it has lasted too long: twice as long is not, if a server was
+        away meanwhile, by this or another world's doing.
+        """
         seconds *= 1 + world.servers.was_away_since(self.begun)
-        assert self.lasts() < seconds, f"{self.kind}: not within {seconds} s: {because}; {world.condition()}"
+        assert self.lasts() < seconds, (
+            f"{self.kind}: not within {seconds} s: {because}; {world.condition()}"
+        )
 
 
 @dataclass
@@ -51,9 +59,13 @@ class OnWorker(Fault):
 
     def inject(self, world: "World") -> bool:
         worker = self.choose(world)
-        if worker is None or (self.of_members and (world.kafka_is_away or worker.name not in world.members()[1])):
+        if worker is None or (
+            self.of_members
+            and (world.kafka_is_away or worker.name not in world.members()[1])
+        ):
             return False
-        self.worker, self.begun = worker, time.monotonic()
+        self.worker = worker
+        self.begun = time.monotonic()
         worker.busy = True
         self.evidence = self.strike(world, worker)
         return True
@@ -102,7 +114,11 @@ class KillForLong(Kill):
     of_members: ClassVar[bool] = True
 
     def mend(self, world: "World", worker: Worker) -> bool:
-        self.in_time(world, GIVEN_AWAY_SECONDS, "the group gives the partitions of a dead worker away")
+        self.in_time(
+            world,
+            GIVEN_AWAY_SECONDS,
+            "the group gives the partitions of a dead worker away",
+        )
         if not given_away(world, worker):
             return False
         worker.start()
@@ -111,7 +127,9 @@ class KillForLong(Kill):
 
 @dataclass
 class Leave(OnWorker):
-    """SIGTERM: it writes, commits and leaves the group; started anew some seconds after it has gone."""
+    """SIGTERM: it writes, commits and leaves the group; started anew some seconds after it has
+    gone.
+    """
 
     kind: ClassVar[str] = "leave"
     gone_at: float = field(default=0.0, init=False)
@@ -125,7 +143,9 @@ class Leave(OnWorker):
             if worker.runs:
                 return False
             self.gone_at = time.monotonic()
-        return time.monotonic() - self.gone_at >= self.seconds and self.come_back(world, worker)
+        return time.monotonic() - self.gone_at >= self.seconds and self.come_back(
+            world, worker
+        )
 
     def come_back(self, world: "World", worker: Worker) -> bool:
         """Whether it has."""
@@ -162,7 +182,8 @@ class Join(Fault):
         self.guest = next((guest for guest in world.guests if not guest.busy), None)
         if self.guest is None or any(other.kind == "rewind" for other in world.ongoing):
             return False  # a rewind waits until nobody reads
-        self.guest.busy, self.begun = True, time.monotonic()
+        self.guest.busy = True
+        self.begun = time.monotonic()
         if self.guest.runs:
             self.guest.ask_to_leave()
         return True
@@ -198,7 +219,9 @@ class Pause(OnWorker):
 
 @dataclass
 class Zombie(OnWorker):
-    """SIGSTOP until its partitions are given away; then it wakes, and writes what it was about to."""
+    """SIGSTOP until its partitions are given away; then it wakes, and writes what it was about
+    to.
+    """
 
     kind: ClassVar[str] = "zombie"
     of_members: ClassVar[bool] = True
@@ -207,7 +230,11 @@ class Zombie(OnWorker):
         return worker.stop()
 
     def mend(self, world: "World", worker: Worker) -> bool:
-        self.in_time(world, GIVEN_AWAY_SECONDS, "the group gives the partitions of a stopped worker away")
+        self.in_time(
+            world,
+            GIVEN_AWAY_SECONDS,
+            "the group gives the partitions of a stopped worker away",
+        )
         if not given_away(world, worker):
             return False
         worker.wake()
@@ -219,4 +246,6 @@ def given_away(world: "World", worker: Worker) -> bool:
     if world.kafka_is_away:
         return False
     state, members = world.members()
-    return state == ConsumerGroupState.EMPTY or (state == ConsumerGroupState.STABLE and worker.name not in members)
+    return state == ConsumerGroupState.EMPTY or (
+        state == ConsumerGroupState.STABLE and worker.name not in members
+    )

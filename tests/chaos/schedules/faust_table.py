@@ -1,6 +1,8 @@
-"""A negative control: live counts as Faust's documentation writes them. An agent counts event by event in a table with its changelog.
+"""A negative control: live counts as Faust's documentation writes them. An agent counts event by
+event in a table with its changelog.
 
-`python -m tests.chaos.schedules.faust_table NAME TOPIC APP`. Faust's settings are its own but for the sessions, which end sooner.
+`python -m tests.chaos.schedules.faust_table NAME TOPIC APP`. Faust's settings are its own but for
+the sessions, which end sooner.
 """
 
 import os
@@ -9,11 +11,12 @@ from collections.abc import AsyncIterable
 
 import faust
 
-from connectors.registry import Decoder, SchemaRegistry
-from infra.settings import load
+from connectors.kafka.schema_registry import Decoder, SchemaRegistry
+from connectors.runtime.settings import load
 
 PARTITIONS = 4
-SESSION_SECONDS, HEARTBEAT_SECONDS = 6.0, 2.0
+SESSION_SECONDS = 6.0
+HEARTBEAT_SECONDS = 2.0
 
 
 def main() -> None:
@@ -31,8 +34,17 @@ def main() -> None:
         topic_partitions=PARTITIONS,
         web_enabled=False,
     )
-    clicks = app.topic(topic, key_type=bytes, key_serializer="raw", value_type=bytes, value_serializer="raw", partitions=PARTITIONS)
-    counts = app.Table("counts", default=int, partitions=PARTITIONS, key_type=str, value_type=int)
+    clicks = app.topic(
+        topic,
+        key_type=bytes,
+        key_serializer="raw",
+        value_type=bytes,
+        value_serializer="raw",
+        partitions=PARTITIONS,
+    )
+    counts = app.Table(
+        "counts", default=int, partitions=PARTITIONS, key_type=str, value_type=int
+    )
 
     @app.agent(clicks)  # type: ignore[untyped-decorator]
     async def count(stream: AsyncIterable[bytes]) -> None:

@@ -1,4 +1,6 @@
-"""What happens between a worker and Cassandra: answers get lost, connections break, writes arrive when others have counted on."""
+"""What happens between a worker and Cassandra: answers get lost, connections break, writes arrive
+when others have counted on.
+"""
 
 import time
 from dataclasses import dataclass, field
@@ -13,12 +15,15 @@ from tests.chaos.schedules.worker import Worker
 if TYPE_CHECKING:
     from tests.chaos.schedules.world import World
 
-TRAFFIC_SECONDS, LOST_SECONDS = 90, 10
+TRAFFIC_SECONDS = 90
+LOST_SECONDS = 10
 
 
 @dataclass
 class Network(Fault):
-    """A fault of the network between a worker and Cassandra: it sets `broken` of a proxy until `hits` of it has grown."""
+    """A fault of the network between a worker and Cassandra: it sets `broken` of a proxy until
+    `hits` of it has grown.
+    """
 
     broken: ClassVar[str] = ""
     hits: ClassVar[str] = ""
@@ -29,7 +34,8 @@ class Network(Fault):
         free = list(free_proxies(world).values())
         if not free:
             return False
-        self.proxy, self.begun = free[self.place % len(free)], time.monotonic()
+        self.proxy = free[self.place % len(free)]
+        self.begun = time.monotonic()
         self.before = getattr(self.proxy, self.hits)
         setattr(self.proxy, self.broken, self.how_much())
         return True
@@ -41,7 +47,9 @@ class Network(Fault):
     def is_over(self, world: "World") -> bool:
         """When it has lasted long enough, and has hit somebody."""
         assert self.proxy is not None
-        self.in_time(world, TRAFFIC_SECONDS, "somebody speaks to Cassandra through the bad network")
+        self.in_time(
+            world, TRAFFIC_SECONDS, "somebody speaks to Cassandra through the bad network"
+        )
         if hits := getattr(self.proxy, self.hits) - self.before:
             self.evidence = f"{hits} times {self.kind}"
         if not hits or self.lasts() < self.seconds:
@@ -51,21 +59,29 @@ class Network(Fault):
 
 
 class LostAnswer(Network):
-    """The answer to a write gets lost: it has arrived, but its writer hears nothing until it gives up."""
+    """The answer to a write gets lost: it has arrived, but its writer hears nothing until it gives
+    up.
+    """
 
-    kind, broken, hits = "lost answer", "lose", "lost"
+    kind = "lost answer"
+    broken = "lose"
+    hits = "lost"
 
 
 class CutConnection(Network):
     """The connection breaks between a write and its answer."""
 
-    kind, broken, hits = "cut connection", "cut", "cuts"
+    kind = "cut connection"
+    broken = "cut"
+    hits = "cuts"
 
 
 class SlowAnswers(Network):
     """Every answer takes long."""
 
-    kind, broken, hits = "slow answers", "slow_seconds", "slowed"
+    kind = "slow answers"
+    broken = "slow_seconds"
+    hits = "slowed"
 
     def how_much(self) -> float:
         return 0.2
@@ -74,7 +90,9 @@ class SlowAnswers(Network):
 class NoConnection(Network):
     """All connections break, and no new one comes about for a while."""
 
-    kind, broken, hits = "no connection", "refusing", "refused"
+    kind = "no connection"
+    broken = "refusing"
+    hits = "refused"
 
     def inject(self, world: "World") -> bool:
         if not super().inject(world):
@@ -86,7 +104,9 @@ class NoConnection(Network):
 
 @dataclass
 class LateWrite(OnWorker):
-    """A write stays in the network, its worker is killed, others count on; then the write arrives."""
+    """A write stays in the network, its worker is killed, others count on; then the write
+    arrives.
+    """
 
     kind: ClassVar[str] = "late write"
     of_members: ClassVar[bool] = True
@@ -98,7 +118,14 @@ class LateWrite(OnWorker):
         if any(isinstance(other, LateWrite) for other in world.ongoing):
             return None  # each would wait for the other's worker to count on
         proxies = free_proxies(world)
-        return next((worker for worker in world.workers if worker.name in proxies and not worker.busy), None)
+        return next(
+            (
+                worker
+                for worker in world.workers
+                if worker.name in proxies and not worker.busy
+            ),
+            None,
+        )
 
     def strike(self, world: "World", worker: Worker) -> str:
         self.proxy = world.proxies[worker.name]
@@ -108,7 +135,12 @@ class LateWrite(OnWorker):
 
     def mend(self, world: "World", worker: Worker) -> bool:
         assert self.proxy is not None
-        self.in_time(world, TRAFFIC_SECONDS, f"a write of {worker.name} is held in the network, and arrives when others have its partitions")
+        self.in_time(
+            world,
+            TRAFFIC_SECONDS,
+            f"a write of {worker.name} is held in the network, and arrives when others have its "
+            "partitions",
+        )
         if not self.released_at:
             if self.proxy.held > self.before[0] and self.may_arrive(world, worker):
                 self.released_at = time.monotonic()
@@ -116,8 +148,13 @@ class LateWrite(OnWorker):
             return False
         if late := self.proxy.late - self.before[1]:
             self.evidence = f"{late} writes of {worker.name} arrived late"
-        elif time.monotonic() - self.released_at > LOST_SECONDS and world.servers.was_away_since(self.begun):
-            self.evidence = f"writes of {worker.name} were held, and lost when Cassandra died"
+        elif (
+            time.monotonic() - self.released_at > LOST_SECONDS
+            and world.servers.was_away_since(self.begun)
+        ):
+            self.evidence = (
+                f"writes of {worker.name} were held, and lost when Cassandra died"
+            )
         if self.evidence:
             self.afterwards(worker)
         return bool(self.evidence)
@@ -134,7 +171,9 @@ class LateWrite(OnWorker):
 
 @dataclass
 class WriteOfZombie(LateWrite):
-    """A write stays in the network, its worker is stopped, others count on; it wakes and counts on too; then the write arrives."""
+    """A write stays in the network, its worker is stopped, others count on; it wakes and counts on
+    too; then the write arrives.
+    """
 
     kind: ClassVar[str] = "write of zombie"
     woken: int = field(default=0, init=False)
@@ -147,7 +186,12 @@ class WriteOfZombie(LateWrite):
         if not self.woken and given_up_for(world, worker):
             self.woken = 1 + self._events(world, worker)
             worker.wake()
-        return bool(self.woken) and not world.kafka_is_away and worker.name in world.members()[1] and self._events(world, worker) >= self.woken
+        return (
+            bool(self.woken)
+            and not world.kafka_is_away
+            and worker.name in world.members()[1]
+            and self._events(world, worker) >= self.woken
+        )
 
     def _events(self, world: "World", worker: Worker) -> int:
         """How many events it has counted, as it says every second."""
@@ -159,8 +203,16 @@ class WriteOfZombie(LateWrite):
 
 def free_proxies(world: "World") -> dict[str, Proxy]:
     """The networks of running workers that nothing is wrong with, by the worker's name."""
-    taken = {id(other.proxy) for other in world.ongoing if isinstance(other, (Network, LateWrite))}
-    return {worker.name: proxy for worker in world.workers if worker.runs and id(proxy := world.proxies[worker.name]) not in taken}
+    taken = {
+        id(other.proxy)
+        for other in world.ongoing
+        if isinstance(other, (Network, LateWrite))
+    }
+    return {
+        worker.name: proxy
+        for worker in world.workers
+        if worker.runs and id(proxy := world.proxies[worker.name]) not in taken
+    }
 
 
 def given_up_for(world: "World", worker: Worker) -> bool:
@@ -168,4 +220,6 @@ def given_up_for(world: "World", worker: Worker) -> bool:
     if world.kafka_is_away:
         return False
     state, members = world.members()
-    return state == ConsumerGroupState.STABLE and bool(members) and worker.name not in members
+    return (
+        state == ConsumerGroupState.STABLE and bool(members) and worker.name not in members
+    )

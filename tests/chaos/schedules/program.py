@@ -1,4 +1,5 @@
-"""`python -m tests.chaos.schedules.program SECONDS MODULE ARGUMENT…`: the module as a program whose clock is wrong by so many seconds.
+"""`python -m tests.chaos.schedules.program SECONDS MODULE ARGUMENT…`: the module as a program whose
+clock is wrong by so many seconds.
 
 At SIGUSR1 it writes what its threads are doing.
 """
@@ -15,10 +16,14 @@ NANOSECONDS = 10**9
 def main() -> None:
     faulthandler.register(signal.SIGUSR1)
     if seconds := float(sys.argv[1]):
-        right, right_ns = time.time, time.time_ns
+        right = time.time
+        right_ns = time.time_ns
         time.time = lambda: right() + seconds
         time.time_ns = lambda: right_ns() + int(seconds * NANOSECONDS)
-        print(f"this clock is {time.time() - time.clock_gettime(time.CLOCK_REALTIME):+.1f} s wrong", flush=True)
+        print(
+            f"this clock is {time.time() - time.clock_gettime(time.CLOCK_REALTIME):+.1f} s wrong",
+            flush=True,
+        )
     sys.argv = sys.argv[2:]
     runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
 

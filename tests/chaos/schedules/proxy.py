@@ -1,7 +1,9 @@
-"""A bad network between one worker and Cassandra: answers get lost, connections are cut, and written requests arrive much later.
+"""A bad network between one worker and Cassandra: answers get lost, connections are cut, and
+written requests arrive much later.
 
-It understands just enough of the native protocol to tell writes (BATCH) from other requests, and answers by their stream. Up to version 4,
-a frame is 9 bytes, of which the third and fourth are the stream, the fifth the opcode, and the last four the length of the body after it.
+It understands just enough of the native protocol to tell writes (BATCH) from other requests, and
+answers by their stream. Up to version 4, a frame is 9 bytes, of which the third and fourth are the
+stream, the fifth the opcode, and the last four the length of the body after it.
 """
 
 import asyncio
@@ -11,8 +13,10 @@ from collections.abc import AsyncIterator
 from typing import NamedTuple
 
 LOOPBACK = "127.0.0.1"
-RESULT, BATCH = 0x08, 0x0D
-HEADER_BYTES, LATEST_VERSION = 9, 4
+RESULT = 0x08
+BATCH = 0x0D
+HEADER_BYTES = 9
+LATEST_VERSION = 4
 SECONDS_FOR_LAST_ANSWERS = 10
 
 
@@ -25,12 +29,16 @@ class Frame(NamedTuple):
 
 
 class Proxy:
-    """Listens on a port of its own. What it does wrong is set here, from any thread; what went wrong is counted here."""
+    """Listens on a port of its own. What it does wrong is set here, from any thread; what went
+    wrong is counted here.
+    """
 
     def __init__(self, host: str, port: int) -> None:
         self.target = host, port
         self.port = 0
-        self.lose, self.cut = 0, 0  # so many answers to writes get lost; at so many, the connection breaks
+        # so many answers to writes get lost; at so many, the connection breaks
+        self.lose = 0
+        self.cut = 0
         self.slow_seconds = 0.0  # each answer is late by this
         self.refusing = False  # connections are cut as soon as they are made
         self.lost = self.cuts = self.slowed = self.refused = self.held = self.late = 0
@@ -59,7 +67,9 @@ class Proxy:
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
-        server = self._loop.run_until_complete(asyncio.start_server(self._serve, LOOPBACK, 0))
+        server = self._loop.run_until_complete(
+            asyncio.start_server(self._serve, LOOPBACK, 0)
+        )
         self.port = server.sockets[0].getsockname()[1]
         self._listening.set()
         self._loop.run_forever()
@@ -68,7 +78,9 @@ class Proxy:
         self._loop.run_until_complete(asyncio.sleep(0.1))
         self._loop.close()
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _serve(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
         connection = Connection(self, reader, writer)
         self._connections.add(connection)
         try:
@@ -86,8 +98,12 @@ class Proxy:
 class Connection:
     """One connection of the worker, and ours to Cassandra for it."""
 
-    def __init__(self, proxy: Proxy, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._proxy, self._reader, self._writer = proxy, reader, writer
+    def __init__(
+        self, proxy: Proxy, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        self._proxy = proxy
+        self._reader = reader
+        self._writer = writer
         self._server: asyncio.StreamWriter | None = None
         self._doomed: set[int] = set()
         self._fatal: set[int] = set()
@@ -100,7 +116,9 @@ class Connection:
             from_server, self._server = await asyncio.open_connection(*self._proxy.target)
             answers = asyncio.create_task(self._answers(from_server))
             await self._requests(self._server)
-            with contextlib.suppress(TimeoutError):  # held writes of a dead worker still get their answers
+            with contextlib.suppress(
+                TimeoutError
+            ):  # held writes of a dead worker still get their answers
                 async with asyncio.timeout(SECONDS_FOR_LAST_ANSWERS):
                     while self._late and not answers.done():
                         await asyncio.sleep(0.01)
@@ -174,5 +192,11 @@ async def frames(reader: asyncio.StreamReader) -> AsyncIterator[Frame]:
     with contextlib.suppress(asyncio.IncompleteReadError):
         while True:
             header = await reader.readexactly(HEADER_BYTES)
-            assert header[0] & 0x7F <= LATEST_VERSION, f"version {header[0] & 0x7F} of the protocol has other frames"
-            yield Frame(header + await reader.readexactly(int.from_bytes(header[5:])), header[4], int.from_bytes(header[2:4]))
+            assert header[0] & 0x7F <= LATEST_VERSION, (
+                f"version {header[0] & 0x7F} of the protocol has other frames"
+            )
+            yield Frame(
+                header + await reader.readexactly(int.from_bytes(header[5:])),
+                header[4],
+                int.from_bytes(header[2:4]),
+            )

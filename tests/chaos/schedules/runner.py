@@ -1,4 +1,6 @@
-"""Many schedules one after the other, in some worlds at once: most of a schedule's time is waiting for sessions to end."""
+"""Many schedules one after the other, in some worlds at once: most of a schedule's time is waiting
+for sessions to end.
+"""
 
 import itertools
 import threading
@@ -6,7 +8,7 @@ import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 
-from infra.settings import Settings
+from connectors.runtime.settings import Settings
 from tests.chaos.schedules.counting import LiveCounts
 from tests.chaos.schedules.play import Play, Verdict, judge
 from tests.chaos.schedules.removal import unique
@@ -15,12 +17,23 @@ from tests.chaos.schedules.world import ROOM, Servers, world
 
 
 class Runner:
-    """Plays schedules until there are no more, or no new one is to begin; tells each verdict as it comes."""
+    """Plays schedules until there are no more, or no new one is to begin; tells each verdict as it
+    comes.
+    """
 
-    def __init__(self, settings: Settings, plans: Iterable[Schedule], tell: Callable[[Verdict], None], seconds: float = float("inf")) -> None:
-        self._settings, self._plans, self._tell = settings, iter(plans), tell
+    def __init__(
+        self,
+        settings: Settings,
+        plans: Iterable[Schedule],
+        tell: Callable[[Verdict], None],
+        seconds: float = float("inf"),
+    ) -> None:
+        self._settings = settings
+        self._plans = iter(plans)
+        self._tell = tell
         self._until = time.monotonic() + seconds
-        self._lock, self._servers = threading.Lock(), Servers()
+        self._lock = threading.Lock()
+        self._servers = Servers()
 
     def run(self, worlds: int) -> None:
         """Comes back when all is told."""
@@ -34,7 +47,9 @@ class Runner:
     def _world(self, number: int, first: Schedule) -> None:
         """A world for so many schedules as it has room for, or until something is wrong in it."""
         plan: Schedule | None = first
-        with world(self._settings, LiveCounts(self._settings, unique(number)), self._servers) as made:
+        with world(
+            self._settings, LiveCounts(self._settings, unique(number)), self._servers
+        ) as made:
             for played in itertools.count(1):
                 assert plan is not None
                 verdict = Play(made, plan).run()

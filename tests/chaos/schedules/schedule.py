@@ -1,4 +1,6 @@
-"""Random schedules: a seed says which clicks come, which faults happen, and when. The clocks and the machine do the rest."""
+"""Random schedules: a seed says which clicks come, which faults happen, and when. The clocks and
+the machine do the rest.
+"""
 
 import random
 from collections import Counter
@@ -8,7 +10,8 @@ from dataclasses import dataclass
 from tests.chaos.schedules import faults, network, surroundings
 from tests.chaos.schedules.faults import Fault
 
-# How often each fault is chosen, and how long it lasts (for a rewind: how many thousand events it takes back).
+# How often each fault is chosen, and how long it lasts (for a rewind: how many thousand events it
+# takes back).
 CHOICES: dict[type[Fault], tuple[float, float, float]] = {
     faults.Kill: (16, 0, 1.5),
     faults.KillForLong: (7, 0, 0),
@@ -29,15 +32,25 @@ CHOICES: dict[type[Fault], tuple[float, float, float]] = {
     surroundings.CassandraDies: (0, 0, 0),
 }
 KINDS = {kind.kind: kind for kind in CHOICES}
-# Servers die in every tenth schedule, by the last two digits of its seed: a restart holds up all worlds.
-DYING = {10: ["kafka"], 20: ["cassandra"], 30: ["kafka"], 40: ["cassandra"], 50: ["kafka", "cassandra"]}
+# Servers die in every tenth schedule, by the last two digits of its seed: a restart holds up all
+# worlds.
+DYING = {
+    10: ["kafka"],
+    20: ["cassandra"],
+    30: ["kafka"],
+    40: ["cassandra"],
+    50: ["kafka", "cassandra"],
+}
 TOGETHER = "several at once"
-CLICKS, SECONDS = (1_200, 3_200), (1.5, 3.0)
+CLICKS = (1_200, 3_200)
+SECONDS = (1.5, 3.0)
 
 
 @dataclass
 class Schedule:
-    """What happens, in seconds after the begin: bursts of clicks (how many), odd records, and faults (all of a moment at once)."""
+    """What happens, in seconds after the begin: bursts of clicks (how many), odd records, and
+    faults (all of a moment at once).
+    """
 
     seed: int
     seconds: float
@@ -49,25 +62,36 @@ class Schedule:
     def kinds(self) -> Counter[str]:
         """How often each kind happens in it; several at once are one of their own besides."""
         kinds = [fault.kind for _, together in self.faults for fault in together]
-        return Counter([*kinds, *(TOGETHER for _, together in self.faults if len(together) > 1)])
+        return Counter(
+            [*kinds, *(TOGETHER for _, together in self.faults if len(together) > 1)]
+        )
 
 
 def schedule(seed: int, must: Sequence[str] | None = None, plain: bool = False) -> Schedule:
-    """The schedule of a seed; with these faults instead of its own, if some are named; without odd records if `plain`."""
+    """The schedule of a seed; with these faults instead of its own, if some are named; without odd
+    records if `plain`.
+    """
     chance = random.Random(seed)
     seconds = chance.uniform(*SECONDS)
     weights = [weight for weight, _, _ in CHOICES.values()]
-    chosen = chance.choices(list(KINDS), weights, k=chance.choices([1, 2, 3], [50, 35, 15])[0]) + DYING.get(seed % 50 or 50, [])
+    chosen = chance.choices(
+        list(KINDS), weights, k=chance.choices([1, 2, 3], [50, 35, 15])[0]
+    ) + DYING.get(seed % 50 or 50, [])
     injected = _injected(chance, seconds, chosen if must is None else must)
-    clicks, bursts = chance.randint(*CLICKS), []
+    clicks = chance.randint(*CLICKS)
+    bursts = []
     while clicks > 0:
-        bursts.append((chance.random() * seconds, min(clicks, chance.choice([20, 100, 400]))))
+        bursts.append(
+            (chance.random() * seconds, min(clicks, chance.choice([20, 100, 400])))
+        )
         clicks -= bursts[-1][1]
     odd = [] if plain else [chance.random() * seconds for _ in range(chance.randint(2, 7))]
     return Schedule(seed, seconds, sorted(bursts), sorted(odd), injected)
 
 
-def _injected(chance: random.Random, seconds: float, kinds: Sequence[str]) -> list[tuple[float, list[Fault]]]:
+def _injected(
+    chance: random.Random, seconds: float, kinds: Sequence[str]
+) -> list[tuple[float, list[Fault]]]:
     """When which faults happen: some of them together."""
     injected: list[tuple[float, list[Fault]]] = []
     for kind in map(KINDS.__getitem__, kinds):

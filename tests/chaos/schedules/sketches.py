@@ -1,8 +1,10 @@
-"""What a sketch of some users must say: HyperLogLog (Flajolet and others, 2007) over SplitMix64's hash, in Python's whole numbers."""
+"""What a sketch of some users must say: HyperLogLog (Flajolet and others, 2007) over SplitMix64's
+hash, in Python's whole numbers.
+"""
 
 import math
 
-from schemas.views import SKETCH_BITS
+from schemas.count_tables import SKETCH_BITS
 
 WORD = 2**64 - 1
 
@@ -12,11 +14,19 @@ def estimated(users: set[int]) -> int:
     registers: dict[int, int] = {}
     for user in users:
         mixed = _mixed(user)
-        place, rest = mixed % 2**SKETCH_BITS, mixed >> (SKETCH_BITS + 1)
-        registers[place] = max(registers.get(place, 0), 64 - SKETCH_BITS - rest.bit_length())
+        place = mixed % 2**SKETCH_BITS
+        rest = mixed >> (SKETCH_BITS + 1)
+        registers[place] = max(
+            registers.get(place, 0), 64 - SKETCH_BITS - rest.bit_length()
+        )
     size = 2**SKETCH_BITS
     empty = size - len(registers)
-    raw = 0.7213 / (1 + 1.079 / size) * size**2 / (empty + sum(2.0**-value for value in registers.values()))
+    raw = (
+        0.7213
+        / (1 + 1.079 / size)
+        * size**2
+        / (empty + sum(2.0**-value for value in registers.values()))
+    )
     found: float = size * math.log(size / empty) if raw <= 2.5 * size and empty else raw
     return round(found)
 

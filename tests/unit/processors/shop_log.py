@@ -1,43 +1,59 @@
-"""The conversion in memory: a log of looks and orders, a table whose writes can fail, and processes that can be killed at any moment."""
+"""The conversion in memory: a log of views and orders, a table, and processes.
+
+The table's writes can fail, and processes can be killed at any moment.
+"""
 
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from connectors.kafka_log import LogBatch, Start
-from connectors.kafka_past import Stretch
-from infra.errors import Unavailable
-from infra.state import ProcessState
-from processors.conversion_records import Placed
-from processors.conversion_rows import stretches
-from processors.conversion_state import ConversionState
-from processors.converter import Converter, Surroundings
-from processors.join import Flags, Orders, Views
-from schemas import views
+from connectors.kafka.readers.aligned_reader import AlignedBatch, EpochStart
+from connectors.kafka.readers.lookback import PastRecords
+from connectors.runtime.process_state import ProcessState
+from processors.conversion.decode import PlacedOrders
+from processors.conversion.interval_join import Flags, Orders, Views
+from processors.conversion.join_processor import JoinContext, JoinProcessor
+from processors.conversion.progress import ConversionState
+from processors.conversion.rows import minute_ranges
+from processors.runtime.write_timestamp import write_time
+from schemas import count_tables
+from schemas.errors import Unavailable
+from schemas.topics import TopicPartition
+from tests.unit.processors.manual_clock import InstantClock
 
-VIEWED, ORDERED = "productview", "cdc.shop.orders"
+VIEW_TOPIC = "productview"
+ORDER_TOPIC = "cdc.shop.orders"
 NOON_MS = 1_772_366_400_000
-MINUTE_MS, HOUR_MS = views.MINUTE_MS, views.HOUR_MS
+MINUTE_MS = count_tables.MINUTE_MS
+HOUR_MS = count_tables.HOUR_MS
 AHEAD_MS = HOUR_MS
+# Records of each part of a stretch that is read again.
+PART_RECORDS = 3
+EVERY_RECORD = 1000
 
-Place = tuple[str, int]
+Commits = dict[TopicPartition, tuple[int, str]]
+RowKey = tuple[int, int, int]  # product, minute, order
+Row = tuple[int, int, int, int]  # write time, converted, user, ordered_ms
 
 
 @dataclass(frozen=True)
 class Record:
-    """A record of the log: a view of (product, user, time), or an order of (order, product, user, time)."""
+    """A record of the log.
 
-    place: Place
+    `content` is a view (product, user, time) or an order (order, product, user, time).
+    """
+
+    topic_partition: TopicPartition
     at: int
     logged_ms: int
     content: tuple[int, ...]
 
     def partition(self) -> int:
-        return self.place[1]
+        return self.topic_partition[1]
 
     def offset(self) -> int:
         return self.at
@@ -46,109 +62,202 @@ class Record:
         return 2, self.logged_ms
 
 
-def views_of(records: Sequence[Record]) -> Views:
-    return Views(*columns(records, 3))
+def decode_views(records: Sequence[Record]) -> Views:
+    return Views(*_columns(records, 3))
 
 
-def placed_by(records: Sequence[Record]) -> Placed:
-    orders = Orders(*columns(records, 4))
-    return Placed(orders, max(record.content[3] - record.logged_ms for record in records))
+def decode_orders(records: Sequence[Record]) -> PlacedOrders:
+    ahead_ms = max(record.content[3] - record.logged_ms for record in records)
+    return PlacedOrders(Orders(*_columns(records, 4)), ahead_ms)
 
 
-def columns(records: Sequence[Record], width: int) -> Any:
-    return np.array([record.content for record in records], np.int64).reshape(-1, width).T
+def _columns(records: Sequence[Record], width: int) -> Any:
+    rows = [record.content for record in records]
+    return np.array(rows, np.int64).reshape(-1, width).T
 
 
 @dataclass
 class Log:
-    """Both topics, and the offsets committed for them."""
+    """Both topics, and the offsets and notes committed for them."""
 
-    records: dict[Place, list[Record]]
-    committed: dict[Place, tuple[int, str]] = field(default_factory=dict)
+    records: dict[TopicPartition, list[Record]]
+    committed: Commits = field(default_factory=dict)
 
-    def since(self, topic: str, at_ms: int, upto: Mapping[Place, int]) -> Stretch:
-        starts = {place: sum(r.logged_ms < at_ms for r in records) for place, records in self.records.items() if place[0] == topic}
-        assert all(records == sorted(records, key=lambda r: r.logged_ms) for records in self.records.values())
-        return Stretch(not any(starts.values()), self._read({place: (start, upto.get(place, 0)) for place, start in starts.items()}))
+    def since(
+        self, topic: str, at_ms: int, ends: Mapping[TopicPartition, int]
+    ) -> PastRecords:
+        starts = {}
+        for topic_partition, records in self.records.items():
+            times = [record.logged_ms for record in records]
+            assert times == sorted(times)
+            if topic_partition[0] == topic:
+                starts[topic_partition] = sum(time < at_ms for time in times)
+        return PastRecords(not any(starts.values()), self._read(starts, ends))
 
-    def _read(self, spans: Mapping[Place, tuple[int, int]]) -> Iterator[Any]:
-        for place, (start, end) in spans.items():
-            for at in range(start, end, 3):
-                yield self.records[place][at : min(at + 3, end)]
+    def _read(
+        self, starts: Mapping[TopicPartition, int], ends: Mapping[TopicPartition, int]
+    ) -> Iterator[Any]:
+        for topic_partition, start in starts.items():
+            end = ends.get(topic_partition, 0)
+            for part_start in range(start, end, PART_RECORDS):
+                part_end = min(part_start + PART_RECORDS, end)
+                yield self.records[topic_partition][part_start:part_end]
 
 
 class Killed(BaseException):
-    """The process ends here."""
+    """The process is killed here."""
 
 
 @dataclass
 class Table:
-    """Rows that keep the write of the latest timestamp. Writes can fail, and whoever writes be killed, when a part of them has arrived."""
+    """Rows that keep the write of the latest timestamp.
 
-    failing: Callable[[], bool] = lambda: False
-    killing: Callable[[], bool] = lambda: False
-    rows: dict[tuple[int, int, int], tuple[int, int, int, int]] = field(default_factory=dict)
+    A write can fail, or its process be killed, after some of its rows have arrived.
+    """
 
-    def write(self, orders: Orders, converted: Flags) -> None:
-        for order, product, user, ordered_ms, flag in zip(orders.order, orders.product, orders.user, orders.ordered_ms, converted, strict=True):
-            if self.failing():
-                raise Unavailable("Cassandra is away")
-            if self.killing():
+    is_failing: Callable[[], bool] = lambda: False
+    is_killing: Callable[[], bool] = lambda: False
+    rows: dict[RowKey, Row] = field(default_factory=dict)
+
+    def write_orders(self, orders: Orders, converted: Flags) -> None:
+        columns = (
+            orders.order,
+            orders.product,
+            orders.user,
+            orders.ordered_ms,
+            converted.astype(np.int64),
+        )
+        rows = zip(*(column.tolist() for column in columns), strict=True)
+        for order, product, user, ordered_ms, flag in rows:
+            if self.is_failing():
+                raise Unavailable("Cassandra does not answer")
+            if self.is_killing():
                 raise Killed
-            key = int(product), int(ordered_ms) // MINUTE_MS, int(order)
-            row = views.write_time(1, int(flag)), int(flag), int(user), int(ordered_ms)
+            key = (product, ordered_ms // MINUTE_MS, order)
+            row = (write_time(1, flag), flag, user, ordered_ms)
             self.rows[key] = max(row, self.rows.get(key, row))
 
-    def open_orders(self, seen: Views) -> Orders:
-        if self.failing():
-            raise Unavailable("Cassandra is away")
-        found = [
-            (order, product, user, ordered_ms)
-            for asked, first, last in stretches(seen)
-            for (product, minute, order), (_, converted, user, ordered_ms) in self.rows.items()
-            if product == asked and first <= minute * MINUTE_MS <= last and not converted
-        ]
-        return Orders(*np.array(found, np.int64).reshape(-1, 4).T)
+    def read_open_orders(self, views: Views) -> Orders:
+        if self.is_failing():
+            raise Unavailable("Cassandra does not answer")
+        ranges = minute_ranges(views)
+        orders = []
+        for (product, minute, order), (_, converted, user, ordered_ms) in self.rows.items():
+            minute_ms = minute * MINUTE_MS
+            is_read = any(
+                product == wanted.product
+                and wanted.first_minute <= minute_ms <= wanted.last_minute
+                for wanted in ranges
+            )
+            if is_read and not converted:
+                orders.append((order, product, user, ordered_ms))
+        return Orders(*np.array(orders, np.int64).reshape(-1, 4).T)
 
 
 class Process:
-    """One run of the process: it begins at the committed offsets and ends when nobody calls it any more, as after `kill -9`."""
+    """One run of the process. It begins at the committed offsets.
 
-    def __init__(self, log: Log, table: Table, home: Path, most_views: int = 10_000, most_orders: int = 10_000) -> None:
-        self.log, self.epoch, self.number, self.rewound = log, 1, 0, 0
-        committed = {place: offset for place, (offset, _) in log.committed.items()}
-        self.read = {place: committed.get(place, 0) for place in log.records}
-        self.start = Start(1, dict(self.read), {place: note for place, (_, note) in log.committed.items()})
-        self.handled = {place: (offset, "") for place, offset in self.read.items()}
+    It ends when a test stops calling it, as after `kill -9`. It is its own reader.
+    """
+
+    def __init__(
+        self,
+        log: Log,
+        table: Table,
+        home: Path,
+        max_views: int = 10_000,
+        max_orders: int = 10_000,
+    ) -> None:
+        self.log: Any = log
+        self.epoch = 1
+        self.next_batch_number = 0
+        self.rewinds = 0
+        committed_offsets = {}
+        notes = {}
+        for topic_partition, (offset, note) in log.committed.items():
+            committed_offsets[topic_partition] = offset
+            notes[topic_partition] = note
+        self.next_offsets = {
+            topic_partition: committed_offsets.get(topic_partition, 0)
+            for topic_partition in log.records
+        }
+        self.start = EpochStart(1, dict(self.next_offsets), notes)
+        self.commits: Commits = {
+            topic_partition: (offset, "")
+            for topic_partition, offset in self.next_offsets.items()
+        }
         self.state = ConversionState(ProcessState(home, "conversion", every_seconds=0))
-        doors = Surroundings(self, log, lambda: table, views_of, placed_by, VIEWED, ORDERED, AHEAD_MS, self.state, threading.Event())
-        self.converter = Converter(replace(doors, most_views=most_views, most_orders=most_orders))
+        self.stopping = threading.Event()
+        self.context = JoinContext(
+            reader=self,
+            past=self.log,
+            open_rows=lambda: table,
+            decode_views=decode_views,
+            decode_orders=self.decode_orders,
+            view_topic=VIEW_TOPIC,
+            order_topic=ORDER_TOPIC,
+            ahead_ms=AHEAD_MS,
+            state=self.state,
+            stopping=self.stopping,
+            max_views=max_views,
+            max_orders=max_orders,
+            clock=InstantClock(),
+        )
+        self.order_decoder: Callable[[Sequence[Record]], PlacedOrders] = decode_orders
+        self.processor = JoinProcessor(self.context)
+
+    def decode_orders(self, records: Sequence[Record]) -> PlacedOrders:
+        return self.order_decoder(records)
 
     def rewind(self) -> None:
-        self.rewound += 1
+        self.rewinds += 1
 
-    def commit(self, batch: LogBatch, following: Mapping[int, int], note: str) -> None:
-        handled = {place: offset for place, (offset, _) in self.handled.items()}
-        handled |= {(batch.topic, partition): offset for partition, offset in following.items()}
-        self.handled = {place: (offset, note) for place, offset in handled.items()}
+    def commit(self, batch: AlignedBatch, following: Mapping[int, int], note: str) -> None:
+        offsets = {place: offset for place, (offset, _) in self.commits.items()}
+        for partition, offset in following.items():
+            offsets[batch.topic, partition] = offset
+        self.commits = {place: (offset, note) for place, offset in offsets.items()}
 
     @property
-    def behind(self) -> bool:
-        return bool(self._unread())
+    def is_behind(self) -> bool:
+        return bool(self._next_records())
 
-    def handle(self, topic: str, most: int = 1000, of: Callable[[], bool] = lambda: True) -> None:
-        """Handles the next records of the partitions of a topic, or of some of them."""
-        taken: list[Record] = []
-        for place, records in self.log.records.items():
-            if place[0] == topic and of():
-                some = records[self.read[place] : self.read[place] + most]
-                self.read[place] += len(some)
-                taken += some
-        if taken:
-            reached_ms = min((record.logged_ms for record in self._unread()), default=max(record.logged_ms for record in taken))
-            self.converter.handle(LogBatch(topic, 1, self.number, taken, self.start, reached_ms))  # type: ignore[arg-type]
-            self.number += 1
+    def process(
+        self,
+        topic: str,
+        max_records: int = EVERY_RECORD,
+        is_read: Callable[[], bool] = lambda: True,
+    ) -> None:
+        """Process the next records of a topic's partitions, or of some of them."""
+        batch_records: list[Any] = []
+        for topic_partition, records in self.log.records.items():
+            if topic_partition[0] == topic and is_read():
+                start = self.next_offsets[topic_partition]
+                next_records = records[start : start + max_records]
+                self.next_offsets[topic_partition] += len(next_records)
+                batch_records += next_records
+        if not batch_records:
+            return
+        last_ms = max(record.logged_ms for record in batch_records)
+        reached_ms = min(
+            (record.logged_ms for record in self._next_records()), default=last_ms
+        )
+        batch = AlignedBatch(
+            topic=topic,
+            epoch=1,
+            number=self.next_batch_number,
+            messages=batch_records,
+            start=self.start,
+            reached_ms=reached_ms,
+        )
+        self.processor.process_batch(batch)
+        self.next_batch_number += 1
 
-    def _unread(self) -> list[Record]:
-        """The next record of each partition that has one."""
-        return [records[at] for place, records in self.log.records.items() if (at := self.read[place]) < len(records)]
+    def _next_records(self) -> list[Record]:
+        """Return the next record of each partition that has one."""
+        next_records = []
+        for topic_partition, records in self.log.records.items():
+            offset = self.next_offsets[topic_partition]
+            if offset < len(records):
+                next_records.append(records[offset])
+        return next_records

@@ -1,47 +1,60 @@
-"""The shop's API over a store that is a double: what only the real database can answer is tested in tests/integration/test_shop.py."""
+"""The shop's API over a double of its store.
 
-from collections.abc import Iterator
+Answers of the real database are tested in tests/integration/test_shop.py.
+"""
+
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
+from pydantic import BaseModel
 
-from connectors.mysql import SqlRefused
-from infra.errors import Unavailable
+from connectors.mysql.client import SqlRefused
 from producers import contract
+from producers.order_store import AlreadyCompleted, BadReference, UnknownKey
 from producers.shop import application
-from producers.store import AlreadyCompleted, BadReference, Unknown
-from schemas.tables import COMPLETED_ORDERS, ORDERS, PRODUCTS, USER
+from schemas.errors import Unavailable
+from schemas.shop_tables import COMPLETED_ORDERS, ORDERS, PRODUCTS, USER, Table
 
 
 class FailingStore:
-    """A store in which everything fails in one way."""
+    """A store whose methods all raise one error."""
 
     def __init__(self, error: Exception) -> None:
         self._error = error
 
-    def __getattr__(self, _: str):
+    def __getattr__(self, _: str) -> Callable[..., None]:
         def fail(*_: object) -> None:
             raise self._error
 
         return fail
 
 
+def failing_shop(error: Exception) -> TestClient:
+    store: Any = FailingStore(error)
+    return TestClient(application(store))
+
+
 @pytest.fixture
-def shop() -> Iterator[TestClient]:
-    """A shop whose database must not be asked."""
-    yield TestClient(application(FailingStore(AssertionError("the store was asked"))))
-
-
-def failing(error: Exception) -> TestClient:
-    return TestClient(application(FailingStore(error)))
+def shop() -> TestClient:
+    """A shop whose store must not be used."""
+    return failing_shop(AssertionError("the store was used"))
 
 
 @pytest.mark.parametrize(
     ("model", "table"),
-    [(contract.User, USER), (contract.Product, PRODUCTS), (contract.Order, ORDERS), (contract.CompletedOrder, COMPLETED_ORDERS)],
+    [
+        (contract.User, USER),
+        (contract.Product, PRODUCTS),
+        (contract.Order, ORDERS),
+        (contract.CompletedOrder, COMPLETED_ORDERS),
+    ],
     ids=lambda value: getattr(value, "name", ""),
 )
-def test_the_api_shows_the_columns_of_the_tables(model, table):
+def test_the_api_shows_the_columns_of_the_tables(
+    model: type[BaseModel], table: Table
+) -> None:
     assert tuple(model.model_fields) == table.column_names
 
 
@@ -58,40 +71,58 @@ def test_the_api_shows_the_columns_of_the_tables(model, table):
     ],
     ids=str,
 )
-def test_a_malformed_order_is_refused_naming_its_fields(shop, order, fields):
+def test_a_malformed_order_is_refused_naming_its_fields(
+    shop: TestClient, order: Any, fields: list[str]
+) -> None:
     answer = shop.post("/orders", json=order)
     assert answer.status_code == 422
     assert [mistake["field"] for mistake in answer.json()["errors"]] == fields
     assert answer.json()["detail"].startswith(f"{fields[0]}: ")
 
 
-def test_an_order_that_is_no_json_is_refused(shop):
-    answer = shop.post("/orders", content='{"user_id": 1', headers={"Content-Type": "application/json"})
-    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "body")
+def test_an_order_that_is_not_json_is_refused(shop: TestClient) -> None:
+    answer = shop.post(
+        "/orders", content='{"user_id": 1', headers={"Content-Type": "application/json"}
+    )
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["field"] == "body"
 
 
-def test_an_order_without_the_header_for_json_is_told_so(shop):
-    answer = shop.post("/orders", content='{"user_id": 1, "product_id": 1}', headers={"Content-Type": "text/plain"})
+def test_the_answer_to_an_order_without_the_json_header_names_the_header(
+    shop: TestClient,
+) -> None:
+    order = '{"user_id": 1, "product_id": 1}'
+    headers = {"Content-Type": "text/plain"}
+    answer = shop.post("/orders", content=order, headers=headers)
     assert answer.status_code == 422
     assert "Content-Type: application/json" in answer.json()["detail"]
 
 
-@pytest.mark.parametrize("address", ["", "   ", "x" * 256, "a\x00b", "two\nlines"], ids=ascii)
-def test_an_address_must_be_a_line_of_text_that_fits(shop, address):
+@pytest.mark.parametrize(
+    "address", ["", "   ", "x" * 256, "a\x00b", "two\nlines"], ids=ascii
+)
+def test_an_address_must_be_a_line_of_text_that_fits(
+    shop: TestClient, address: str
+) -> None:
     answer = shop.put("/users/1/address", json={"address": address})
-    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "address")
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["field"] == "address"
 
 
-@pytest.mark.parametrize("query", ["limit=0", "limit=1001", "limit=x", "offset=-1", "delivered=maybe"])
-def test_a_list_cannot_be_asked_for_unreasonably(shop, query):
+@pytest.mark.parametrize(
+    "query", ["limit=0", "limit=1001", "limit=x", "offset=-1", "delivered=maybe"]
+)
+def test_the_parameters_of_a_list_have_bounds(shop: TestClient, query: str) -> None:
     answer = shop.get(f"/orders?{query}")
-    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, query.split("=")[0])
+    parameter, _, _ = query.partition("=")
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["field"] == parameter
 
 
 @pytest.mark.parametrize(
     ("error", "status"),
     [
-        (Unknown("there is no order 7"), 404),
+        (UnknownKey("there is no order 7"), 404),
         (AlreadyCompleted("order 7 is completed already"), 409),
         (BadReference("user_id", "there is no user 9"), 422),
         (Unavailable("MySQL does not answer"), 503),
@@ -99,21 +130,28 @@ def test_a_list_cannot_be_asked_for_unreasonably(shop, query):
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
 )
-def test_each_failure_has_its_status_and_a_reason(error, status):
-    answer = failing(error).post("/orders/7/complete")
+def test_each_failure_has_its_status_and_a_reason(error: Exception, status: int) -> None:
+    answer = failing_shop(error).post("/orders/7/complete")
     assert answer.status_code == status
     assert str(error) in answer.json()["detail"]
 
 
-def test_who_is_sent_away_for_want_of_mysql_is_told_when_to_come_back():
-    assert int(failing(Unavailable("MySQL does not answer")).get("/health").headers["Retry-After"]) > 0
+def test_while_mysql_does_not_answer_the_shop_says_when_to_try_again() -> None:
+    answer = failing_shop(Unavailable("MySQL does not answer")).get("/health")
+    assert int(answer.headers["Retry-After"]) > 0
 
 
-def test_the_first_page_lists_what_can_be_asked(shop):
+def test_the_first_page_lists_every_request_and_how_to_place_an_order(
+    shop: TestClient,
+) -> None:
     page = shop.get("/").text
     assert all(path in page for path in shop.get("/openapi.json").json()["paths"])
+    assert "{&quot;user_id&quot;: 1, &quot;product_id&quot;: 1}" in page
+    assert "td{padding" in page
 
 
-def test_the_openapi_page_says_how_mistakes_are_answered(shop):
-    described = shop.get("/openapi.json").json()["paths"]["/orders"]["post"]["responses"]
-    assert described["422"]["content"]["application/json"]["schema"] == {"$ref": "#/components/schemas/Problem"}
+def test_the_openapi_page_says_how_mistakes_are_answered(shop: TestClient) -> None:
+    paths = shop.get("/openapi.json").json()["paths"]
+    answer = paths["/orders"]["post"]["responses"]["422"]
+    schema = answer["content"]["application/json"]["schema"]
+    assert schema == {"$ref": "#/components/schemas/Problem"}

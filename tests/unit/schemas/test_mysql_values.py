@@ -8,10 +8,22 @@ from schemas.mysql_values import clock, double_text, json_text, label_reader, si
 
 # What MySQL 9 prints for CAST(<double> AS JSON).
 DOUBLES = [
-    (1e14, "100000000000000.0"), (1e15, "1e15"), (1.5e15, "1.5e15"), (1e-14, "0.00000000000001"), (1e-15, "0.000000000000001"), (1e-16, "1e-16"),
-    (1.2345e-13, "0.00000000000012345"), (-1.7976931348623157e308, "-1.7976931348623157e308"), (0.1 + 0.2, "0.30000000000000004"),
-    (5e-324, "5e-324"), (123456789012345.6, "123456789012345.6"), (1.0, "1.0"), (0.0, "0.0"), (12.5, "12.5"), (-3.0, "-3.0"),
-]  # fmt: skip
+    (1e14, "100000000000000.0"),
+    (1e15, "1e15"),
+    (1.5e15, "1.5e15"),
+    (1e-14, "0.00000000000001"),
+    (1e-15, "0.000000000000001"),
+    (1e-16, "1e-16"),
+    (1.2345e-13, "0.00000000000012345"),
+    (-1.7976931348623157e308, "-1.7976931348623157e308"),
+    (0.1 + 0.2, "0.30000000000000004"),
+    (5e-324, "5e-324"),
+    (123456789012345.6, "123456789012345.6"),
+    (1.0, "1.0"),
+    (0.0, "0.0"),
+    (12.5, "12.5"),
+    (-3.0, "-3.0"),
+]
 
 
 @pytest.mark.parametrize(("value", "printed"), DOUBLES)
@@ -22,7 +34,10 @@ def test_a_double_is_printed_as_mysql_prints_it(value: float, printed: str) -> N
 @pytest.mark.parametrize(
     ("stream", "snapshot"),
     [
-        ('{"a":[1,2.5,"ż🐢",null,true,{}],"b":1.0}', '{"a": [1, 2.5, "ż🐢", null, true, {}], "b": 1.0}'),
+        (
+            '{"a":[1,2.5,"ż🐢",null,true,{}],"b":1.0}',
+            '{"a": [1, 2.5, "ż🐢", null, true, {}], "b": 1.0}',
+        ),
         (format(Decimal.from_float(1e300), "f"), "1e300"),
         (format(Decimal.from_float(1e-7), "f"), "0.0000001"),
         (format(Decimal.from_float(123456789.123), "f"), "123456789.123"),
@@ -35,7 +50,9 @@ def test_a_double_is_printed_as_mysql_prints_it(value: float, printed: str) -> N
         ('""', '""'),
     ],
 )
-def test_a_document_reads_the_same_from_the_stream_and_from_a_snapshot(stream: str, snapshot: str) -> None:
+def test_a_document_reads_the_same_from_the_stream_and_from_a_snapshot(
+    stream: str, snapshot: str
+) -> None:
     assert json_text(stream) == json_text(snapshot)
 
 
@@ -44,13 +61,25 @@ def test_numbers_and_marks_inside_a_text_of_a_document_stay() -> None:
 
 
 def test_a_time_beyond_a_day_and_below_zero_is_printed_as_mysql_prints_it() -> None:
-    assert [clock(value) for value in (3_020_399_000_000, -1_000_000, 86_399_000_001)] == ["838:59:59", "-00:00:01", "23:59:59.000001"]
+    assert [clock(value) for value in (3_020_399_000_000, -1_000_000, 86_399_000_001)] == [
+        "838:59:59",
+        "-00:00:01",
+        "23:59:59.000001",
+    ]
 
 
 def test_a_label_with_a_comma_is_itself_and_one_with_a_backslash_too() -> None:
     read = label_reader("a,x\\,y,back\\slash")
-    assert [read(label) for label in ("a", "x\\,y", "x,y", "back\\slash")] == ["a", "x,y", "x,y", "back\\slash"]
+    assert [read(label) for label in ("a", "x\\,y", "x,y", "back\\slash")] == [
+        "a",
+        "x,y",
+        "x,y",
+        "back\\slash",
+    ]
 
 
 def test_a_float_has_the_digits_that_mysql_shows() -> None:
-    assert [six_digits(value) for value in (16777216.0, -3.4028234663852886e38, 0.10000000149011612)] == [16777200.0, -3.40282e38, 0.1]
+    assert [
+        six_digits(value)
+        for value in (16777216.0, -3.4028234663852886e38, 0.10000000149011612)
+    ] == [16777200.0, -3.40282e38, 0.1]

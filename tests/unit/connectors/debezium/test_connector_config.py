@@ -2,19 +2,23 @@ from dataclasses import replace
 
 import pytest
 
-from connectors import debezium
-from infra.settings import Kafka, load
+from connectors.debezium import connector_config
+from connectors.kafka import java_client
+from connectors.runtime.settings import Kafka, load
 from schemas.topics import KEEP_EVERYTHING
 
 
 @pytest.fixture
 def settings(tmp_path):
-    return load({"HOME": str(tmp_path), "KAPPA_HOME": str(tmp_path / "home")}, tmp_path / "none.toml")
+    return load(
+        {"HOME": str(tmp_path), "KAPPA_HOME": str(tmp_path / "home")},
+        tmp_path / "none.toml",
+    )
 
 
 @pytest.fixture
 def config(settings):
-    return debezium.connector_config(settings)
+    return connector_config.connector_config(settings)
 
 
 def test_every_table_of_the_database_is_captured(config):
@@ -23,11 +27,17 @@ def test_every_table_of_the_database_is_captured(config):
 
 
 def test_the_password_is_not_in_the_configuration(config, settings):
-    assert config["database.password"] == f"${{file:{settings.home}/conf/debezium.properties:password}}"
+    assert (
+        config["database.password"]
+        == f"${{file:{settings.home}/conf/debezium.properties:password}}"
+    )
 
 
 def test_a_connect_elsewhere_gets_the_password_itself(settings):
-    assert debezium.connector_config(settings, password="pw")["database.password"] == "pw"
+    assert (
+        connector_config.connector_config(settings, password="pw")["database.password"]
+        == "pw"
+    )
 
 
 def test_each_change_is_written_once_with_whole_transactions(config):
@@ -38,11 +48,14 @@ def test_each_change_is_written_once_with_whole_transactions(config):
 
 def test_change_topics_keep_everything_in_one_partition(config):
     assert config["topic.creation.default.partitions"] == "1"
-    assert all(config[f"topic.creation.default.{key}"] == value for key, value in KEEP_EVERYTHING.items())
+    assert all(
+        config[f"topic.creation.default.{key}"] == value
+        for key, value in KEEP_EVERYTHING.items()
+    )
 
 
 def test_the_schema_history_keeps_everything_too():
-    topics = {topic.name: topic.config for topic in debezium.started_topics()}
+    topics = {topic.name: topic.config for topic in connector_config.started_topics()}
     assert topics["_schema_history.cdc"] == KEEP_EVERYTHING
     assert topics["cdc.transaction"] == KEEP_EVERYTHING
 
@@ -54,19 +67,31 @@ def test_emptying_a_table_is_captured(config):
 def test_any_confluent_client_can_read_the_topics(config):
     for side in ("key", "value"):
         assert config[f"{side}.converter.apicurio.registry.as-confluent"] == "true"
-        assert config[f"{side}.converter.apicurio.registry.id-handler"].endswith("Legacy4ByteIdHandler")
+        assert config[f"{side}.converter.apicurio.registry.id-handler"].endswith(
+            "Legacy4ByteIdHandler"
+        )
 
 
-def test_a_registry_without_an_apicurio_address_is_written_to_by_confluents_converter(settings):
-    elsewhere = replace(settings, registry=replace(settings.registry, url="http://registry:8081", native_url=""))
-    config = debezium.connector_config(elsewhere)
+def test_a_registry_without_an_apicurio_address_is_written_to_by_confluents_converter(
+    settings,
+):
+    elsewhere = replace(
+        settings,
+        registry=replace(settings.registry, url="http://registry:8081", native_url=""),
+    )
+    config = connector_config.connector_config(elsewhere)
     assert config["value.converter"] == "io.confluent.connect.avro.AvroConverter"
     assert config["value.converter.schema.registry.url"] == "http://registry:8081"
 
 
 def test_two_stacks_are_two_replicas_of_mysql(settings):
-    other = debezium.connector_config(replace(settings, port_base=settings.port_base + 100))
-    assert other["database.server.id"] != debezium.connector_config(settings)["database.server.id"]
+    other = connector_config.connector_config(
+        replace(settings, port_base=settings.port_base + 100)
+    )
+    assert (
+        other["database.server.id"]
+        != connector_config.connector_config(settings)["database.server.id"]
+    )
 
 
 def test_all_values_are_text_as_connect_wants_them(config):
@@ -74,18 +99,36 @@ def test_all_values_are_text_as_connect_wants_them(config):
 
 
 def test_a_secured_log_is_known_to_the_schema_history(settings):
-    kafka = Kafka(bootstrap_servers="broker:9093", security_protocol="SASL_SSL", sasl_mechanism="PLAIN", sasl_username="ann", sasl_password='a"b\\')
-    config = debezium.connector_config(replace(settings, kafka=kafka), kafka_jaas=debezium.sasl_jaas(kafka))
+    kafka = Kafka(
+        bootstrap_servers="broker:9093",
+        security_protocol="SASL_SSL",
+        sasl_mechanism="PLAIN",
+        sasl_username="ann",
+        sasl_password='a"b\\',
+    )
+    config = connector_config.connector_config(
+        replace(settings, kafka=kafka), kafka_jaas=java_client.sasl_jaas(kafka)
+    )
     for client in ("producer", "consumer"):
         assert config[f"schema.history.internal.{client}.security.protocol"] == "SASL_SSL"
         login = config[f"schema.history.internal.{client}.sasl.jaas.config"]
-        assert login == r'org.apache.kafka.common.security.plain.PlainLoginModule required username="ann" password="a\"b\\";'
+        assert (
+            login
+            == r'org.apache.kafka.common.security.plain.PlainLoginModule required username="ann" '
+            r'password="a\"b\\";'
+        )
 
 
-def test_a_snapshot_reads_by_the_text_protocol_since_the_binary_one_loses_fractions_of_time(config):
+def test_a_snapshot_reads_by_the_text_protocol_since_the_binary_one_loses_fractions_of_time(
+    config,
+):
     assert "snapshot.fetch.size" not in config
 
 
-def test_a_table_can_be_read_again_by_a_record_of_the_log_and_without_a_write_to_mysql(config):
+def test_a_table_can_be_read_again_by_a_record_of_the_log_and_without_a_write_to_mysql(
+    config,
+):
     assert config["read.only"] == "true"
-    assert config["signal.kafka.topic"] in {topic.name for topic in debezium.started_topics()}
+    assert config["signal.kafka.topic"] in {
+        topic.name for topic in connector_config.started_topics()
+    }

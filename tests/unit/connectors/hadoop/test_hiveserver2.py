@@ -5,24 +5,30 @@ import pytest
 from pyhive import exc
 from thrift.transport.TTransport import TTransportException
 
-from connectors import hive
-from connectors.patience import Patience
-from infra.errors import Refused, Unavailable
-from infra.settings import Hive
+from connectors.hadoop import hiveserver2
+from connectors.retry import RetryPolicy
+from connectors.runtime.settings import Hive
+from schemas.errors import Refused, Unavailable
 
 ADDRESS = Hive(host="hive.example", port=10000)
 
 
 def failure(message: str) -> exc.OperationalError:
     """What pyhive raises for a statement that HiveServer2 answers with an error."""
-    return exc.OperationalError(SimpleNamespace(status=SimpleNamespace(errorMessage=message)))
+    return exc.OperationalError(
+        SimpleNamespace(status=SimpleNamespace(errorMessage=message))
+    )
 
 
 class Server:
-    """A HiveServer2 that answers each statement with the next of `answers`: rows, or an exception to raise. Counts its sessions."""
+    """A HiveServer2 that answers each statement with the next of `answers`: rows, or an exception
+    to raise. Counts its sessions.
+    """
 
     def __init__(self, *answers: Any) -> None:
-        self.sessions, self.asked, self.closed = 0, list[str](), 0
+        self.sessions = 0
+        self.asked = list[str]()
+        self.closed = 0
         self._answers = list(answers)
 
     def connect(self, **_: Any) -> Any:
@@ -45,7 +51,8 @@ class _Cursor:
     description = (("orders.n", "INT"),)
 
     def __init__(self, server: Server) -> None:
-        self._server, self._rows = server, list[Any]()
+        self._server = server
+        self._rows = list[Any]()
 
     def __enter__(self) -> "_Cursor":
         return self
@@ -66,40 +73,53 @@ def serve(monkeypatch: pytest.MonkeyPatch) -> Any:
 
     def put(*answers: Any) -> Server:
         server = Server(*answers)
-        monkeypatch.setattr(hive.pyhive, "connect", server.connect)
-        monkeypatch.setattr("connectors.patience.PAUSE_SECONDS", 0.0)
+        monkeypatch.setattr(hiveserver2.pyhive, "connect", server.connect)
         return server
 
     return put
 
 
+RETRY = RetryPolicy(timeout_seconds=60, pause_seconds=0)
 GONE = TTransportException(message="TSocket read 0 bytes")
 
 
-def test_a_read_that_met_a_killed_server_is_asked_again_in_a_new_session(serve: Any) -> None:
-    server, said = serve(GONE, GONE, [(7,)]), list[str]()
-    assert hive.query(ADDRESS, "SELECT n FROM orders;", patience=Patience(60, said.append)) == hive.Rows(("n",), [(7,)])
-    assert (server.asked, server.sessions, server.closed) == (["SELECT n FROM orders"] * 3, 3, 3)
-    assert said == ["HiveServer2 at hive.example:10000 does not answer; asking again for up to 60 s"]
+def test_a_read_that_met_a_killed_server_is_asked_again_in_a_new_session(
+    serve: Any,
+) -> None:
+    server = serve(GONE, GONE, [(7,)])
+    said = list[str]()
+    policy = RetryPolicy(timeout_seconds=60, pause_seconds=0, on_wait=said.append)
+    answer = hiveserver2.query(ADDRESS, "SELECT n FROM orders;", retry_policy=policy)
+    assert answer == hiveserver2.Rows(("n",), [(7,)])
+    assert (server.asked, server.sessions, server.closed) == (
+        ["SELECT n FROM orders"] * 3,
+        3,
+        3,
+    )
+    assert said == [
+        "HiveServer2 at hive.example:10000 does not answer; retrying for up to 60 s"
+    ]
 
 
-def test_without_patience_a_read_fails_with_its_server(serve: Any) -> None:
+def test_without_retries_a_read_fails_with_its_server(serve: Any) -> None:
     server = serve(GONE, [(7,)])
-    with pytest.raises(Unavailable, match=r"HiveServer2 at hive\.example:10000 does not answer"):
-        hive.query(ADDRESS, "SELECT 1")
+    with pytest.raises(
+        Unavailable, match=r"HiveServer2 at hive\.example:10000 does not answer"
+    ):
+        hiveserver2.query(ADDRESS, "SELECT 1")
     assert server.sessions == 1
 
 
 def test_a_statement_that_may_change_something_is_asked_once(serve: Any) -> None:
     server = serve(GONE, [(7,)])
     with pytest.raises(Unavailable):
-        hive.query(ADDRESS, "INSERT INTO t VALUES (1)", patience=Patience(60))
+        hiveserver2.query(ADDRESS, "INSERT INTO t VALUES (1)", retry_policy=RETRY)
     assert len(server.asked) == 1
 
 
 def test_a_session_with_a_state_of_its_own_is_not_opened_again(serve: Any) -> None:
     server = serve([], GONE, [(7,)])
-    with hive.session(ADDRESS, patience=Patience(60)) as ask:
+    with hiveserver2.session(ADDRESS, retry_policy=RETRY) as ask:
         ask("USE shop")
         with pytest.raises(Unavailable):
             ask("SELECT 1")
@@ -110,75 +130,69 @@ def test_a_session_with_a_state_of_its_own_is_not_opened_again(serve: Any) -> No
 @pytest.mark.parametrize(
     "message",
     [
-        "Failed to open new session: java.net.ConnectException: Call From vm/127.0.0.1 to localhost:8020 failed on connection exception",
-        "Failed to open new session: org.apache.hadoop.hdfs.server.namenode.SafeModeException: Cannot create directory /tmp.",
-        "Error while compiling statement: FAILED: SemanticException java.io.EOFException: End of File Exception between local host is: vm",
-        "Error while compiling statement: FAILED: SemanticException java.net.ConnectException: Call From vm/127.0.0.1 to localhost:8020 failed",
-        "Error while compiling statement: FAILED: Execution Error, return code 2 from TezTask. Vertex failed, vertexName=Map 1, diagnostics=["
-        "Vertex killed/failed due to:ROOT_INPUT_INIT_FAILURE, Vertex Input failed\n, java.net.ConnectException: Connection refused",
-        "Error while compiling statement: FAILED: Execution Error, return code 1 from TezTask. org.apache.hadoop.ipc.RemoteException(java.io."
-        "IOException): File /tmp/x could only be written to 0 of the 1 minReplication nodes. There are 0 datanode(s) running",
-        "Error while compiling statement: FAILED: Execution Error, return code 2 from TezTask. Vertex failed, vertexName=Reducer 2, diagnostics=["
-        "TaskAttempt 0 failed, info=[Failed to launch container for container Id: container_1795769026760_0001_00_000002]",
+        "Failed to open new session: java.net.ConnectException: Call From vm/127.0.0.1 to "
+        "localhost:8020 failed on connection exception",
+        "Failed to open new session: org.apache.hadoop.hdfs.server.namenode.SafeModeException: "
+        "Cannot create directory /tmp.",
+        "Error while compiling statement: FAILED: SemanticException java.io.EOFException: End of "
+        "File Exception between local host is: vm",
+        "Error while compiling statement: FAILED: SemanticException java.net.ConnectException: "
+        "Call From vm/127.0.0.1 to localhost:8020 failed",
+        "Error while compiling statement: FAILED: Execution Error, return code 2 from TezTask. "
+        "Vertex failed, vertexName=Map 1, diagnostics=["
+        "Vertex killed/failed due to:ROOT_INPUT_INIT_FAILURE, Vertex Input failed\n, "
+        "java.net.ConnectException: Connection refused",
+        "Error while compiling statement: FAILED: Execution Error, return code 1 from TezTask. "
+        "org.apache.hadoop.ipc.RemoteException(java.io."
+        "IOException): File /tmp/x could only be written to 0 of the 1 minReplication nodes. "
+        "There are 0 datanode(s) running",
+        "Error while compiling statement: FAILED: Execution Error, return code 2 from TezTask. "
+        "Vertex failed, vertexName=Reducer 2, diagnostics=["
+        "TaskAttempt 0 failed, info=[Failed to launch container for container Id: "
+        "container_1795769026760_0001_00_000002]",
     ],
 )
-def test_a_server_behind_hiveserver2_that_is_away_is_waited_for(serve: Any, message: str) -> None:
+def test_a_server_behind_hiveserver2_that_is_away_is_waited_for(
+    serve: Any, message: str
+) -> None:
     server = serve(failure(message), [(7,)])
-    assert hive.query(ADDRESS, "SELECT 1", patience=Patience(60)).rows == [(7,)]
+    assert hiveserver2.query(ADDRESS, "SELECT 1", retry_policy=RETRY).rows == [(7,)]
     assert server.sessions == 2
 
 
 def test_the_error_says_what_cannot_be_reached_and_no_more(serve: Any) -> None:
     serve(
         failure(
-            f"return code 2 from TezTask. {'diagnostics ' * 100} ConnectException: Call to localhost:8020 failed\nat java.lang.Thread {'x' * 999}"
+            f"return code 2 from TezTask. {'diagnostics ' * 100} ConnectException: Call to "
+            f"localhost:8020 failed\nat java.lang.Thread {'x' * 999}"
         )
     )
     with pytest.raises(Unavailable) as raised:
-        hive.query(ADDRESS, "SELECT 1")
-    assert str(raised.value) == "Hive cannot reach a server that it needs: ConnectException: Call to localhost:8020 failed"
+        hiveserver2.query(ADDRESS, "SELECT 1")
+    assert (
+        str(raised.value)
+        == "Hive cannot reach a server that it needs: ConnectException: Call to localhost:8020 "
+        "failed"
+    )
 
 
 @pytest.mark.parametrize(
     "message",
     [
-        "Error while compiling statement: FAILED: SemanticException [Error 10001]: Line 1:14 Table not found 'ordres'",
-        "Error while compiling statement: FAILED: SemanticException [Error 10072]: Database does not exist: nope",
-        "Error while compiling statement: FAILED: ParseException line 1:0 cannot recognize input near 'SELEC' '1' '<EOF>'",
-        "Error while compiling statement: FAILED: Execution Error, return code 2 from TezTask. Vertex failed, diagnostics=[Unclosed group]",
-        "Unable to get the next row set with exception: org.apache.hadoop.hive.ql.metadata.HiveException: ASSERT_TRUE(): assertion failed.",
+        "Error while compiling statement: FAILED: SemanticException [Error 10001]: Line 1:14 "
+        "Table not found 'ordres'",
+        "Error while compiling statement: FAILED: SemanticException [Error 10072]: Database does "
+        "not exist: nope",
+        "Error while compiling statement: FAILED: ParseException line 1:0 cannot recognize input "
+        "near 'SELEC' '1' '<EOF>'",
+        "Error while compiling statement: FAILED: Execution Error, return code 2 from TezTask. "
+        "Vertex failed, diagnostics=[Unclosed group]",
+        "Unable to get the next row set with exception: "
+        "org.apache.hadoop.hive.ql.metadata.HiveException: ASSERT_TRUE(): assertion failed.",
     ],
 )
 def test_a_wrong_statement_is_refused_at_once(serve: Any, message: str) -> None:
     server = serve(failure(message), [(7,)])
     with pytest.raises(Refused):
-        hive.query(ADDRESS, "SELECT 1", patience=Patience(60))
+        hiveserver2.query(ADDRESS, "SELECT 1", retry_policy=RETRY)
     assert len(server.asked) == 1
-
-
-@pytest.mark.parametrize(
-    ("sql", "reads"),
-    [
-        ("SELECT 1", True),
-        ("  -- orders, INSERT\n/* and */ select 1", True),
-        ("(SELECT 1) UNION ALL (SELECT 2)", True),
-        ("SELECT * FROM t WHERE word = 'INSERT' OR `insert` = \"INSERT\"", True),
-        ("WITH x AS (SELECT 1) SELECT * FROM x", True),
-        ("WITH x AS (SELECT 1) INSERT INTO t SELECT * FROM x", False),
-        ("WITH x AS (SELECT 1)INSERT INTO t SELECT * FROM x", False),
-        (r"WITH x AS (SELECT 'it\'') INSERT INTO t SELECT 'x'", False),
-        ("SELECT(1)", True),
-        ("SHOW TABLES IN ecommerce", True),
-        ("DESCRIBE orders", True),
-        ("EXPLAIN SELECT 1", True),
-        ("FROM t INSERT INTO u SELECT *", False),
-        ("INSERT INTO t VALUES (1)", False),
-        ("CREATE TABLE t AS SELECT 1", False),
-        ("DROP TABLE t", False),
-        ("SET hive.execution.engine=tez", False),
-        ("USE ecommerce", False),
-        ("-- nothing", False),
-    ],
-)
-def test_what_only_reads(sql: str, reads: bool) -> None:
-    assert hive.reads(sql) is reads

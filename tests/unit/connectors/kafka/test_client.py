@@ -3,13 +3,18 @@ from dataclasses import replace
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
-from connectors import kafka
-from infra.errors import Refused, SettingsError, Unavailable
-from infra.settings import Kafka
+from connectors.kafka import client as kafka
+from connectors.runtime.settings import Kafka
+from schemas.errors import Refused, SettingsError, Unavailable
 
 PLAIN = Kafka(bootstrap_servers="127.0.0.1:1")
 SECURED = replace(
-    PLAIN, security_protocol="SASL_SSL", sasl_mechanism="SCRAM-SHA-512", sasl_username="ann", sasl_password="secret", ssl_ca_location="/ca.pem"
+    PLAIN,
+    security_protocol="SASL_SSL",
+    sasl_mechanism="SCRAM-SHA-512",
+    sasl_username="ann",
+    sasl_password="secret",
+    ssl_ca_location="/ca.pem",
 )
 
 
@@ -51,13 +56,9 @@ def test_the_password_of_the_log_shows_in_no_settings():
     ],
 )
 def test_an_error_says_whether_trying_again_can_help(code, kind):
-    with pytest.raises(kind, match="counting sheep") as caught, kafka.errors("counting sheep"):
+    with (
+        pytest.raises(kind, match="counting sheep") as caught,
+        kafka.errors("counting sheep"),
+    ):
         raise KafkaException(KafkaError(code))
     assert isinstance(caught.value.__cause__, KafkaException)
-
-
-def test_a_topic_that_would_lose_records_is_refused_with_the_command_that_mends_it():
-    error = kafka._shortened("orderview", {"retention.ms": "-1"}, {"retention.ms": "604800000"})
-    assert "orderview" in str(error)
-    assert "retention.ms is 604800000 instead of -1" in str(error)
-    assert "--alter --add-config retention.ms=-1" in error.hint

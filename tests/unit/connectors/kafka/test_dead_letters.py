@@ -1,15 +1,18 @@
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
 from confluent_kafka import KafkaError
 
-from connectors import dead_letters
-from connectors.dead_letters import STRAY, DeadLetters, Letter, Position, dead_headers, letters, survey
-from connectors.kafka import Range
-from infra.errors import Refused, Unavailable
-from infra.settings import Kafka
+from connectors.kafka import client as kafka
+from connectors.kafka import dead_letter_reader, dead_letters
+from connectors.kafka.client import Watermarks
+from connectors.kafka.dead_letter_reader import STRAY_REASON, letters, survey
+from connectors.kafka.dead_letters import DeadLetter, DeadLetters, Position, dead_headers
+from connectors.runtime.settings import Kafka
+from schemas.errors import Refused, Unavailable
+from tests.unit.connectors.kafka.readers.assigned_consumer import AssignedConsumer
 
 LOG = Kafka(bootstrap_servers="127.0.0.1:1")
 DEAD = "productview.dead"
@@ -37,24 +40,6 @@ class Message:
         return 1, self.at_ms
 
 
-@dataclass
-class Consumer:
-    """Gives what it was given, then nothing."""
-
-    messages: list[Message]
-    closed: bool = False
-    assigned: list[Any] = field(default_factory=list)
-
-    def assign(self, places: list[Any]) -> None:
-        self.assigned = places
-
-    def poll(self, _seconds: float) -> Message | None:
-        return self.messages.pop(0) if self.messages else None
-
-    def close(self) -> None:
-        self.closed = True
-
-
 class Producer:
     """Takes every record, and gives each the verdict that it was made with."""
 
@@ -66,7 +51,9 @@ class Producer:
     def __len__(self) -> int:
         return len(self.waiting)
 
-    def produce(self, topic: str, value: bytes, key: bytes, headers: Any, on_delivery: Any) -> None:
+    def produce(
+        self, topic: str, value: bytes, key: bytes, headers: Any, on_delivery: Any
+    ) -> None:
         self.waiting.append(on_delivery)
 
     def flush(self, _seconds: float) -> int:
@@ -81,11 +68,21 @@ def click(offset: int, value: bytes | None = b"x") -> Message:
 
 def aside(offset: int, of: int, reason: str = "not Avro") -> Message:
     """The dead letter of the click at an offset, as it stands in the dead topic."""
-    return Message(b"x", dead_headers(click(of), reason), DEAD, 0, offset, at_ms=1_000 + offset)  # type: ignore[arg-type]
+    return Message(
+        b"x", dead_headers(click(of), reason), DEAD, 0, offset, at_ms=1_000 + offset
+    )  # type: ignore[arg-type]
 
 
 def marker(offset: int, of: int) -> Message:
-    return Message(None, dead_letters.position_headers(dead_letters.MARKER, Position("productview", 3, of), "1"), DEAD, 0, offset)
+    return Message(
+        None,
+        dead_letters.position_headers(
+            dead_letters.MARKER, Position("productview", 3, of), "1"
+        ),
+        DEAD,
+        0,
+        offset,
+    )
 
 
 def the_end(offset: int) -> Message:
@@ -98,19 +95,23 @@ def dead_topic(monkeypatch: pytest.MonkeyPatch) -> Any:
 
     def holds(messages: Iterable[Message], end: int, low: int = 0) -> None:
         kept = list(messages)
-        monkeypatch.setattr(dead_letters, "reader", lambda *_, **__: Consumer(list(kept)))
-        monkeypatch.setattr(dead_letters, "offsets", lambda *_: {(DEAD, 0): Range(low, end, end)})
-        monkeypatch.setattr(dead_letters, "list_topics", lambda _: {"productview": 4, DEAD: 1})
+        monkeypatch.setattr(
+            kafka, "reader", lambda *_, **__: AssignedConsumer([list(kept)])
+        )
+        monkeypatch.setattr(
+            kafka, "offsets", lambda *_: {(DEAD, 0): Watermarks(low, end, end)}
+        )
+        monkeypatch.setattr(kafka, "list_topics", lambda _: {"productview": 4, DEAD: 1})
 
     return holds
 
 
-def listed(redriven_too: bool = False) -> list[Letter]:
+def listed(include_redriven: bool = False) -> list[DeadLetter]:
     found = survey(LOG, [DEAD])
-    return list(letters(LOG, found, found.positions(redriven_too)))
+    return list(letters(LOG, found, found.positions(include_redriven)))
 
 
-def offsets_of(found: Iterable[Letter]) -> list[int]:
+def offsets_of(found: Iterable[DeadLetter]) -> list[int]:
     return [letter.position.offset for letter in found]
 
 
@@ -133,25 +134,41 @@ def test_a_reason_that_quotes_a_huge_value_is_cut() -> None:
 
 def test_what_was_set_aside_comes_back_as_it_was(dead_topic: Any) -> None:
     dead_topic([aside(0, of=88)], end=1)
-    assert listed() == [Letter(Position("productview", 3, 88), DEAD, 1_000, "not Avro", b"7", b"x", [("trace", b"abc")])]
+    assert listed() == [
+        DeadLetter(
+            position=Position("productview", 3, 88),
+            dead_topic=DEAD,
+            set_aside_ms=1_000,
+            reason="not Avro",
+            key=b"7",
+            value=b"x",
+            headers=[("trace", b"abc")],
+        )
+    ]
     assert str(listed()[0].position) == "productview[3]@88"
 
 
-def test_a_letter_that_stands_there_twice_is_one_letter_of_the_first_time(dead_topic: Any) -> None:
+def test_a_letter_that_stands_there_twice_is_one_letter_of_the_first_time(
+    dead_topic: Any,
+) -> None:
     dead_topic([aside(0, of=88), aside(1, of=89), aside(2, of=88)], end=3)
     assert offsets_of(listed()) == [88, 89]
     assert listed()[0].set_aside_ms == 1_000
-    assert dead_letters.open_letters(LOG) == {DEAD: 2}
+    assert dead_letter_reader.open_letters(LOG) == {DEAD: 2}
 
 
-def test_a_redriven_letter_is_open_no_more_even_if_it_is_set_aside_once_more_from_its_old_place(dead_topic: Any) -> None:
+def test_a_redriven_letter_is_open_no_more_even_if_it_is_set_aside_once_more_from_its_old_place(
+    dead_topic: Any,
+) -> None:
     dead_topic([aside(0, of=88), aside(1, of=89), marker(2, of=88), aside(3, of=88)], end=4)
     assert offsets_of(listed()) == [89]
-    assert offsets_of(listed(redriven_too=True)) == [88, 89]
-    assert dead_letters.open_letters(LOG) == {DEAD: 1}
+    assert offsets_of(listed(include_redriven=True)) == [88, 89]
+    assert dead_letter_reader.open_letters(LOG) == {DEAD: 1}
 
 
-def test_reading_ends_at_a_topics_end_although_no_record_stands_there(dead_topic: Any) -> None:
+def test_reading_ends_at_a_topics_end_although_no_record_stands_there(
+    dead_topic: Any,
+) -> None:
     dead_topic([aside(0, of=88), the_end(4)], end=4)
     assert offsets_of(listed()) == [88]
 
@@ -166,14 +183,19 @@ def test_what_arrives_while_reading_is_left_for_the_next_time(dead_topic: Any) -
     assert offsets_of(listed()) == [88]
 
 
-def test_a_log_that_falls_silent_is_noticed(dead_topic: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dead_letters, "SILENCE_SECONDS", 0.05)
+def test_a_log_that_falls_silent_is_noticed(
+    dead_topic: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dead_letter_reader, "SILENCE_SECONDS", 0)
     dead_topic([aside(0, of=88)], end=2)
-    with pytest.raises(Unavailable, match="gave none of the dead letters"):
+    with pytest.raises(Unavailable, match="sent nothing of the dead letters"):
         listed()
 
 
-def test_a_broker_that_goes_away_ends_the_reading(dead_topic: Any) -> None:
+def test_a_broker_that_stays_away_ends_the_reading(
+    dead_topic: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dead_letter_reader, "SILENCE_SECONDS", 0)
     dead_topic([Message(error_=KafkaError(KafkaError._ALL_BROKERS_DOWN))], end=2)
     with pytest.raises(Unavailable):
         listed()
@@ -184,15 +206,36 @@ def test_a_broker_that_goes_away_ends_the_reading(dead_topic: Any) -> None:
     [
         None,
         [("trace", b"abc")],
-        [("topic", b"productview"), ("partition", b"three"), ("offset", b"88"), ("reason", b"why")],
-        [("topic", b"productview"), ("partition", b"3"), ("offset", None), ("reason", b"why")],
-        [("topic", b"productview"), ("partition", b"3"), ("offset", b"88"), ("redriven", b"1")],
+        [
+            ("topic", b"productview"),
+            ("partition", b"three"),
+            ("offset", b"88"),
+            ("reason", b"why"),
+        ],
+        [
+            ("topic", b"productview"),
+            ("partition", b"3"),
+            ("offset", None),
+            ("reason", b"why"),
+        ],
+        [
+            ("topic", b"productview"),
+            ("partition", b"3"),
+            ("offset", b"88"),
+            ("redriven", b"1"),
+        ],
     ],
 )
-def test_a_record_that_somebody_else_wrote_is_shown_with_its_own_place(dead_topic: Any, headers: Any) -> None:
+def test_a_record_that_somebody_else_wrote_is_shown_with_its_own_place(
+    dead_topic: Any, headers: Any
+) -> None:
     dead_topic([Message(b"who?", headers, offset_=0)], end=1)
     (stray,) = listed()
-    assert (stray.position, stray.reason, stray.headers) == (Position(DEAD, 0, 0), STRAY, headers or [])
+    assert (stray.position, stray.reason, stray.headers) == (
+        Position(DEAD, 0, 0),
+        STRAY_REASON,
+        headers or [],
+    )
 
 
 def test_a_letter_whose_own_headers_look_like_ours_keeps_them(dead_topic: Any) -> None:
@@ -205,21 +248,32 @@ def test_a_letter_whose_own_headers_look_like_ours_keeps_them(dead_topic: Any) -
 
 def test_a_long_dead_topic_is_told_by_its_length(dead_topic: Any) -> None:
     dead_topic([], end=10_001)
-    assert dead_letters.open_letters(LOG) == {DEAD: 10_001}
+    assert dead_letter_reader.open_letters(LOG) == {DEAD: 10_001}
 
 
-def test_a_dead_topic_that_takes_long_to_read_is_told_by_its_length(dead_topic: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dead_letters, "COUNTING_SECONDS", -1.0)
+def test_a_dead_topic_that_takes_long_to_read_is_told_by_its_length(
+    dead_topic: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dead_letter_reader, "COUNTING_SECONDS", -1.0)
     dead_topic([aside(0, of=88), aside(1, of=88)], end=2)
-    assert dead_letters.open_letters(LOG) == {DEAD: 2}
+    assert dead_letter_reader.open_letters(LOG) == {DEAD: 2}
 
 
-def test_a_record_that_the_dead_topic_does_not_take_is_named_with_the_cure(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_record_that_the_dead_topic_does_not_take_is_named_with_the_cure(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     producer = Producer(KafkaError(KafkaError.MSG_SIZE_TOO_LARGE))
-    monkeypatch.setattr(dead_letters, "producer", lambda *_, **more: producer.settings.update(more) or producer)
+    monkeypatch.setattr(
+        dead_letters,
+        "producer",
+        lambda *_, **more: producer.settings.update(more) or producer,
+    )
     aside = DeadLetters(LOG, "counts")
     aside.send(click(88, b"x" * 5_000), "not Avro")  # type: ignore[arg-type]
-    with pytest.raises(Refused, match=r"productview\[3\]@88 \(5,001 bytes\) is larger than topic productview.dead takes") as refused:
+    with pytest.raises(
+        Refused,
+        match=r"productview\[3\]@88 \(5,001 bytes\) is larger than topic productview.dead takes",
+    ) as refused:
         aside.flush()
     assert "max.message.bytes=10002" in refused.value.hint
     assert producer.settings["message.max.bytes"] == 1_000_000_000

@@ -4,11 +4,19 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import fastavro
 import pytest
+import requests
 
-from connectors.registry import HEADER, Decoder, Encoder, SchemaRegistry, split
-from infra.errors import ContractError, Unavailable
+from connectors.kafka.schema_registry import HEADER, Decoder, Encoder, SchemaRegistry, split
+from schemas.errors import ContractError, Unavailable
 
-VIEW = {"type": "record", "name": "View", "fields": [{"name": "product_id", "type": "long"}, {"name": "source", "type": "string"}]}
+VIEW = {
+    "type": "record",
+    "name": "View",
+    "fields": [
+        {"name": "product_id", "type": "long"},
+        {"name": "source", "type": "string"},
+    ],
+}
 NOBODY = "http://127.0.0.1:1/apis/ccompat/v7"
 
 
@@ -60,7 +68,14 @@ def test_what_is_no_click_is_refused_with_its_reason(value, reason):
         Decoder(Shelf()).decode(value)
 
 
-@pytest.mark.parametrize("click", [{"product_id": "many", "source": "web"}, {"product_id": 1}, {"product_id": 2**70, "source": "web"}])
+@pytest.mark.parametrize(
+    "click",
+    [
+        {"product_id": "many", "source": "web"},
+        {"product_id": 1},
+        {"product_id": 2**70, "source": "web"},
+    ],
+)
 def test_a_click_that_breaks_its_contract_is_not_written(encoder, click):
     with pytest.raises(ContractError, match="productview-value"):
         encoder.encode(click)
@@ -68,12 +83,22 @@ def test_a_click_that_breaks_its_contract_is_not_written(encoder, click):
 
 def test_a_contract_that_is_no_schema_is_refused():
     with pytest.raises(ContractError, match="no valid Avro schema"):
-        Encoder(Shelf(), "productview-value", {"type": "record", "name": "View", "fields": [{"name": "x", "type": "nothing"}]})
+        Encoder(
+            Shelf(),
+            "productview-value",
+            {
+                "type": "record",
+                "name": "View",
+                "fields": [{"name": "x", "type": "nothing"}],
+            },
+        )
 
 
 def test_a_registry_that_is_away_is_not_mistaken_for_an_unknown_schema(encoder):
     with pytest.raises(Unavailable, match="does not answer"):
-        Decoder(SchemaRegistry(NOBODY)).decode(encoder.encode({"product_id": 1, "source": "web"}))
+        Decoder(SchemaRegistry(NOBODY)).decode(
+            encoder.encode({"product_id": 1, "source": "web"})
+        )
 
 
 def test_bytes_without_a_schema_id_are_refused_without_asking_the_registry():
@@ -90,7 +115,9 @@ def test_what_is_encoded_is_what_fastavro_writes(encoder, tmp_path):
 
 @pytest.fixture
 def busy():
-    """A registry that answers a registration with what the test has put in line, and then with id 7."""
+    """A registry that answers a registration with what the test has put in line, and then with id
+    7.
+    """
     answers = []
 
     class Handler(BaseHTTPRequestHandler):
@@ -111,8 +138,17 @@ def busy():
     server.server_close()
 
 
-ALREADY = (409, {"error_code": 409, "message": "An artifact with ID 'productview-value' in group 'default' already exists."})
-INCOMPATIBLE = (409, {"error_code": 409, "message": "Incompatible artifact: productview-value [AVRO]"})
+ALREADY = (
+    409,
+    {
+        "error_code": 409,
+        "message": "An artifact with ID 'productview-value' in group 'default' already exists.",
+    },
+)
+INCOMPATIBLE = (
+    409,
+    {"error_code": 409, "message": "Incompatible artifact: productview-value [AVRO]"},
+)
 
 
 def test_two_who_register_a_contract_at_the_same_moment_both_get_its_id(busy):
@@ -121,17 +157,38 @@ def test_two_who_register_a_contract_at_the_same_moment_both_get_its_id(busy):
     assert registry.register("productview-value", VIEW) == 7
 
 
-def test_a_registry_that_never_comes_to_an_end_with_others_is_asked_again_later(busy, monkeypatch):
-    monkeypatch.setattr("connectors.registry.PAUSE_SECONDS", 0)
+def test_a_registry_that_never_comes_to_an_end_with_others_is_asked_again_later(
+    busy, monkeypatch
+):
+    monkeypatch.setattr("connectors.kafka.schema_registry.PAUSE_SECONDS", 0)
     registry, answers = busy
     answers += [ALREADY] * 5
-    with pytest.raises(Unavailable, match="others register subject productview-value"):
+    with pytest.raises(
+        Unavailable, match="other clients register subject productview-value"
+    ):
         registry.register("productview-value", VIEW)
 
 
 def test_a_contract_that_the_registry_refuses_is_named_at_once_with_the_reason(busy):
     registry, answers = busy
     answers += [INCOMPATIBLE]
-    with pytest.raises(ContractError, match="subject productview-value refuses the schema View: Incompatible artifact"):
+    with pytest.raises(
+        ContractError,
+        match="subject productview-value refuses the schema View: Incompatible artifact",
+    ):
         registry.register("productview-value", VIEW)
     assert answers == []
+
+
+def test_an_answer_that_is_no_json_is_not_the_registrys(monkeypatch):
+    class ProxyAnswer:
+        ok = True
+        status_code = 200
+        text = "<html>"
+
+        def json(self):
+            raise requests.exceptions.JSONDecodeError("no JSON", "<html>", 0)
+
+    monkeypatch.setattr(requests, "request", lambda *_, **__: ProxyAnswer())
+    with pytest.raises(Unavailable, match="the answer is no JSON"):
+        SchemaRegistry(NOBODY).subjects()

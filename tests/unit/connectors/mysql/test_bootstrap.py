@@ -1,12 +1,16 @@
 import pytest
 
-from connectors.mysql import granted, privileges
+from connectors.mysql.bootstrap import granted_rights, privileges
 
 
 def test_only_the_shop_may_change_rows():
     writing = {"INSERT", "UPDATE", "DELETE"}
     rights = privileges("eCommerce")
-    writers = {role for role, scopes in rights.items() if any(writing & granted for granted in scopes.values())}
+    writers = {
+        role
+        for role, scopes in rights.items()
+        if any(writing & granted for granted in scopes.values())
+    }
     assert writers == {"mysql.shop"}
 
 
@@ -16,13 +20,24 @@ def test_shop_and_readers_see_no_other_database(role):
 
 
 def test_who_proves_the_warehouse_only_reads():
-    rights = {right for rights in privileges("eCommerce")["mysql.verifier"].values() for right in rights}
+    rights = {
+        right
+        for rights in privileges("eCommerce")["mysql.verifier"].values()
+        for right in rights
+    }
     assert rights == {"SELECT", "REPLICATION CLIENT"}
 
 
 def test_nobody_may_grant_or_change_tables():
-    every = {right for scopes in privileges("eCommerce").values() for rights in scopes.values() for right in rights}
-    assert every.isdisjoint({"ALL", "CREATE", "DROP", "ALTER", "SUPER", "GRANT OPTION", "RELOAD"})
+    every = {
+        right
+        for scopes in privileges("eCommerce").values()
+        for rights in scopes.values()
+        for right in rights
+    }
+    assert every.isdisjoint(
+        {"ALL", "CREATE", "DROP", "ALTER", "SUPER", "GRANT OPTION", "RELOAD"}
+    )
 
 
 def test_the_rights_that_mysql_lists_are_understood():
@@ -32,4 +47,7 @@ def test_the_rights_that_mysql_lists_are_understood():
         "GRANT SELECT, LOCK TABLES ON `eCommerce`.* TO `debezium`@`%`",
         "GRANT `a_role`@`%` TO `debezium`@`%`",
     ]
-    assert granted(lines) == {"*.*": {"SHOW DATABASES", "REPLICATION SLAVE", "FLUSH_TABLES"}, "`eCommerce`.*": {"SELECT", "LOCK TABLES"}}
+    assert granted_rights(lines) == {
+        "*.*": {"SHOW DATABASES", "REPLICATION SLAVE", "FLUSH_TABLES"},
+        "`eCommerce`.*": {"SELECT", "LOCK TABLES"},
+    }

@@ -1,6 +1,12 @@
+import json
 import logging
+import os
+import subprocess
+import sys
 
-from infra.state import ProcessState, read_state
+import pytest
+
+from connectors.runtime.process_state import ProcessState, is_running, read_state
 
 
 def test_what_a_process_says_last_about_itself_can_be_read(tmp_path):
@@ -8,7 +14,11 @@ def test_what_a_process_says_last_about_itself_can_be_read(tmp_path):
     state.report("waiting", "for the shop")
     state.report("running", "4.0 actions/s", orders=7)
     said = read_state(tmp_path, "customers")
-    assert (said["state"], said["detail"], said["orders"]) == ("running", "4.0 actions/s", 7)
+    assert (said["state"], said["detail"], said["orders"]) == (
+        "running",
+        "4.0 actions/s",
+        7,
+    )
 
 
 def test_a_process_that_never_spoke_has_no_state(tmp_path):
@@ -21,7 +31,10 @@ def test_only_a_change_of_state_is_logged(tmp_path, caplog):
         for detail in ("first", "second", "third"):
             state.report("running", detail)
         state.report("waiting", "the shop went away")
-    assert [record.getMessage() for record in caplog.records] == ["running: first", "waiting: the shop went away"]
+    assert [record.getMessage() for record in caplog.records] == [
+        "running: first",
+        "waiting: the shop went away",
+    ]
 
 
 def test_a_change_of_state_is_written_at_once_and_news_of_the_same_state_is_not(tmp_path):
@@ -31,3 +44,24 @@ def test_a_change_of_state_is_written_at_once_and_news_of_the_same_state_is_not(
     assert read_state(tmp_path, "clicks")["detail"] == "first"
     state.report("waiting", "third")
     assert read_state(tmp_path, "clicks")["detail"] == "third"
+
+
+@pytest.mark.parametrize("pid", [None, 0, "0", -1, "-1", "", "1234", 1.5, []])
+def test_a_state_without_a_process_id_is_no_running_process_and_nothing_is_asked_of_others(
+    tmp_path, monkeypatch, pid
+):
+    monkeypatch.setattr(os, "kill", lambda *_: pytest.fail("a process was asked"))
+    (tmp_path / "run").mkdir()
+    state = {"state": "running"} | ({} if pid is None else {"pid": pid})
+    (tmp_path / "run" / "compactor.json").write_text(json.dumps(state))
+    assert not is_running(tmp_path, "compactor")
+
+
+def test_a_process_runs_until_it_has_ended(tmp_path):
+    assert not is_running(tmp_path, "compactor")
+    ProcessState(tmp_path, "compactor").report("running", "as ever")
+    assert is_running(tmp_path, "compactor")
+    with subprocess.Popen([sys.executable, "-c", ""]) as ended:
+        pass
+    (tmp_path / "run" / "compactor.json").write_text(json.dumps({"pid": ended.pid}))
+    assert not is_running(tmp_path, "compactor")

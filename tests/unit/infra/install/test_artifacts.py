@@ -2,6 +2,8 @@ import fcntl
 import io
 import os
 import re
+import subprocess
+import sys
 import tarfile
 import threading
 import zipfile
@@ -10,16 +12,20 @@ from pathlib import Path
 
 import pytest
 
-from infra import apt, artifacts, maven, mysql_install
-from infra.artifacts import Artifacts
-from infra.errors import MachineError, Unavailable
-from infra.progress import Line, silent
+from connectors.runtime.settings import ROOT
+from infra.install import apt, artifacts, maven, mysql
+from infra.install.artifacts import Artifacts
+from infra.terminal.progress_line import ProgressLine, silent
+from schemas.errors import MachineError, Unavailable
 
 
 @pytest.fixture
 def cache(tmp_path):
     """A cache with every part in place, as empty folders."""
-    folders = [*(part.folder(tmp_path) for part in artifacts.PARTS), artifacts._private_mysql(tmp_path)]
+    folders = [
+        *(part.folder(tmp_path) for part in artifacts.PARTS),
+        artifacts._private_mysql(tmp_path),
+    ]
     for folder in folders:
         folder.mkdir(parents=True)
     return tmp_path
@@ -52,25 +58,35 @@ def test_without_maven_the_error_says_what_to_install(cache, monkeypatch):
 
 def test_every_pom_belongs_to_exactly_one_part_and_is_a_module():
     poms = [pom for part in artifacts.PARTS for pom in part.poms]
-    modules = re.findall(r"<module>(\w+)\.xml</module>", (maven.POMS / "pom.xml").read_text())
-    assert sorted(poms) == sorted(modules) == sorted(file.stem for file in maven.POMS.glob("*.xml") if file.stem != "pom")
+    modules = re.findall(
+        r"<module>(\w+)\.xml</module>", (maven.POMS / "pom.xml").read_text()
+    )
+    assert (
+        sorted(poms)
+        == sorted(modules)
+        == sorted(file.stem for file in maven.POMS.glob("*.xml") if file.stem != "pom")
+    )
 
 
 def test_no_pom_leaves_a_version_open():
     for pom in maven.POMS.glob("*.xml"):
-        assert not re.search(r"<version>\s*[\[(]|LATEST|RELEASE|SNAPSHOT", pom.read_text()), pom
+        assert not re.search(
+            r"<version>\s*[\[(]|LATEST|RELEASE|SNAPSHOT", pom.read_text()
+        ), pom
 
 
 def test_a_second_install_waits_for_the_first_and_says_how_far_that_is(tmp_path):
-    waiting, entered, said = threading.Event(), threading.Event(), []
-    artifacts._told(lambda *_: None, tmp_path / "news")("jars", 0.4, "312 MB")
+    waiting = threading.Event()
+    entered = threading.Event()
+    said = []
+    artifacts._shared_report(lambda *_: None, tmp_path / "news")("jars", 0.4, "312 MB")
 
     def hear(what, fraction, detail):
         said.append(detail)
         waiting.set()
 
     def second():
-        with artifacts._only_one(tmp_path / "lock", tmp_path / "news", hear):
+        with artifacts._install_lock(tmp_path / "lock", tmp_path / "news", hear):
             entered.set()
 
     with open(tmp_path / "lock", "w") as first:
@@ -99,13 +115,17 @@ def test_the_converter_is_announced_to_connect(tmp_path):
     with zipfile.ZipFile(tmp_path / "apicurio-converter" / "converter-service.jar") as jar:
         (name,) = jar.namelist()
         assert name == "META-INF/services/org.apache.kafka.connect.storage.Converter"
-        assert jar.read(name).decode().strip() == "io.apicurio.registry.utils.converter.AvroConverter"
+        assert (
+            jar.read(name).decode().strip()
+            == "io.apicurio.registry.utils.converter.AvroConverter"
+        )
 
 
 def test_postgresql_is_unpacked_with_its_rights(tmp_path):
     with tarfile.open(tmp_path / "postgres.txz", "w:xz") as tree:
         program = tarfile.TarInfo("bin/postgres")
-        program.mode, program.size = 0o755, 3
+        program.mode = 0o755
+        program.size = 3
         tree.addfile(program, io.BytesIO(b"elf"))
     artifacts._unpack_postgres(tmp_path)
     assert os.access(tmp_path / "bin" / "postgres", os.X_OK)
@@ -113,18 +133,26 @@ def test_postgresql_is_unpacked_with_its_rights(tmp_path):
 
 
 def test_the_private_mysql_runs_through_its_own_loader(tmp_path):
-    for name in ("lib/ld-linux-x86-64.so.2", mysql_install.PACKAGES_FILE):
+    for name in ("lib/ld-linux-x86-64.so.2", mysql.PACKAGES_FILE):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
     command = artifacts.mysql_command(placed(tmp_path), "mysqld", "--version")
-    assert command == [str(tmp_path / "lib/ld-linux-x86-64.so.2"), "--library-path", str(tmp_path / "lib"), str(tmp_path / "bin/mysqld"), "--version"]
+    assert command == [
+        str(tmp_path / "lib/ld-linux-x86-64.so.2"),
+        "--library-path",
+        str(tmp_path / "lib"),
+        str(tmp_path / "bin/mysqld"),
+        "--version",
+    ]
     assert artifacts.mysql_share(placed(tmp_path)) == tmp_path / "share" / "mysql"
 
 
 def test_the_machines_own_mysql_runs_as_it_is(tmp_path):
     (tmp_path / "sbin").mkdir()
     (tmp_path / "sbin" / "mysqld").touch()
-    assert artifacts.mysql_command(placed(tmp_path), "mysqld") == [str(tmp_path / "sbin" / "mysqld")]
+    assert artifacts.mysql_command(placed(tmp_path), "mysqld") == [
+        str(tmp_path / "sbin" / "mysqld")
+    ]
     assert artifacts.mysql_share(placed(tmp_path)) is None
     with pytest.raises(MachineError, match="mysql is not in"):
         artifacts.mysql_command(placed(tmp_path), "mysql")
@@ -145,7 +173,9 @@ def test_only_a_real_mysql_of_8_or_later_is_taken(tmp_path, stated, taken):
     program.parent.mkdir()
     program.write_text(f"#!/bin/sh\necho '{stated}'\n")
     program.chmod(0o755)
-    assert mysql_install.own_server({"PATH": str(tmp_path / "bin")}) == (tmp_path if taken else None)
+    assert mysql.own_server({"PATH": str(tmp_path / "bin")}) == (
+        tmp_path if taken else None
+    )
 
 
 DEB822 = """\
@@ -156,7 +186,10 @@ Suites: bookworm bookworm-updates
 Components: main
 Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg
 """
-SECURITY = "Types: deb\nURIs: http://mirror.example/debian-security\nSuites: bookworm-security\nComponents: main\n"
+SECURITY = (
+    "Types: deb\nURIs: http://mirror.example/debian-security\nSuites: "
+    "bookworm-security\nComponents: main\n"
+)
 OTHERS = "deb http://tools.example/apt tools-bookworm main\n"
 
 
@@ -165,25 +198,34 @@ OTHERS = "deb http://tools.example/apt tools-bookworm main\n"
     [
         [DEB822],
         [f"{SECURITY}\n{DEB822}", OTHERS],
-        [OTHERS, "# deb http://old.example/debian bookworm main\ndeb [arch=amd64] http://mirror.example/debian bookworm main contrib\n"],
+        [
+            OTHERS,
+            "# deb http://old.example/debian bookworm main\ndeb [arch=amd64] "
+            "http://mirror.example/debian bookworm main contrib\n",
+        ],
     ],
 )
 def test_debians_mirror_is_the_one_this_machine_uses(sources):
-    assert mysql_install.mirror(sources, "bookworm") == "http://mirror.example/debian"
+    assert mysql.mirror(sources, "bookworm") == "http://mirror.example/debian"
 
 
 def test_a_machine_without_a_mirror_of_debian_is_told_to_bring_its_own_mysql():
     with pytest.raises(MachineError, match="name no mirror") as caught:
-        mysql_install.mirror([OTHERS, SECURITY], "bookworm")
+        mysql.mirror([OTHERS, SECURITY], "bookworm")
     assert "KAPPA_MYSQL_HOST" in caught.value.hint
 
 
 def test_a_library_of_the_system_is_never_mixed_in():
-    listing = "\tlinux-vdso.so.1 (0x7ffc)\n\tlibm.so.6 => /a b/root/lib/libm.so.6 (0x7f01)\n\t/lib64/ld-linux-x86-64.so.2 => /lib64/ld.so (0x7f)\n"
-    assert mysql_install.needed(listing, Path("/a b/root")) == [Path("/a b/root/lib/libm.so.6")]
+    listing = (
+        "\tlinux-vdso.so.1 (0x7ffc)\n\tlibm.so.6 => /a b/root/lib/libm.so.6 "
+        "(0x7f01)\n\t/lib64/ld-linux-x86-64.so.2 => /lib64/ld.so (0x7f)\n"
+    )
+    assert mysql.needed_libraries(listing, Path("/a b/root")) == [
+        Path("/a b/root/lib/libm.so.6")
+    ]
     for wrong in ("libz.so.1 => not found", "libz.so.1 => /usr/lib/libz.so.1 (0x7f01)"):
         with pytest.raises(MachineError, match=r"libz\.so\.1"):
-            mysql_install.needed(f"\t{wrong}\n", Path("/a b/root"))
+            mysql.needed_libraries(f"\t{wrong}\n", Path("/a b/root"))
 
 
 def test_arriving_jars_are_counted():
@@ -199,7 +241,13 @@ def test_arriving_jars_are_counted():
 
 
 def test_a_registry_that_does_not_answer_is_worth_another_try_and_a_wrong_pom_is_not():
-    away = maven.failure(["[INFO] x\n", "[ERROR] Could not transfer artifact a:b:jar:1 from central: Unknown host registry.example\n"])
+    away = maven.failure(
+        [
+            "[INFO] x\n",
+            "[ERROR] Could not transfer artifact a:b:jar:1 from central: Unknown host "
+            "registry.example\n",
+        ]
+    )
     wrong = maven.failure(["[ERROR] Could not find artifact a:b:jar:1\n"])
     assert isinstance(away, Unavailable)
     assert "a:b:jar:1" in str(away)
@@ -208,17 +256,43 @@ def test_a_registry_that_does_not_answer_is_worth_another_try_and_a_wrong_pom_is
 
 
 def test_apts_progress_and_complaints_are_understood():
-    assert apt.progress("dlstatus:7:43.5:Retrieving file 7 of 60\n") == (0.435, "retrieving file 7 of 60")
-    assert apt.progress("pmstatus:libc6:amd64:12.5000:Unpacking libc6 (amd64)\n") == (0.125, "unpacking libc6 (amd64)")
+    assert apt.progress("dlstatus:7:43.5:Retrieving file 7 of 60\n") == (
+        0.435,
+        "retrieving file 7 of 60",
+    )
+    assert apt.progress("pmstatus:libc6:amd64:12.5000:Unpacking libc6 (amd64)\n") == (
+        0.125,
+        "unpacking libc6 (amd64)",
+    )
     assert apt.progress("pmerror:x:1:y\n") is None
-    assert isinstance(apt.failure(["E: Failed to fetch http://mirror.example/x  Could not resolve 'mirror.example'"], "MySQL"), Unavailable)
-    assert isinstance(apt.failure(["E: Unable to locate package maven"], "maven"), MachineError)
+    assert isinstance(
+        apt.failure(
+            [
+                "E: Failed to fetch http://mirror.example/x  Could not resolve 'mirror.example'"
+            ],
+            "MySQL",
+        ),
+        Unavailable,
+    )
+    assert isinstance(
+        apt.failure(["E: Unable to locate package maven"], "maven"), MachineError
+    )
 
 
 def test_progress_in_a_file_is_whole_lines():
     stream = io.StringIO()
-    with Line(stream, every_seconds=0) as line:
+    with ProgressLine(stream, every_seconds=0) as line:
         line("jars", 0.5, "3 MB")
         line("MySQL", None, "asking")
-    assert [text.partition("] ")[2] for text in stream.getvalue().splitlines()][-1] == "jars 50% 3 MB · MySQL asking"
+    assert [text.partition("] ")[2] for text in stream.getvalue().splitlines()][
+        -1
+    ] == "jars 50% 3 MB · MySQL asking"
     silent("jars", None, "")
+
+
+def test_the_servers_can_be_installed_by_a_python_without_our_packages():
+    command = [sys.executable, "-S", "-P", "-c", "import infra.install.artifacts"]
+    imported = subprocess.run(
+        command, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True
+    )
+    assert imported.returncode == 0, imported.stderr

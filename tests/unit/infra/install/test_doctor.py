@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from infra import doctor, settings
-from infra.errors import MachineError
+from connectors.runtime import settings
+from infra.install import doctor
+from schemas.errors import MachineError
 
 
 @pytest.fixture
@@ -15,7 +16,9 @@ def java_home(tmp_path):
     def make(stated, name="jdk"):
         program = tmp_path / name / "bin" / "java"
         program.parent.mkdir(parents=True)
-        program.write_text(f"#!/bin/sh\necho 'openjdk version \"{stated}\" 2026-01-01' >&2\n")
+        program.write_text(
+            f"#!/bin/sh\necho 'openjdk version \"{stated}\" 2026-01-01' >&2\n"
+        )
         program.chmod(0o755)
         return tmp_path / name
 
@@ -43,10 +46,17 @@ def test_a_server_on_all_addresses_takes_the_loopbacks_port_too():
 
 
 def test_ports_of_an_external_system_are_not_asked_for():
-    assert doctor.own_ports({"kafka", "shop"}) == ["kafka", "kafka_controller", "shop", "supervisor"]
+    assert doctor.own_ports({"kafka", "shop"}) == [
+        "kafka",
+        "kafka_controller",
+        "shop",
+        "supervisor",
+    ]
 
 
-@pytest.mark.parametrize(("available", "enough"), [(3 * doctor.GB, False), (doctor.MEMORY_NEEDED, True)])
+@pytest.mark.parametrize(
+    ("available", "enough"), [(3 * doctor.GB, False), (doctor.MEMORY_NEEDED, True)]
+)
 def test_too_little_memory_is_said_in_figures(available, enough):
     check = doctor.memory(available)
     assert (check.ok, check.needed) == (enough, "8.0 GB")
@@ -69,7 +79,9 @@ def test_a_disk_without_room_is_named_with_the_setting_that_moves_the_folder(tmp
     assert doctor.disk("data folder", tmp_path, 1, "KAPPA_HOME").ok
 
 
-@pytest.mark.parametrize(("stated", "major"), [("17.0.15", 17), ("1.8.0_402", 8), ("25", 25), ("21-ea", 21)])
+@pytest.mark.parametrize(
+    ("stated", "major"), [("17.0.15", 17), ("1.8.0_402", 8), ("25", 25), ("21-ea", 21)]
+)
 def test_a_java_is_known_by_what_it_states(java_home, stated, major):
     assert doctor.java_version(java_home(stated)) == major
 
@@ -89,53 +101,101 @@ def test_a_machine_without_java_says_so(tmp_path):
     assert (check.ok, check.found) == (False, "none")
 
 
-def test_a_java_17_among_the_installed_ones_is_found_behind_a_wrong_java_home(tmp_path, java_home):
-    wrong, right = java_home("25"), java_home("17.0.1", "jvm/java-17-openjdk")
+def test_a_java_17_among_the_installed_ones_is_found_behind_a_wrong_java_home(
+    tmp_path, java_home
+):
+    wrong = java_home("25")
+    right = java_home("17.0.1", "jvm/java-17-openjdk")
     found = homes(tmp_path, wrong, wrong / "bin")
     assert found == [(wrong, 25), (right, 17)]
     assert doctor.java(found).ok
 
 
 def test_java_home_comes_before_the_path(tmp_path, java_home):
-    chosen, other = java_home("17.0.1", "chosen"), java_home("17.0.2", "other")
-    assert doctor.find_java({"JAVA_HOME": str(chosen), "PATH": str(other / "bin")}) == chosen
+    chosen = java_home("17.0.1", "chosen")
+    other = java_home("17.0.2", "other")
+    assert (
+        doctor.find_java({"JAVA_HOME": str(chosen), "PATH": str(other / "bin")}) == chosen
+    )
     assert doctor.find_java({"PATH": str(other / "bin")}) == other
 
 
 def test_maven_is_asked_for_only_while_jars_are_lacking(tmp_path):
     assert doctor.tools([], root=False, path=str(tmp_path)) == []
-    checks = {check.name: check for check in doctor.tools(["hive"], root=False, path=str(tmp_path))}
+    checks = {
+        check.name: check
+        for check in doctor.tools(["hive"], root=False, path=str(tmp_path))
+    }
     assert (checks["mvn"].ok, checks["mvn"].packages) == (False, ("maven",))
 
 
 def test_all_that_is_lacking_is_one_error_with_the_one_command_that_installs_it(tmp_path):
-    bad = [doctor.java([]), *doctor.tools(["hive"], root=False, path=str(tmp_path)), doctor.memory(doctor.GB)]
+    bad = [
+        doctor.java([]),
+        *doctor.tools(["hive"], root=False, path=str(tmp_path)),
+        doctor.memory(doctor.GB),
+    ]
     error = doctor.lacking_error(bad)
     assert isinstance(error, MachineError)
-    assert error.hint.startswith(f"sudo apt-get install -y maven {doctor.JAVA_PACKAGE} util-linux; ")
+    assert error.hint.startswith(
+        f"sudo apt-get install -y maven {doctor.JAVA_PACKAGE} util-linux; "
+    )
     for name in ("Java", "mvn", "memory: 1.0 GB available, needs 8.0 GB"):
         assert name in str(error)
 
 
 def test_many_taken_ports_are_a_few_words_and_not_a_page():
-    error = str(doctor.lacking_error([doctor.port(f"server{n}", 21000 + n, f"java (process {n})") for n in range(20)]))
-    assert "port 21000 (server0): taken by java (process 0), needs free; port 21001" in error
-    assert error.endswith("port 21002 (server2): taken by java (process 2), needs free; and 17 more ports, which ./kappa doctor lists")
-    few = str(doctor.lacking_error([doctor.port(f"server{n}", 21000 + n, "java") for n in range(3)]))
+    error = str(
+        doctor.lacking_error(
+            [doctor.port(f"server{n}", 21000 + n, f"java (process {n})") for n in range(20)]
+        )
+    )
+    assert (
+        "port 21000 (server0): taken by java (process 0), needs free; port 21001" in error
+    )
+    assert error.endswith(
+        "port 21002 (server2): taken by java (process 2), needs free; and 17 more ports, which "
+        "./kappa doctor lists"
+    )
+    few = str(
+        doctor.lacking_error(
+            [doctor.port(f"server{n}", 21000 + n, "java") for n in range(3)]
+        )
+    )
     assert "more ports" not in few
 
 
 def test_this_machine_can_be_examined(tmp_path):
-    ours = settings.load({"KAPPA_HOME": str(tmp_path), "KAPPA_CACHE": str(tmp_path), "KAPPA_PORT_BASE": "41000"}, tmp_path / "none.toml")
+    ours = settings.load(
+        {
+            "KAPPA_HOME": str(tmp_path),
+            "KAPPA_CACHE": str(tmp_path),
+            "KAPPA_PORT_BASE": "41000",
+        },
+        tmp_path / "none.toml",
+    )
     names = {check.name for check in doctor.examine(ours, {"kafka"}, os.environ)}
-    assert {"Java", "memory", "data folder", "cache folder", "mvn", f"port {ours.port('kafka')} (kafka)"} <= names
-    running = {check.name for check in doctor.examine(ours, {"kafka"}, os.environ, running=True)}
+    assert {
+        "Java",
+        "memory",
+        "data folder",
+        "cache folder",
+        "mvn",
+        f"port {ours.port('kafka')} (kafka)",
+    } <= names
+    running = {
+        check.name for check in doctor.examine(ours, {"kafka"}, os.environ, running=True)
+    }
     assert "memory" not in running
     assert not any(name.startswith("port") for name in running)
 
 
 def test_a_python_too_old_is_named():
-    assert [doctor.python(version).ok for version in ((3, 10), (3, 11), (3, 13))] == [False, True, True]
+    assert [doctor.python(version).ok for version in ((3, 10), (3, 11), (3, 13))] == [
+        False,
+        True,
+        True,
+    ]
 
 
 def test_packages_are_believed_only_with_debians_keys():

@@ -1,7 +1,7 @@
 import pytest
 from click.testing import CliRunner
 
-from infra.cli import main
+from infra.cli.main import main
 
 
 @pytest.mark.parametrize(
@@ -14,7 +14,9 @@ from infra.cli import main
         (["replay", "count"], "counts"),
     ],
 )
-def test_a_misspelt_command_is_answered_with_the_one_that_was_meant(words: list[str], meant: str) -> None:
+def test_a_misspelt_command_is_answered_with_the_one_that_was_meant(
+    words: list[str], meant: str
+) -> None:
     done = CliRunner().invoke(main, words)
     assert done.exit_code == 2
     assert f"No such command '{words[-1]}'. Did you mean {meant}" in done.stderr

@@ -6,9 +6,23 @@ from typing import Any
 
 import pytest
 
-from infra.answers import Answer, as_aligned_text, as_csv, as_json, plain, show
+from infra.terminal.result_table import (
+    ResultTable,
+    as_aligned_text,
+    as_csv,
+    as_json,
+    plain,
+    show,
+)
 
-WINDOWS = Answer(["created_at", "views"], [(datetime(2026, 3, 1, 12, 0, 10), 12), (datetime(2026, 3, 1, 12, 0, 0), 5), (None, None)])
+WINDOWS = ResultTable(
+    ["created_at", "views"],
+    [
+        (datetime(2026, 3, 1, 12, 0, 10), 12),
+        (datetime(2026, 3, 1, 12, 0, 0), 5),
+        (None, None),
+    ],
+)
 
 
 @pytest.mark.parametrize(
@@ -16,7 +30,10 @@ WINDOWS = Answer(["created_at", "views"], [(datetime(2026, 3, 1, 12, 0, 10), 12)
     [
         (datetime(2026, 3, 1, 12), "2026-03-01T12:00:00Z"),
         (datetime(2026, 3, 1, 12, 0, 0, 250_000), "2026-03-01T12:00:00.250000Z"),
-        (datetime(2026, 3, 1, 12, tzinfo=timezone(timedelta(hours=2))), "2026-03-01T10:00:00Z"),
+        (
+            datetime(2026, 3, 1, 12, tzinfo=timezone(timedelta(hours=2))),
+            "2026-03-01T10:00:00Z",
+        ),
         (datetime(2026, 3, 1, 12, tzinfo=UTC), "2026-03-01T12:00:00Z"),
         (date(2026, 3, 1), "2026-03-01"),
         (Decimal("0.10"), "0.10"),
@@ -35,12 +52,15 @@ def test_values_of_any_store_become_plain_json(value: Any, expected: Any) -> Non
 
 
 def test_json_is_a_list_of_objects() -> None:
-    assert json.loads(as_json(WINDOWS))[1:] == [{"created_at": "2026-03-01T12:00:00Z", "views": 5}, {"created_at": None, "views": None}]
-    assert json.loads(as_json(Answer([], []))) == []
+    assert json.loads(as_json(WINDOWS))[1:] == [
+        {"created_at": "2026-03-01T12:00:00Z", "views": 5},
+        {"created_at": None, "views": None},
+    ]
+    assert json.loads(as_json(ResultTable([], []))) == []
 
 
 def test_csv_has_a_header_and_quotes_what_needs_it() -> None:
-    answer = Answer(["name", "views"], [('Kettle, "red"', 3), (None, 4)])
+    answer = ResultTable(["name", "views"], [('Kettle, "red"', 3), (None, 4)])
     assert as_csv(answer) == 'name,views\n"Kettle, ""red""",3\n,4\n'
 
 
@@ -55,10 +75,15 @@ def test_a_table_for_a_pipe_is_aligned_text() -> None:
 
 
 def test_a_table_without_rows_still_names_its_columns() -> None:
-    assert as_aligned_text(Answer(["views"], [])).splitlines() == ["views", "-----"]
+    assert as_aligned_text(ResultTable(["views"], [])).splitlines() == ["views", "-----"]
 
 
-def test_that_rows_were_left_out_is_said_beside_the_answer(capsys: pytest.CaptureFixture[str]) -> None:
-    show(Answer(["views"], [(1,), (2,)], cut=True), "csv")
+def test_that_rows_were_left_out_is_said_beside_the_answer(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    show(ResultTable(["views"], [(1,), (2,)], cut=True), "csv")
     said = capsys.readouterr()
-    assert (said.out, said.err) == ("views\n1\n2\n", "only the first 2 rows; --max-rows gives more\n")
+    assert (said.out, said.err) == (
+        "views\n1\n2\n",
+        "only the first 2 rows; --max-rows gives more\n",
+    )

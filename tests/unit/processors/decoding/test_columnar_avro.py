@@ -6,7 +6,12 @@ import fastavro
 import numpy as np
 import pytest
 
-from processors.avro_columns import LONGEST_TEXT, FlatReader, is_flat, joined
+from processors.decoding.columnar_avro import (
+    MAX_TEXT_BYTES,
+    FlatReader,
+    is_flat,
+    join_values,
+)
 from schemas.events import CONTRACTS
 from schemas.topics import CLICK_TOPICS, PRODUCT_VIEW
 
@@ -16,14 +21,20 @@ NUMBERS = [0, 1, -1, 63, 64, 2**31, -(2**31), 2**40, 2**62, 2**63 - 1, -(2**63)]
 
 
 def encoded(**fields: Any) -> bytes:
-    record = {"event_id": "a", "user_id": 1, "product_id": 2, "source": "web", "viewed_at": 3} | fields
+    record = {
+        "event_id": "a",
+        "user_id": 1,
+        "product_id": 2,
+        "source": "web",
+        "viewed_at": 3,
+    }
     stream = io.BytesIO()
-    fastavro.schemaless_writer(stream, PARSED, record)
+    fastavro.schemaless_writer(stream, PARSED, record | fields)
     return stream.getvalue()
 
 
 def read(values: list[bytes]) -> tuple[dict[str, Any], Any]:
-    return FlatReader(SCHEMA, ("user_id", "product_id")).read(*joined(values))
+    return FlatReader(SCHEMA, ("user_id", "product_id")).read(*join_values(values))
 
 
 @pytest.mark.parametrize("topic", CLICK_TOPICS)
@@ -31,49 +42,74 @@ def test_the_contracts_of_the_clicks_are_flat(topic: str) -> None:
     assert is_flat(CONTRACTS[topic])
 
 
-@pytest.mark.parametrize("kind", [["null", "string"], {"type": "array", "items": "long"}, {"type": "record", "name": "R", "fields": []}, "Other"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        ["null", "string"],
+        {"type": "array", "items": "long"},
+        {"type": "record", "name": "R", "fields": []},
+        "Other",
+    ],
+)
 def test_a_schema_with_choices_or_nesting_is_not_flat(kind: Any) -> None:
-    assert not is_flat({"type": "record", "name": "X", "fields": [{"name": "a", "type": kind}]})
+    assert not is_flat(
+        {"type": "record", "name": "X", "fields": [{"name": "a", "type": kind}]}
+    )
 
 
 def test_whole_numbers_come_as_columns() -> None:
-    columns, sure = read([encoded(user_id=number, product_id=-5) for number in NUMBERS])
-    assert columns["user_id"][sure].tolist() == [number for number, is_sure in zip(NUMBERS, sure, strict=True) if is_sure]
-    assert set(columns["product_id"][sure].tolist()) == {-5}
-    assert sure.sum() >= len(NUMBERS) - 3  # those of ten bytes are left to a decoder of single records
+    values = [encoded(user_id=number, product_id=-5) for number in NUMBERS]
+    columns, is_decoded = read(values)
+    decoded_numbers = [
+        number for number, decoded in zip(NUMBERS, is_decoded, strict=True) if decoded
+    ]
+    assert columns["user_id"][is_decoded].tolist() == decoded_numbers
+    assert set(columns["product_id"][is_decoded].tolist()) == {-5}
+    # Numbers of ten bytes are left to a decoder of single records.
+    assert len(decoded_numbers) >= len(NUMBERS) - 3
 
 
-def test_text_that_is_not_ascii_or_long_is_left_to_a_decoder_of_single_records() -> None:
-    texts = ["", "plain", "x" * LONGEST_TEXT, "x" * (LONGEST_TEXT + 1), "żółw", "x" * 40 + "ż"]
-    _, sure = read([encoded(event_id=text) for text in texts])
-    assert sure.tolist() == [True, True, True, False, False, False]
+def test_text_that_is_long_or_not_ascii_is_left_to_a_decoder_of_single_records() -> None:
+    decodable = ["", "plain", "x" * MAX_TEXT_BYTES]
+    other = ["x" * (MAX_TEXT_BYTES + 1), "żółw", "x" * 40 + "ż"]
+    _, is_decoded = read([encoded(event_id=text) for text in decodable + other])
+    assert is_decoded.tolist() == [True, True, True, False, False, False]
 
 
 def test_a_broken_record_harms_no_other() -> None:
     whole = encoded(user_id=7)
-    columns, sure = read([whole, whole[:-1], whole, whole + b"\0", b"", b"\xff" * 30, whole])
-    assert sure.tolist() == [True, False, True, False, False, False, True]
-    assert columns["user_id"][sure].tolist() == [7, 7, 7]
+    values = [whole, whole[:-1], whole, whole + b"\0", b"", b"\xff" * 30, whole]
+    columns, is_decoded = read(values)
+    assert is_decoded.tolist() == [True, False, True, False, False, False, True]
+    assert columns["user_id"][is_decoded].tolist() == [7, 7, 7]
 
 
-def test_nothing_is_read_that_fastavro_reads_otherwise() -> None:
-    chance = random.Random(7)
-    for _ in range(60):
-        values = [mutated(chance, encoded(event_id="e" * chance.randrange(70), user_id=chance.choice(NUMBERS))) for _ in range(100)]
-        columns, sure = read(values)
-        for place in np.flatnonzero(sure).tolist():
-            stream = io.BytesIO(values[place])
-            record = fastavro.schemaless_reader(stream, PARSED, None)
-            assert stream.tell() == len(values[place])
-            assert (columns["user_id"][place], columns["product_id"][place]) == (record["user_id"], record["product_id"])
+@pytest.mark.parametrize("seed", range(60))
+def test_every_decoded_record_is_the_one_that_fastavro_reads(seed: int) -> None:
+    chance = random.Random(seed)
+    values = []
+    for _ in range(100):
+        text = "e" * chance.randrange(70)
+        value = encoded(event_id=text, user_id=chance.choice(NUMBERS))
+        values.append(mutated(chance, value))
+    columns, is_decoded = read(values)
+    for index in np.flatnonzero(is_decoded).tolist():
+        stream = io.BytesIO(values[index])
+        record = fastavro.schemaless_reader(stream, PARSED, None)
+        assert stream.tell() == len(values[index])
+        assert columns["user_id"][index] == record["user_id"]
+        assert columns["product_id"][index] == record["product_id"]
 
 
 def mutated(chance: random.Random, value: bytes) -> bytes:
-    """The value, or a damaged one."""
+    """Return the value, or a damaged one."""
     damage = chance.random()
     if damage < 0.2:
-        at = chance.randrange(len(value))
-        return value[:at] + bytes([chance.randrange(256)]) + value[at + 1 :]
+        position = chance.randrange(len(value))
+        byte = bytes([chance.randrange(256)])
+        return value[:position] + byte + value[position + 1 :]
     if damage < 0.3:
         return value[: chance.randrange(len(value))]
-    return value + bytes(chance.randrange(4)) if damage < 0.4 else value
+    if damage < 0.4:
+        return value + bytes(chance.randrange(4))
+    return value

@@ -3,14 +3,20 @@ from pathlib import Path
 
 import faust
 
-from processors.source import BatchChannel
+from processors.runtime.batch_source import BatchChannel
 
 
 def app(folder: Path) -> faust.App:
-    return faust.App("channel-test", broker="kafka://127.0.0.1:1", store="memory://", datadir=str(folder), web_enabled=False)
+    return faust.App(
+        "channel-test",
+        broker="kafka://127.0.0.1:1",
+        store="memory://",
+        datadir=str(folder),
+        web_enabled=False,
+    )
 
 
-def test_a_batch_is_there_for_a_reader_that_comes_later(tmp_path: Path) -> None:
+def test_a_batch_waits_for_an_agent_that_starts_later(tmp_path: Path) -> None:
     async def first_batch() -> object:
         channel = BatchChannel(app(tmp_path))
         await channel.put("a batch")  # type: ignore[arg-type]
@@ -19,7 +25,7 @@ def test_a_batch_is_there_for_a_reader_that_comes_later(tmp_path: Path) -> None:
     assert asyncio.run(first_batch()) == "a batch"
 
 
-def test_a_rebalance_of_faust_empties_no_batches(tmp_path: Path) -> None:
+def test_a_rebalance_of_fausts_consumer_drops_no_batch(tmp_path: Path) -> None:
     async def after_a_rebalance() -> object:
         channel = BatchChannel(app(tmp_path))
         reader = channel.clone(is_iterator=True)

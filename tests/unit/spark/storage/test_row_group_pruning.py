@@ -7,10 +7,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from infra.errors import WarehouseError
-from spark import pruned
-from spark.parquet import ROW_GROUP_ROWS, ParquetWriter
-from spark.pruned import Footers, Group
+from schemas.errors import WarehouseError
+from spark.storage import row_group_pruning
+from spark.storage.parquet import ROW_GROUP_ROWS, ParquetWriter
+from spark.storage.row_group_pruning import FooterCache, RowGroup
 
 ROWS = 3 * ROW_GROUP_ROWS
 
@@ -19,49 +19,71 @@ class Files:
     """HDFS in memory, which notes how many bytes were asked for."""
 
     def __init__(self, data: bytes) -> None:
-        self.data, self.fetched = data, 0
+        self.data = data
+        self.fetched = 0
 
     def read_bytes(self, path: str, offset: int = 0, length: int | None = None) -> bytes:
-        found = self.data[offset:] if length is None else self.data[offset : offset + length]
+        found = (
+            self.data[offset:] if length is None else self.data[offset : offset + length]
+        )
         self.fetched += len(found)
         return found
 
 
 @pytest.fixture(scope="module")
 def data() -> bytes:
-    """Rows with an ascending id, a struct, a text, and a value that takes room, in three row groups."""
+    """Rows with an ascending id, a struct, a text, and a value that takes room, in three row
+    groups.
+    """
     ids = pa.array(range(ROWS), pa.int64())
     images = pa.StructArray.from_arrays([ids], ["id"])
     text = pc.binary_join_element_wise("text of", ids.cast(pa.string()), " ")
     value = pa.array([random.Random(number).randbytes(8) for number in range(ROWS)])
-    table = pa.table({"id": ids, "after": images, "before": pa.nulls(ROWS, images.type), "text": text, "value": value})
+    table = pa.table(
+        {
+            "id": ids,
+            "after": images,
+            "before": pa.nulls(ROWS, images.type),
+            "text": text,
+            "value": value,
+        }
+    )
     writer = ParquetWriter(table.schema)
     for start in range(0, ROWS, ROW_GROUP_ROWS):
-        writer.write(table.slice(start, ROW_GROUP_ROWS))
+        writer.write_rows(table.slice(start, ROW_GROUP_ROWS))
     return writer.finish()
 
 
-def find(files: Any, size: int, wanted: int, footers: Footers | None = None) -> list[dict[str, Any]]:
-    tables = (footers or Footers(files)).read(
-        "/f", size, lambda group: group.may_hold("after.id", wanted), ["after.id", "missing"],
-        lambda rows: pc.equal(pc.struct_field(rows.column("after"), "id"), wanted), ["value", "before"],
-    )  # fmt: skip
+def find(
+    files: Any, size: int, wanted: int, footers: FooterCache | None = None
+) -> list[dict[str, Any]]:
+    tables = (footers or FooterCache(files)).read_rows(
+        "/f",
+        size,
+        lambda group: group.may_hold("after.id", wanted),
+        ["after.id", "missing"],
+        lambda rows: pc.equal(pc.struct_field(rows.column("after"), "id"), wanted),
+        ["value", "before"],
+    )
     return [row for table in tables for row in table.to_pylist()]
 
 
 @pytest.mark.parametrize("wanted", [0, ROW_GROUP_ROWS, ROWS - 1])
-def test_a_row_is_found_wherever_it_lies_in_a_large_or_a_small_file(data: bytes, wanted: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_row_is_found_wherever_it_lies_in_a_large_or_a_small_file(
+    data: bytes, wanted: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     row = {"id": wanted, "after": {"id": wanted}, "text": f"text of {wanted}"}
-    large, small = Files(data), Files(data)
+    large = Files(data)
+    small = Files(data)
     assert find(large, len(data), wanted) == [row]
-    monkeypatch.setattr(pruned, "SMALL_BYTES", len(data))
+    monkeypatch.setattr(row_group_pruning, "SMALL_BYTES", len(data))
     assert find(small, len(data), wanted) == [row]
     assert large.fetched < 0.5 * small.fetched
 
 
 def test_a_file_that_cannot_hold_the_row_costs_its_footer_once(data: bytes) -> None:
     files = Files(data)
-    footers = Footers(files)  # type: ignore[arg-type]
+    footers = FooterCache(files)  # type: ignore[arg-type]
     assert find(files, len(data), ROWS, footers) == []
     before = files.fetched
     assert before < 0.1 * len(data)
@@ -76,7 +98,13 @@ def test_a_file_that_was_cut_off_is_named(data: bytes) -> None:
 
 
 def test_a_column_without_a_value_holds_none_and_one_of_another_type_may_hold_any() -> None:
-    group = Group(5, {"id": (3, 9)}, frozenset({"before.id"}))
-    assert [group.may_hold("id", value) for value in (2, 3, 9, 10, "x")] == [False, True, True, False, True]
+    group = RowGroup(5, {"id": (3, 9)}, frozenset({"before.id"}))
+    assert [group.may_hold("id", value) for value in (2, 3, 9, 10, "x")] == [
+        False,
+        True,
+        True,
+        False,
+        True,
+    ]
     assert not group.may_hold("before.id", 5)
     assert group.may_hold("unknown", 5)

@@ -3,19 +3,22 @@ from typing import Any
 
 import pytest
 
-from connectors.cassandra import Rows
-from connectors.generations import Definition, Generation
-from infra.generation_compare import Comparison, comparable, compare
+from connectors.cassandra.client import Rows
+from connectors.cassandra.generations import Definition, Generation
+from infra.cli.replay.compare_generations import Comparison, comparable, compare
 
 RULES = Definition(window_ms=10_000, horizon_ms=1000, ahead_ms=1000)
-LIVE, NEW = Generation(1, "shop", "live", RULES), Generation(2, "shop_g2", "building", RULES)
+LIVE = Generation(1, "shop", "live", RULES)
+NEW = Generation(2, "shop_g2", "building", RULES)
 
 
 @dataclass
 class Session:
     """Tables by keyspace; only `product_view_total` has rows."""
 
-    totals: dict[str, list[tuple[Any, ...]]] = field(default_factory=lambda: {"shop": [], "shop_g2": []})
+    totals: dict[str, list[tuple[Any, ...]]] = field(
+        default_factory=lambda: {"shop": [], "shop_g2": []}
+    )
 
     def execute(self, cql: str) -> Rows:
         keyspace, table = cql.rpartition(" ")[2].split(".")
@@ -33,10 +36,14 @@ def test_equal_rows_are_equal() -> None:
 
 
 @pytest.mark.parametrize("new", [[], [(7, 0, 4, 9)], [(7, 0, 2, 8)], [(7, 1, 3, 9)]])
-def test_a_row_that_counts_otherwise_is_missing_or_is_behind_differs(new: list[tuple[Any, ...]]) -> None:
+def test_a_row_that_counts_otherwise_is_missing_or_is_behind_differs(
+    new: list[tuple[Any, ...]],
+) -> None:
     found = compared([(7, 0, 3, 9)], new)
     assert found.differing == 1
-    assert "product_view_total (7, 0): 3 up to offset 9 in the live generation" in found.told()
+    assert (
+        "product_view_total (7, 0): 3 up to offset 9 in the live generation" in found.text()
+    )
 
 
 def test_a_row_that_is_further_in_the_new_generation_is_in_motion() -> None:
@@ -59,4 +66,4 @@ def test_only_tables_by_the_same_rules_are_compared() -> None:
     assert "product_view_by_minute" in names
     assert not {"product_view", "order_view"} & names
     assert comparable(LIVE, replace(NEW, definition=replace(RULES, horizon_ms=5))) == []
-    assert "nothing" in Comparison().told()
+    assert "nothing" in Comparison().text()

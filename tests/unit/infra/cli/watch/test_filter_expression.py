@@ -1,10 +1,21 @@
 import pytest
 
-from infra.errors import UsageError
-from infra.watch_record import Record
-from infra.watch_where import predicate
+from infra.cli.watch.filter_expression import predicate
+from infra.cli.watch.record import Record
+from schemas.errors import UsageError
 
-DELIVERED = Record(
+
+def record(topic, partition, offset, timestamp_ms, **content):
+    return Record(
+        topic=topic,
+        partition=partition,
+        offset=offset,
+        timestamp_ms=timestamp_ms,
+        **content,
+    )
+
+
+DELIVERED = record(
     "cdc.eCommerce.orders",
     0,
     88,
@@ -15,8 +26,15 @@ DELIVERED = Record(
     after={"order_id": 17, "product_id": 9, "status": "1"},
     gtid="a:1",
 )
-CLICK = Record("productview", 2, 5, 0, key="7", value={"product_id": 7, "source": "mail"})
-UNREADABLE = Record("productview", 2, 6, 0, error="not Avro")
+CLICK = Record(
+    topic="productview",
+    partition=2,
+    offset=5,
+    timestamp_ms=0,
+    key="7",
+    value={"product_id": 7, "source": "mail"},
+)
+UNREADABLE = record("productview", 2, 6, 0, error="not Avro")
 
 
 @pytest.mark.parametrize(
@@ -46,7 +64,17 @@ def test_a_delivered_order_is_found_by(expression):
     assert predicate(expression)(DELIVERED)
 
 
-@pytest.mark.parametrize("expression", ["status = '0'", "product_id > 9", "nonsense = 1", "nonsense > 1", "status > 5 and false", "op = 'delete'"])
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "status = '0'",
+        "product_id > 9",
+        "nonsense = 1",
+        "nonsense > 1",
+        "status > 5 and false",
+        "op = 'delete'",
+    ],
+)
 def test_a_delivered_order_is_not_found_by(expression):
     assert not predicate(expression)(DELIVERED)
 
@@ -62,7 +90,9 @@ def test_what_cannot_be_read_has_no_fields_but_a_place():
 
 
 def test_an_equals_sign_inside_text_stays_as_it_is():
-    assert predicate("address = 'a=b and <>'")(Record("t", 0, 0, 0, value={"address": "a=b and <>"}))
+    assert predicate("address = 'a=b and <>'")(
+        record("t", 0, 0, 0, value={"address": "a=b and <>"})
+    )
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,16 @@
 import pytest
 
-from connectors.registry import Decoded
-from infra.errors import ContractError
-from infra.watch import Transaction
-from infra.watch_record import Record, read
+from connectors.kafka.schema_registry import Decoded
+from infra.cli.watch.record import Record, read
+from schemas.errors import ContractError
 
-ENVELOPE = {"type": "record", "name": "Envelope", "fields": [{"name": name, "type": "null"} for name in ("before", "after", "source", "op")]}
+ENVELOPE = {
+    "type": "record",
+    "name": "Envelope",
+    "fields": [
+        {"name": name, "type": "null"} for name in ("before", "after", "source", "op")
+    ],
+}
 CONTRACT = {"type": "record", "name": "View", "fields": []}
 GTID = "3e11fa47-71ca-11e1-9e33-c80aa9429562:23"
 
@@ -14,7 +19,9 @@ class Message:
     """A message of the log, as the consumer gives it."""
 
     def __init__(self, value, key=None, topic="cdc.eCommerce.orders"):
-        self._value, self._key, self._topic = value, key, topic
+        self._value = value
+        self._key = key
+        self._topic = topic
 
     def topic(self):
         return self._topic
@@ -49,26 +56,56 @@ class Known:
 
 
 def envelope(op, before, after, gtid=GTID):
-    return ENVELOPE, {"op": op, "before": before, "after": after, "source": {"gtid": gtid}, "transaction": None}
+    return ENVELOPE, {
+        "op": op,
+        "before": before,
+        "after": after,
+        "source": {"gtid": gtid},
+        "transaction": None,
+    }
 
 
-@pytest.mark.parametrize(("op", "word"), [("c", "insert"), ("u", "update"), ("d", "delete"), ("r", "snapshot"), ("t", "truncate")])
+@pytest.mark.parametrize(
+    ("op", "word"),
+    [
+        ("c", "insert"),
+        ("u", "update"),
+        ("d", "delete"),
+        ("r", "snapshot"),
+        ("t", "truncate"),
+    ],
+)
 def test_operations_are_words(op, word):
     assert read(Message(b"x"), Known(x=envelope(op, None, None))).op == word
 
 
 def test_a_change_carries_its_transaction_and_what_changed():
-    record = read(Message(b"x", b"\0k"), Known(x=envelope("u", {"id": 1, "name": "Ann"}, {"id": 1, "name": "Bea"}), k=(CONTRACT, {"id": 1})))
+    record = read(
+        Message(b"x", b"\0k"),
+        Known(
+            x=envelope("u", {"id": 1, "name": "Ann"}, {"id": 1, "name": "Bea"}),
+            k=(CONTRACT, {"id": 1}),
+        ),
+    )
     assert record.changed == {"name": ("Ann", "Bea")}
     assert (record.gtid, record.key, record.value) == (GTID, {"id": 1}, None)
 
 
 def test_a_snapshot_row_has_no_transaction():
-    assert read(Message(b"x"), Known(x=envelope("r", None, {"id": 1}, gtid=None))).gtid is None
+    assert (
+        read(Message(b"x"), Known(x=envelope("r", None, {"id": 1}, gtid=None))).gtid is None
+    )
 
 
 def test_a_column_that_appears_counts_as_changed():
-    assert Record("t", 0, 0, 0, before={"id": 1}, after={"id": 1, "email": "a@b"}).changed == {"email": (None, "a@b")}
+    assert Record(
+        topic="t",
+        partition=0,
+        offset=0,
+        timestamp_ms=0,
+        before={"id": 1},
+        after={"id": 1, "email": "a@b"},
+    ).changed == {"email": (None, "a@b")}
 
 
 def test_a_null_value_is_a_tombstone():
@@ -77,34 +114,23 @@ def test_a_null_value_is_a_tombstone():
 
 def test_bytes_that_are_not_avro_are_a_record_with_a_reason():
     record = read(Message(b'{"a": 1}'), Known())
-    assert (record.error, record.raw, record.fields) == ("not Avro: magic byte 0x7b", b'{"a": 1}', {})
+    assert (record.error, record.raw, record.fields) == (
+        "not Avro: magic byte 0x7b",
+        b'{"a": 1}',
+        {},
+    )
 
 
 @pytest.mark.parametrize(
-    ("key", "expected"), [(None, None), (b"17", "17"), ("Zürich".encode(), "Zürich"), (b"\xff\x01", "ff01"), (b"a\x1b", "611b"), (b"\0z", "007a")]
+    ("key", "expected"),
+    [
+        (None, None),
+        (b"17", "17"),
+        ("Zürich".encode(), "Zürich"),
+        (b"\xff\x01", "ff01"),
+        (b"a\x1b", "611b"),
+        (b"\0z", "007a"),
+    ],
 )
 def test_a_key_is_text_or_hexadecimal_digits(key, expected):
     assert read(Message(b"x", key), Known(x=(CONTRACT, {}))).key == expected
-
-
-def marked(status, parts=None):
-    return Record("cdc.transaction", 0, 0, 0, value={"status": status, "data_collections": parts}, gtid=GTID)
-
-
-def test_a_transaction_is_complete_when_all_that_its_end_announces_was_seen():
-    transaction, topics = Transaction(GTID.upper()), {"cdc.eCommerce.orders", "cdc.eCommerce.completed_orders"}
-    parts = [{"data_collection": "eCommerce.orders", "event_count": 1}, {"data_collection": "eCommerce.completed_orders", "event_count": 1}]
-    assert transaction.holds(marked("BEGIN"))
-    assert transaction.holds(Record("cdc.eCommerce.orders", 0, 0, 0, gtid=GTID))
-    assert transaction.holds(marked("END", parts))
-    assert not transaction.complete(topics)
-    assert not transaction.holds(Record("cdc.eCommerce.completed_orders", 0, 0, 0, gtid="another:1"))
-    assert not transaction.complete(topics)
-    assert transaction.holds(Record("cdc.eCommerce.completed_orders", 0, 0, 0, gtid=GTID))
-    assert transaction.complete(topics)
-
-
-def test_tables_that_are_not_watched_are_not_waited_for():
-    transaction = Transaction(GTID)
-    transaction.holds(marked("END", [{"data_collection": "eCommerce.user", "event_count": 3}]))
-    assert transaction.complete({"cdc.eCommerce.orders"})

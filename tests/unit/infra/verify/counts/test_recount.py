@@ -1,19 +1,19 @@
-"""The recount against tables of expectations: right rows are passed, and each wrong one is named with what the log says."""
+"""The recount against tables of expectations: right rows are passed, and each wrong one is named
+with what the log says.
+"""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from random import Random
 from typing import Any
 
 import numpy as np
 import pytest
 
-from infra.differences import MOST_PER_VIEW, Outcome
-from infra.recount import Events, Rows, compare, most_viewed
-from infra.recount_conversion import Committed, ConversionRows, Orders
-from infra.recount_conversion import compare as compare_conversion
-from infra.verify_counts import rows_of, window_of
-from schemas import topics, views
+from infra.verify.counts.differences import MAX_DIFFERENCES_PER_VIEW, ViewOutcome
+from infra.verify.counts.event_groups import Events
+from infra.verify.counts.recount import Rows, compare, most_viewed_products
+from infra.verify.counts.verify import window_of
+from schemas import count_tables, topics
 
 NOON = 1_767_268_800_000  # 2026-01-01T12:00:00Z
 SECOND = 1000
@@ -21,53 +21,99 @@ SECOND = 1000
 Event = tuple[int, int, int, int]  # offset, subject, user, viewed_at in ms
 Row = tuple[int, int, int, Any, int]  # subject, window, partition, value, last_offset
 
-# Partition 2: product 7 twice in the window of 12:00:00 and once in the next, product 9 once; the log has gaps.
+# Partition 2: product 7 twice in the window of 12:00:00 and once in the next, product 9 once; the
+# log has gaps.
 LOG: dict[int, list[Event]] = {
-    2: [(10, 7, 1, NOON), (11, 9, 1, NOON + 1), (14, 7, 2, NOON + 9999), (20, 7, 1, NOON + 10_000)],
+    2: [
+        (10, 7, 1, NOON),
+        (11, 9, 1, NOON + 1),
+        (14, 7, 2, NOON + 9999),
+        (20, 7, 1, NOON + 10_000),
+    ],
     3: [(5, 7, 1, NOON + 5)],
 }
 ALL = {2: 21, 3: 6}
-UPTO_14, UPTO_20 = "(up to offset 14 of productview[2])", "(up to offset 20 of productview[2])"
+UPTO_14 = "(up to offset 14 of productview[2])"
+UPTO_20 = "(up to offset 20 of productview[2])"
 WINDOW_2 = "window 2026-01-01T12:00:00Z partition 2"
 
-RIGHT: dict[views.View, list[Row]] = {
-    views.PRODUCT_VIEWS: [(7, NOON, 2, 2, 14), (9, NOON, 2, 1, 11), (7, NOON + 10_000, 2, 1, 20), (7, NOON, 3, 1, 5)],
-    views.PRODUCT_VIEWS_BY_MINUTE: [(7, NOON, 2, 3, 20), (9, NOON, 2, 1, 11), (7, NOON, 3, 1, 5)],
-    views.PRODUCT_VIEWS_BY_HOUR: [(7, NOON, 2, 3, 20), (9, NOON, 2, 1, 11), (7, NOON, 3, 1, 5)],
-    views.PRODUCT_VIEWS_TOTAL: [(7, 0, 2, 3, 20), (9, 0, 2, 1, 11), (7, 0, 3, 1, 5)],
-    views.ORDER_VIEWS: [(7, NOON, 2, 2, 14), (9, NOON, 2, 1, 11), (7, NOON + 10_000, 2, 1, 20), (7, NOON, 3, 1, 5)],
-    views.TOP_PRODUCTS: [(0, NOON, 2, ((7, 2), (9, 1)), 14), (0, NOON + 10_000, 2, ((7, 1),), 20), (0, NOON, 3, ((7, 1),), 5)],
-    views.VIEWERS: [(7, NOON, 2, 2, 14), (9, NOON, 2, 1, 11), (7, NOON, 3, 1, 5)],
+RIGHT: dict[count_tables.View, list[Row]] = {
+    count_tables.PRODUCT_VIEWS: [
+        (7, NOON, 2, 2, 14),
+        (9, NOON, 2, 1, 11),
+        (7, NOON + 10_000, 2, 1, 20),
+        (7, NOON, 3, 1, 5),
+    ],
+    count_tables.PRODUCT_VIEWS_BY_MINUTE: [
+        (7, NOON, 2, 3, 20),
+        (9, NOON, 2, 1, 11),
+        (7, NOON, 3, 1, 5),
+    ],
+    count_tables.PRODUCT_VIEWS_BY_HOUR: [
+        (7, NOON, 2, 3, 20),
+        (9, NOON, 2, 1, 11),
+        (7, NOON, 3, 1, 5),
+    ],
+    count_tables.PRODUCT_VIEWS_TOTAL: [(7, 0, 2, 3, 20), (9, 0, 2, 1, 11), (7, 0, 3, 1, 5)],
+    count_tables.ORDER_VIEWS: [
+        (7, NOON, 2, 2, 14),
+        (9, NOON, 2, 1, 11),
+        (7, NOON + 10_000, 2, 1, 20),
+        (7, NOON, 3, 1, 5),
+    ],
+    count_tables.TOP_PRODUCTS: [
+        (0, NOON, 2, ((7, 2), (9, 1)), 14),
+        (0, NOON + 10_000, 2, ((7, 1),), 20),
+        (0, NOON, 3, ((7, 1),), 5),
+    ],
+    count_tables.VIEWERS: [(7, NOON, 2, 2, 14), (9, NOON, 2, 1, 11), (7, NOON, 3, 1, 5)],
 }
-COUNTS = [view for view in RIGHT if isinstance(view, views.CountView)]
+COUNTS = [view for view in RIGHT if isinstance(view, count_tables.CountView)]
 
 
 def columns(rows: Iterable[tuple[int, ...]], width: int) -> list[Any]:
-    return [np.array(column, np.int64) for column in zip(*rows, strict=True)] or [np.empty(0, np.int64)] * width
+    return [np.array(column, np.int64) for column in zip(*rows, strict=True)] or [
+        np.empty(0, np.int64)
+    ] * width
 
 
 def rows(stored: list[Row]) -> Rows:
     values: Any = np.empty(len(stored), object)
     values[:] = [row[3] for row in stored]
-    subjects, windows, partitions, offsets = columns([(*row[:3], row[4]) for row in stored], 4)
-    return Rows(subjects, windows, partitions, values if any(isinstance(row[3], tuple) for row in stored) else values.astype(np.int64), offsets)
+    subjects, windows, partitions, offsets = columns(
+        [(*row[:3], row[4]) for row in stored], 4
+    )
+    return Rows(
+        subjects,
+        windows,
+        partitions,
+        values
+        if any(isinstance(row[3], tuple) for row in stored)
+        else values.astype(np.int64),
+        offsets,
+    )
 
 
 def log(events: Mapping[int, list[Event]]) -> dict[int, Events]:
     return {partition: Events(*columns(found, 4)) for partition, found in events.items()}
 
 
-def recounted(view: views.View, stored: list[Row], committed: dict[int, int], events: Mapping[int, list[Event]] = LOG) -> Outcome:
+def recounted(
+    view: count_tables.View,
+    stored: list[Row],
+    committed: dict[int, int],
+    events: Mapping[int, list[Event]] = LOG,
+) -> ViewOutcome:
     return compare(view, window_of(view, 10_000), rows(stored), log(events), committed)
 
 
-def texts(outcome: Outcome) -> list[str]:
+def texts(outcome: ViewOutcome) -> list[str]:
     assert outcome.differing == len(outcome.differences)
     return [difference.text() for difference in outcome.differences]
 
 
 @pytest.mark.parametrize("view", RIGHT, ids=lambda view: view.name)
-def test_rows_that_equal_the_log_are_passed(view: views.View) -> None:
+def test_rows_that_equal_the_log_are_passed(view: count_tables.View) -> None:
     for committed in ({}, {2: 12}, ALL):
         outcome = recounted(view, RIGHT[view], committed)
         assert texts(outcome) == []
@@ -78,72 +124,133 @@ def test_rows_that_equal_the_log_are_passed(view: views.View) -> None:
 @pytest.mark.parametrize("view", COUNTS, ids=lambda view: view.name)
 @pytest.mark.parametrize("place", [0, 1, 2])
 @pytest.mark.parametrize("step", [-1, 1])
-def test_a_count_that_is_one_off_is_named_with_the_right_one(view: views.View, place: int, step: int) -> None:
+def test_a_count_that_is_one_off_is_named_with_the_right_one(
+    view: count_tables.View, place: int, step: int
+) -> None:
     stored = list(RIGHT[view])
     subject, window, partition, count, last_offset = stored[place]
     stored[place] = (subject, window, partition, count + step, last_offset)
     [found] = texts(recounted(view, stored, ALL))
-    topic = topics.ORDER_VIEW if view is views.ORDER_VIEWS else topics.PRODUCT_VIEW
-    assert found.startswith(f"{view.name} {'order' if view is views.ORDER_VIEWS else 'product'} {subject} ")
-    assert found.endswith(f" partition {partition}: Cassandra {count + step}, log {count} (up to offset {last_offset} of {topic}[{partition}])")
+    topic = topics.ORDER_VIEW if view is count_tables.ORDER_VIEWS else topics.PRODUCT_VIEW
+    assert found.startswith(
+        f"{view.name} {'order' if view is count_tables.ORDER_VIEWS else 'product'} {subject} "
+    )
+    assert found.endswith(
+        f" partition {partition}: Cassandra {count + step}, log {count} (up to offset "
+        f"{last_offset} of {topic}[{partition}])"
+    )
 
 
 @pytest.mark.parametrize("view", RIGHT, ids=lambda view: view.name)
-def test_each_row_that_is_missing_is_named_once_its_events_are_committed(view: views.View) -> None:
+def test_each_row_that_is_missing_is_named_once_its_events_are_committed(
+    view: count_tables.View,
+) -> None:
     for place, (_, _, partition, _, last_offset) in enumerate(RIGHT[view]):
         stored = RIGHT[view][:place] + RIGHT[view][place + 1 :]
         [found] = texts(recounted(view, stored, ALL))
         assert "Cassandra has no row, log " in found
-        if view is not views.VIEWERS:  # a sketch is written only when it changes
-            assert found.endswith(f"(up to offset {last_offset} of {view.topic}[{partition}])")
+        if view is not count_tables.VIEWERS:  # a sketch is written only when it changes
+            assert found.endswith(
+                f"(up to offset {last_offset} of {view.topic}[{partition}])"
+            )
     assert texts(recounted(view, [], {})) == []
 
 
 TOP_2 = (0, NOON, 2)
-WRONG: list[tuple[views.View, Row, dict[int, int], str]] = [
-    (views.PRODUCT_VIEWS, (7, NOON, 2, 41, 14), ALL, f"product_view product 7 {WINDOW_2}: Cassandra 41, log 2 {UPTO_14}"),
+WRONG: list[tuple[count_tables.View, Row, dict[int, int], str]] = [
     (
-        views.PRODUCT_VIEWS, (7, NOON, 2, 1, 10), ALL,
+        count_tables.PRODUCT_VIEWS,
+        (7, NOON, 2, 41, 14),
+        ALL,
+        f"product_view product 7 {WINDOW_2}: Cassandra 41, log 2 {UPTO_14}",
+    ),
+    (
+        count_tables.PRODUCT_VIEWS,
+        (7, NOON, 2, 1, 10),
+        ALL,
         f"product_view product 7 {WINDOW_2}: Cassandra 1 up to offset 10, log 2 {UPTO_14}",
     ),
     (
-        views.PRODUCT_VIEWS, (7, NOON, 2, 2, 15), ALL,
-        f"product_view product 7 {WINDOW_2}: Cassandra 2 up to offset 15, which is no event of it, log 2 {UPTO_14}",
-    ),
-    (views.PRODUCT_VIEWS, (7, NOON, 2, 2, 10), {}, f"product_view product 7 {WINDOW_2}: Cassandra 2, log 1 (up to offset 10 of productview[2])"),
-    (views.PRODUCT_VIEWS_TOTAL, (7, 0, 2, 4, 20), {}, f"product_view_total product 7 partition 2: Cassandra 4, log 3 {UPTO_20}"),
-    (
-        views.PRODUCT_VIEWS_BY_HOUR, (7, NOON, 2, 4, 20), {},
-        f"product_view_by_hour product 7 hour 2026-01-01T12:00:00Z partition 2: Cassandra 4, log 3 {UPTO_20}",
+        count_tables.PRODUCT_VIEWS,
+        (7, NOON, 2, 2, 15),
+        ALL,
+        f"product_view product 7 {WINDOW_2}: Cassandra 2 up to offset 15, which is no event of "
+        f"it, log 2 {UPTO_14}",
     ),
     (
-        views.TOP_PRODUCTS, (*TOP_2, ((9, 1), (7, 2)), 14), {},
-        f"top_products {WINDOW_2}: Cassandra product 9 with 1 in place 1, log product 7 with 2 in place 1 {UPTO_14}",
+        count_tables.PRODUCT_VIEWS,
+        (7, NOON, 2, 2, 10),
+        {},
+        f"product_view product 7 {WINDOW_2}: Cassandra 2, log 1 (up to offset 10 of "
+        "productview[2])",
     ),
     (
-        views.TOP_PRODUCTS, (*TOP_2, ((7, 2),), 14), {},
-        f"top_products {WINDOW_2}: Cassandra nothing in place 2, log product 9 with 1 in place 2 {UPTO_14}",
+        count_tables.PRODUCT_VIEWS_TOTAL,
+        (7, 0, 2, 4, 20),
+        {},
+        f"product_view_total product 7 partition 2: Cassandra 4, log 3 {UPTO_20}",
     ),
     (
-        views.TOP_PRODUCTS, (*TOP_2, ((7, 1), (9, 1)), 11), ALL,
-        f"top_products {WINDOW_2}: Cassandra product 7 with 1 in place 1 up to offset 11, log product 7 with 2 in place 1 {UPTO_14}",
+        count_tables.PRODUCT_VIEWS_BY_HOUR,
+        (7, NOON, 2, 4, 20),
+        {},
+        "product_view_by_hour product 7 hour 2026-01-01T12:00:00Z partition 2: Cassandra 4, log "
+        f"3 {UPTO_20}",
     ),
     (
-        views.VIEWERS, (7, NOON, 2, 5, 14), ALL,
-        f"product_viewers_by_hour product 7 hour 2026-01-01T12:00:00Z partition 2: Cassandra 5, log 2 {UPTO_14}",
+        count_tables.TOP_PRODUCTS,
+        (*TOP_2, ((9, 1), (7, 2)), 14),
+        {},
+        f"top_products {WINDOW_2}: Cassandra product 9 with 1 in place 1, log product 7 with 2 "
+        f"in place 1 {UPTO_14}",
     ),
-]  # fmt: skip
+    (
+        count_tables.TOP_PRODUCTS,
+        (*TOP_2, ((7, 2),), 14),
+        {},
+        f"top_products {WINDOW_2}: Cassandra nothing in place 2, log product 9 with 1 in place 2 "
+        f"{UPTO_14}",
+    ),
+    (
+        count_tables.TOP_PRODUCTS,
+        (*TOP_2, ((7, 1), (9, 1)), 11),
+        ALL,
+        f"top_products {WINDOW_2}: Cassandra product 7 with 1 in place 1 up to offset 11, log "
+        f"product 7 with 2 in place 1 {UPTO_14}",
+    ),
+    (
+        count_tables.VIEWERS,
+        (7, NOON, 2, 5, 14),
+        ALL,
+        "product_viewers_by_hour product 7 hour 2026-01-01T12:00:00Z partition 2: Cassandra 5, "
+        f"log 2 {UPTO_14}",
+    ),
+]
 
 
-@pytest.mark.parametrize("view, wrong, committed, text", WRONG, ids=[f"{view.name} {row[3]} at {row[4]}" for view, row, _, _ in WRONG])
-def test_a_wrong_row_is_named_with_what_the_log_says(view: views.View, wrong: Row, committed: dict[int, int], text: str) -> None:
+@pytest.mark.parametrize(
+    "view, wrong, committed, text",
+    WRONG,
+    ids=[f"{view.name} {row[3]} at {row[4]}" for view, row, _, _ in WRONG],
+)
+def test_a_wrong_row_is_named_with_what_the_log_says(
+    view: count_tables.View, wrong: Row, committed: dict[int, int], text: str
+) -> None:
     stored = [wrong if row[:3] == wrong[:3] else row for row in RIGHT[view]]
     assert texts(recounted(view, stored, committed)) == [text]
 
 
 @pytest.mark.parametrize("view", COUNTS, ids=lambda view: view.name)
-@pytest.mark.parametrize("invented", [(8, NOON, 2, 1, 12), (7, NOON + 60 * 60 * SECOND, 2, 1, 20), (7, NOON, 4, 1, 0), (7, NOON, 2, 0, -1)])
-def test_a_row_without_events_is_named(view: views.CountView, invented: Row) -> None:
+@pytest.mark.parametrize(
+    "invented",
+    [
+        (8, NOON, 2, 1, 12),
+        (7, NOON + 60 * 60 * SECOND, 2, 1, 20),
+        (7, NOON, 4, 1, 0),
+        (7, NOON, 2, 0, -1),
+    ],
+)
+def test_a_row_without_events_is_named(view: count_tables.CountView, invented: Row) -> None:
     if view.window_ms is None:
         invented = (8, 0, *invented[2:])
     stored = [row for row in RIGHT[view] if row[:3] != invented[:3]] + [invented]
@@ -152,44 +259,91 @@ def test_a_row_without_events_is_named(view: views.CountView, invented: Row) -> 
 
 
 def test_a_row_further_than_the_committed_offset_is_compared_at_its_own() -> None:
-    assert texts(recounted(views.PRODUCT_VIEWS_TOTAL, [(7, 0, 2, 3, 20), (9, 0, 2, 1, 11)], {2: 12})) == []
+    assert (
+        texts(
+            recounted(
+                count_tables.PRODUCT_VIEWS_TOTAL,
+                [(7, 0, 2, 3, 20), (9, 0, 2, 1, 11)],
+                {2: 12},
+            )
+        )
+        == []
+    )
 
 
 def test_a_row_that_was_not_rewritten_because_nothing_in_it_changed_is_passed() -> None:
-    seen_again: dict[int, list[Event]] = {0: [(1, 7, 1, NOON), (2, 7, 1, NOON + 1), (3, 7, 1, NOON + 2)]}
-    assert texts(recounted(views.VIEWERS, [(7, NOON, 0, 1, 1)], {0: 4}, seen_again)) == []
+    seen_again: dict[int, list[Event]] = {
+        0: [(1, 7, 1, NOON), (2, 7, 1, NOON + 1), (3, 7, 1, NOON + 2)]
+    }
+    assert (
+        texts(recounted(count_tables.VIEWERS, [(7, NOON, 0, 1, 1)], {0: 4}, seen_again))
+        == []
+    )
     crowd: dict[int, list[Event]] = {0: [(user, 7, user, NOON) for user in range(1000)]}
-    [found] = texts(recounted(views.VIEWERS, [(7, NOON, 0, 500, 499)], {0: 1000}, crowd))
-    assert "Cassandra 500 up to offset 499, log 1000 (up to offset 999 of productview[0])" in found
+    [found] = texts(
+        recounted(count_tables.VIEWERS, [(7, NOON, 0, 500, 499)], {0: 1000}, crowd)
+    )
+    assert (
+        "Cassandra 500 up to offset 499, log 1000 (up to offset 999 of productview[0])"
+        in found
+    )
 
 
-@pytest.mark.parametrize("viewers, near", [(1000, True), (1116, True), (884, True), (1120, False), (880, False)])
-def test_viewers_are_an_estimate_within_five_standard_errors(viewers: int, near: bool) -> None:
+@pytest.mark.parametrize(
+    "viewers, near", [(1000, True), (1116, True), (884, True), (1120, False), (880, False)]
+)
+def test_viewers_are_an_estimate_within_five_standard_errors(
+    viewers: int, near: bool
+) -> None:
     crowd: dict[int, list[Event]] = {0: [(user, 7, user, NOON) for user in range(1000)]}
-    assert (not texts(recounted(views.VIEWERS, [(7, NOON, 0, viewers, 999)], {}, crowd))) is near
+    assert (
+        not texts(recounted(count_tables.VIEWERS, [(7, NOON, 0, viewers, 999)], {}, crowd))
+    ) is near
 
 
-def test_the_most_viewed_products_are_twenty_and_the_lower_number_comes_first_among_equals() -> None:
-    assert most_viewed(np.array([5, 3, 9, 9])) == ((9, 2), (3, 1), (5, 1))
-    assert most_viewed(np.arange(30)) == tuple((product, 1) for product in range(views.TOP))
+def test_the_most_viewed_products_are_twenty_and_the_lower_number_comes_first_among_equals() -> (
+    None
+):
+    assert most_viewed_products(np.array([5, 3, 9, 9])) == ((9, 2), (3, 1), (5, 1))
+    assert most_viewed_products(np.arange(30)) == tuple(
+        (product, 1) for product in range(count_tables.TOP)
+    )
 
 
 def test_of_very_many_differences_the_first_are_kept_and_all_are_counted() -> None:
-    stored: list[Row] = [(subject, NOON, 0, 1, 1) for subject in range(MOST_PER_VIEW + 5)]
-    outcome = recounted(views.PRODUCT_VIEWS, stored, {})
-    assert (outcome.differing, len(outcome.differences)) == (MOST_PER_VIEW + 5, MOST_PER_VIEW)
+    stored: list[Row] = [
+        (subject, NOON, 0, 1, 1) for subject in range(MAX_DIFFERENCES_PER_VIEW + 5)
+    ]
+    outcome = recounted(count_tables.PRODUCT_VIEWS, stored, {})
+    assert (outcome.differing, len(outcome.differences)) == (
+        MAX_DIFFERENCES_PER_VIEW + 5,
+        MAX_DIFFERENCES_PER_VIEW,
+    )
 
 
 @pytest.mark.parametrize("at", [NOON - 1, -1, -10_000])
 def test_windows_begin_at_or_before_their_events_even_before_1970(at: int) -> None:
-    assert texts(recounted(views.PRODUCT_VIEWS, [(7, at // 10_000 * 10_000, 0, 1, 3)], {0: 4}, {0: [(3, 7, 1, at)]})) == []
+    assert (
+        texts(
+            recounted(
+                count_tables.PRODUCT_VIEWS,
+                [(7, at // 10_000 * 10_000, 0, 1, 3)],
+                {0: 4},
+                {0: [(3, 7, 1, at)]},
+            )
+        )
+        == []
+    )
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_rows_counted_one_by_one_agree_and_any_that_is_touched_does_not(seed: int) -> None:
     random = Random(seed)
     offsets = sorted(random.sample(range(3000), 800))
-    events = [(offset, random.randrange(6), random.randrange(9), NOON + random.randrange(50_000)) for offset in offsets]
+    events = [
+        (offset, random.randrange(6), random.randrange(9), NOON + random.randrange(50_000))
+        for offset in offsets
+    ]
     upto = random.choice(offsets)
     counted: dict[tuple[int, int], Row] = {}
     for offset, subject, _, at in events:
@@ -199,78 +353,19 @@ def test_rows_counted_one_by_one_agree_and_any_that_is_touched_does_not(seed: in
             counted[subject, window] = (subject, window, 0, count + 1, offset)
     stored = list(counted.values())
     random.shuffle(stored)
-    assert texts(recounted(views.PRODUCT_VIEWS, stored, {0: upto + 1}, {0: events})) == []
+    assert (
+        texts(recounted(count_tables.PRODUCT_VIEWS, stored, {0: upto + 1}, {0: events}))
+        == []
+    )
     touched = random.randrange(len(stored))
-    stored[touched] = (*stored[touched][:3], stored[touched][3] + random.choice([-1, 1]), stored[touched][4])
-    assert [found.key["product_id"] for found in recounted(views.PRODUCT_VIEWS, stored, {0: upto + 1}, {0: events}).differences] == [
-        stored[touched][0]
-    ]
-
-
-def test_columns_from_cassandra_come_to_their_places() -> None:
-    found = rows_of(views.VIEWERS, columns([(7, NOON, 2, 41, 14)], 5))
-    assert [int(column[0]) for column in vars(found).values()] == [7, NOON, 2, 41, 14]
-    found = rows_of(views.PRODUCT_VIEWS_TOTAL, columns([(7, 2, 41, 14)], 4))
-    assert [int(column[0]) for column in vars(found).values()] == [7, 0, 2, 41, 14]
-    found = rows_of(views.TOP_PRODUCTS, columns([(NOON, 2, 41, 14)], 4))
-    assert [int(column[0]) for column in vars(found).values()] == [0, NOON, 2, 41, 14]
-
-
-# Orders of product 7 by user 1 at 12:30:00; by user 2, who looked a millisecond too early; by user 3, who looked within the order's second.
-HALF_PAST = NOON + 30 * 60 * SECOND
-PLACED = [(0, 100, 1, 1, 7, HALF_PAST), (0, 101, 2, 2, 7, HALF_PAST + 1000), (0, 103, 3, 3, 7, HALF_PAST)]
-LOOKS: dict[int, list[Event]] = {2: [(10, 7, 1, NOON), (11, 7, 2, NOON + 999), (12, 7, 3, HALF_PAST + 999), (13, 7, 2, HALF_PAST + 2000)]}
-CONVERTED = [(7, HALF_PAST, 1, 1, 1, HALF_PAST), (7, HALF_PAST, 2, 0, 2, HALF_PAST + 1000), (7, HALF_PAST, 3, 1, 3, HALF_PAST)]
-BOTH = Committed({0: 104}, {2: 14})
-ORDER = "conversion_by_minute product 7 minute 2026-01-01T12:30:00Z order"
-
-
-def conversion(stored: list[tuple[int, ...]], committed: Committed = BOTH, placed: list[tuple[int, ...]] = PLACED) -> Outcome:
-    return compare_conversion(ConversionRows(*columns(stored, 6)), Orders(*columns(placed, 6)), "cdc.eCommerce.orders", log(LOOKS), committed)
-
-
-def test_orders_preceded_by_a_look_of_their_buyer_are_converted() -> None:
-    outcome = conversion(CONVERTED)
-    assert (texts(outcome), outcome.rows, outcome.events) == ([], 3, 3)
-
-
-@pytest.mark.parametrize("place, log", [(0, 1), (1, 0), (2, 1)])
-def test_a_converted_flag_that_is_wrong_is_named(place: int, log: int) -> None:
-    stored = [(*row[:3], 1 - row[3], *row[4:]) if place == number else row for number, row in enumerate(CONVERTED)]
-    [found] = texts(conversion(stored))
-    order = PLACED[place]
-    assert found == f"{ORDER} {order[2]}: Cassandra converted {1 - log}, log converted {log} (up to offset {order[1]} of cdc.eCommerce.orders[0])"
-
-
-def test_while_a_look_is_not_committed_its_order_may_be_converted_or_not() -> None:
-    either = [(*CONVERTED[0][:3], 0, *CONVERTED[0][4:]), *CONVERTED[1:]]
-    assert texts(conversion(either, Committed({0: 104}, {2: 10}))) == []
-    assert texts(conversion(CONVERTED, Committed({0: 104}, {2: 10}))) == []
-    assert len(texts(conversion(either, Committed({0: 104}, {2: 11})))) == 1
-
-
-def test_an_order_without_its_row_is_named_once_it_is_committed() -> None:
-    assert texts(conversion(CONVERTED[:2], Committed({0: 103}, {}))) == []
-    assert texts(conversion(CONVERTED[:2])) == [
-        f"{ORDER} 3: Cassandra has no row, log converted 1 user_id 3 ordered_at 2026-01-01T12:30:00Z (up to offset 103 of cdc.eCommerce.orders[0])"
-    ]
-
-
-def test_a_row_of_an_order_that_nobody_placed_is_named() -> None:
-    stored = [*CONVERTED, (7, HALF_PAST, 4, 1, 4, HALF_PAST)]
-    assert texts(conversion(stored)) == [
-        f"{ORDER} 4: Cassandra converted 1 user_id 4 ordered_at 2026-01-01T12:30:00Z, log nothing (cdc.eCommerce.orders has nothing of it)"
-    ]
-
-
-def test_an_order_told_twice_has_one_row_and_the_wrong_buyer_is_named() -> None:
-    twice = [*PLACED, (0, 104, *PLACED[0][2:])]
-    assert texts(conversion(CONVERTED, replace(BOTH, orders={0: 105}), twice)) == []
-    stored = [(*CONVERTED[0][:4], 9, CONVERTED[0][5]), *CONVERTED[1:]]
-    [found] = texts(conversion(stored))
-    assert "Cassandra user_id 9, log user_id 1 " in found
-
-
-def test_with_no_orders_and_no_rows_nothing_differs() -> None:
-    assert texts(conversion([], placed=[])) == []
-    assert texts(compare_conversion(ConversionRows(*columns([], 6)), Orders(*columns(PLACED, 6)), "o", {}, Committed({}, {}))) == []
+    stored[touched] = (
+        *stored[touched][:3],
+        stored[touched][3] + random.choice([-1, 1]),
+        stored[touched][4],
+    )
+    assert [
+        found.key["product_id"]
+        for found in recounted(
+            count_tables.PRODUCT_VIEWS, stored, {0: upto + 1}, {0: events}
+        ).differences
+    ] == [stored[touched][0]]

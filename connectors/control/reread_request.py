@@ -1,0 +1,67 @@
+"""Requests to read a table from MySQL again, beside the stream.
+
+Each is a file in the folder `run/reread/`, named by the table's topic, so that it survives every
+process. Whoever finds that a table's rows are not MySQL's writes one: the compactor, a proof, or
+a person by `./kappa resync`. The compactor removes it once the table is read and published.
+"""
+
+import json
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import quote
+from uuid import uuid4
+
+from connectors.runtime.files import replace_file
+
+FOLDER = "reread"
+SUFFIX = ".request"
+
+
+@dataclass(frozen=True)
+class RereadRequest:
+    """The topic of a table to read again, and why. `id` distinguishes it from earlier ones."""
+
+    topic: str
+    reason: str
+    id: str
+    requested_at: str
+
+
+class RereadRequests:
+    """The requests of a stack, by topic."""
+
+    def __init__(self, home: Path) -> None:
+        self._folder = home / "run" / FOLDER
+
+    def add(self, topic: str, reason: str) -> RereadRequest:
+        """Request a table: a reading for an earlier request does not count."""
+        now = datetime.now(UTC).isoformat(timespec="milliseconds")
+        request = RereadRequest(topic, reason, uuid4().hex[:12], now)
+        replace_file(self._path(topic), json.dumps(asdict(request)))
+        return request
+
+    def all(self) -> dict[str, RereadRequest]:
+        """Return the requests by topic."""
+        requests = {}
+        for path in sorted(self._folder.glob(f"*{SUFFIX}")):
+            request = _read(path)
+            if request is not None:
+                requests[request.topic] = request
+        return requests
+
+    def remove(self, request: RereadRequest) -> None:
+        """Remove a request, unless a newer one has taken its place."""
+        path = self._path(request.topic)
+        if _read(path) == request:
+            path.unlink(missing_ok=True)
+
+    def _path(self, topic: str) -> Path:
+        return self._folder / f"{quote(topic, safe='')}{SUFFIX}"
+
+
+def _read(path: Path) -> RereadRequest | None:
+    try:
+        return RereadRequest(**json.loads(path.read_text()))
+    except FileNotFoundError:
+        return None

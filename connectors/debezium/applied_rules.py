@@ -1,0 +1,305 @@
+"""What the capture rules mean for the tables that MySQL has now, and what they meant before.
+
+The rules go by names, and statements change names and types. After each statement, and at every
+start, the tables are looked at: those whose protection has changed are read again, and those of
+which values could get out by another name are taken out until the settings say what they are. The
+result is in `run/capture_rules.json`, which other processes read.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from connectors.debezium.binlog_findings import BinlogWatchFile
+from connectors.mysql.client import connect
+from connectors.mysql.column_protection import protection, unprotectable
+from connectors.mysql.column_types import ColumnFacts
+from connectors.runtime.files import replace_file
+from connectors.runtime.settings import Settings
+from schemas.capture_rules import CaptureRules, check_tables
+
+STATE_FILE = "capture_rules.json"
+REASON = "what is captured of it has changed"
+COLUMNS_SQL = """\
+SELECT c.table_name AS t, column_name AS name, data_type AS type, column_type AS full_type
+FROM information_schema.columns c
+JOIN information_schema.tables t
+  ON t.table_schema = c.table_schema AND t.table_name = c.table_name AND t.table_type = 'BASE TABLE'
+WHERE c.table_schema = %s
+ORDER BY c.table_name, ordinal_position"""
+KEYS_SQL = """\
+SELECT table_name AS t, index_name AS i, column_name AS name, nullable AS nullable
+FROM information_schema.statistics
+WHERE table_schema = %s AND non_unique = 0
+ORDER BY table_name, index_name, seq_in_index"""
+PRIMARY = "PRIMARY"
+
+
+@dataclass(frozen=True)
+class TableColumns:
+    """The columns of a table, and those that may be its key for Debezium."""
+
+    columns: tuple[ColumnFacts, ...]
+    key: frozenset[str] = frozenset()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The columns' names."""
+        return tuple(facts.name for facts in self.columns)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RulesRecord:
+    """What the rules meant when they were applied last.
+
+    `rules` is their text, `salt` a digest of the hashes' salt. `protected` has what becomes of
+    columns, by table and column; `columns` all columns of those tables. `uncaptured` are the tables
+    that the rules leave out, `refused` the reasons why others are taken out, `tables` all names.
+    """
+
+    rules: str = ""
+    salt: str = ""
+    protected: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    uncaptured: tuple[str, ...] = ()
+    refused: Mapping[str, str] = field(default_factory=dict)
+    tables: tuple[str, ...] = ()
+
+    def summary(self) -> str:
+        """Return in a few words what is not captured as it is; empty for nothing."""
+        parts = []
+        if self.uncaptured:
+            parts.append(f"{len(self.uncaptured)} tables are left out by the settings")
+        count = sum(len(columns) for columns in self.protected.values())
+        if count:
+            parts.append(f"{count} columns are protected")
+        parts += [
+            f"table {table} is not captured: {why}" for table, why in self.refused.items()
+        ]
+        return "; ".join(parts)
+
+
+class RulesFile:
+    """The record of a stack, which readers see as a whole."""
+
+    def __init__(self, home: Path) -> None:
+        self._path = home / "run" / STATE_FILE
+
+    def read(self) -> RulesRecord | None:
+        """Return the record, None if there never were rules."""
+        try:
+            content: dict[str, Any] = json.loads(self._path.read_text())
+        except FileNotFoundError:
+            return None
+        columns = {table: tuple(names) for table, names in content.pop("columns").items()}
+        uncaptured = tuple(content.pop("uncaptured"))
+        tables = tuple(content.pop("tables"))
+        return RulesRecord(**content, columns=columns, uncaptured=uncaptured, tables=tables)
+
+    def refused(self) -> dict[str, str]:
+        """Return the tables that are taken out since the rules cannot be kept, with the reason."""
+        record = self.read()
+        return dict(record.refused) if record is not None else {}
+
+    def write(self, record: RulesRecord) -> None:
+        """Replace the record."""
+        replace_file(self._path, json.dumps(asdict(record), ensure_ascii=False))
+
+
+@dataclass(frozen=True)
+class RulesChange:
+    """The record as it should be, and the captured tables that are to be read again."""
+
+    record: RulesRecord
+    tables: tuple[str, ...]
+
+
+class AppliedRules:
+    """Compares the rules with what they meant before, when something may have changed that."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._rules = settings.mysql.capture_rules
+        self._file = RulesFile(settings.home)
+        self._watch = BinlogWatchFile(settings.home)
+        self._checked_gtid: str | None = None
+
+    def next_change(self) -> RulesChange | None:
+        """Return what has changed, None if nothing can have.
+
+        Raises SettingsError for a table that is included and excluded, Unavailable.
+        """
+        record = self._file.read()
+        if record is None and self._rules.is_empty:
+            return None
+        statements = self._watch.read().statements
+        last_gtid = statements[-1].gtid if statements else ""
+        if last_gtid == self._checked_gtid:
+            return None
+        tables = self._read_tables()
+        check_tables(self._rules, tables)
+        salt = self._settings.hash_salt()
+        change = compare_rules(self._rules, salt, tables, record or RulesRecord())
+        self._checked_gtid = last_gtid
+        return change
+
+    def write(self, change: RulesChange) -> None:
+        """Note that a change is applied. Until then, another process begins it again."""
+        self._file.write(change.record)
+
+    def look_again(self) -> None:
+        """Have the next look compare, though no statement has come: a change is not applied."""
+        self._checked_gtid = None
+
+    def are_recorded(self) -> bool:
+        """Return whether rules were applied before."""
+        return self._file.read() is not None
+
+    def record(self) -> RulesRecord:
+        """Return what is applied."""
+        return self._file.read() or RulesRecord()
+
+    def captures(self, table: str) -> bool:
+        """Return whether a table is captured: by the rules, and not taken out."""
+        return self._rules.captures(table) and table not in self._file.refused()
+
+    def _read_tables(self) -> dict[str, TableColumns]:
+        mysql = self._settings.mysql
+        with connect(mysql, self._settings.login("mysql.debezium")) as connection:
+            column_rows = connection.query(COLUMNS_SQL, (mysql.database,))
+            key_rows = connection.query(KEYS_SQL, (mysql.database,))
+        return table_columns(column_rows, key_rows)
+
+
+def table_columns(
+    column_rows: list[dict[str, Any]], key_rows: list[dict[str, Any]]
+) -> dict[str, TableColumns]:
+    """Return the tables of rows of COLUMNS_SQL and KEYS_SQL.
+
+    Without a primary key, every column of a unique key without NULL may be of Debezium's key.
+    """
+    indexes: dict[str, dict[str, list[dict[str, Any]]]] = {}
+    for row in key_rows:
+        indexes.setdefault(row["t"], {}).setdefault(row["i"], []).append(row)
+    columns: dict[str, list[ColumnFacts]] = {}
+    for row in column_rows:
+        facts = ColumnFacts(
+            row["name"], _text(row["type"]).lower(), _text(row["full_type"])
+        )
+        columns.setdefault(row["t"], []).append(facts)
+    tables = {}
+    for name, facts_of_table in columns.items():
+        candidates = indexes.get(name, {})
+        if PRIMARY in candidates:
+            candidates = {PRIMARY: candidates[PRIMARY]}
+        key: set[str] = set()
+        for rows in candidates.values():
+            if all(row["name"] and row["nullable"] != "YES" for row in rows):
+                key.update(row["name"] for row in rows)
+        tables[name] = TableColumns(tuple(facts_of_table), frozenset(key))
+    return tables
+
+
+def compare_rules(
+    rules: CaptureRules,
+    salt: str,
+    tables: Mapping[str, TableColumns],
+    record: RulesRecord,
+) -> RulesChange:
+    """Return what the rules mean for the tables now, and what has changed since a record."""
+    salt_digest = hashlib.sha256(salt.encode()).hexdigest()[:16] if salt else ""
+    protected: dict[str, Mapping[str, str]] = {}
+    columns: dict[str, tuple[str, ...]] = {}
+    refused: dict[str, str] = {}
+    to_read = []
+    uncaptured = []
+    for name, table in tables.items():
+        if not rules.captures(name):
+            uncaptured.append(name)
+            continue
+        problem = unprotectable(name, table.columns, table.key, rules)
+        if not problem and repr(rules) == record.rules:
+            problem = _escaped_values(name, table, rules, record, tables)
+        now = protection(name, table.columns, rules)
+        if problem:
+            refused[name] = problem
+            if name in record.protected:
+                # What was protected is remembered until the settings are others.
+                protected[name] = record.protected[name]
+                columns[name] = record.columns[name]
+            continue
+        if now:
+            protected[name] = now
+            columns[name] = table.names
+        before = record.protected.get(name, {})
+        is_other_salt = salt_digest != record.salt and any(
+            "hash" in text for text in now.values()
+        )
+        was_out = name in record.uncaptured or name in record.refused
+        if now != before or was_out or is_other_salt:
+            to_read.append(name)
+    gone = {name: record.protected[name] for name in record.protected if name not in tables}
+    if refused and gone and repr(rules) == record.rules:
+        # A refused table may be one of these by another name.
+        protected |= gone
+        columns |= {name: record.columns[name] for name in gone}
+    new_record = RulesRecord(
+        rules=repr(rules),
+        salt=salt_digest,
+        protected=protected,
+        columns=columns,
+        uncaptured=tuple(uncaptured),
+        refused=refused,
+        tables=tuple(tables),
+    )
+    return RulesChange(new_record, tuple(to_read))
+
+
+def _escaped_values(
+    name: str,
+    table: TableColumns,
+    rules: CaptureRules,
+    record: RulesRecord,
+    tables: Mapping[str, TableColumns],
+) -> str:
+    """Return why a table may have protected values by names that no rule has; empty if it has not.
+
+    A column was renamed if a protected one is gone and an unprotected one is new; a table, if one
+    with protected columns is gone, and a new one has an unprotected column of the same name.
+    """
+    shown = {column.lower() for column in table.names}
+    shown -= {column.lower() for column in protection(name, table.columns, rules)}
+    if name in record.protected:
+        existing = {column.lower() for column in table.names}
+        gone = [
+            column for column in record.protected[name] if column.lower() not in existing
+        ]
+        known = {column.lower() for column in record.columns[name]}
+        new = sorted(shown - known)
+        if gone and new:
+            return (
+                f"its column {gone[0]} was {record.protected[name][gone[0]]} and is gone, and "
+                f"{', '.join(new)} is new: change the rules, so that they say which it is"
+            )
+    elif name not in record.tables or name in record.refused:
+        for other, columns in record.protected.items():
+            escaped = sorted(shown & {column.lower() for column in columns})
+            if other not in tables and escaped:
+                return (
+                    f"it is new and has the column {escaped[0]}, and the table {other}, whose "
+                    f"{escaped[0]} was {columns_text(columns, escaped[0])}, is gone: change the "
+                    "rules, so that they say which it is"
+                )
+    return ""
+
+
+def columns_text(columns: Mapping[str, str], name: str) -> str:
+    """Return what becomes of a column, in any letter case of its name."""
+    return next(text for column, text in columns.items() if column.lower() == name)
+
+
+def _text(value: str | bytes) -> str:
+    return value.decode() if isinstance(value, bytes) else value

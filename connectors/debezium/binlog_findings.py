@@ -1,0 +1,290 @@
+"""Findings of the binary log: the effects of its transactions on the tables Debezium captures.
+
+The process `log:binlog-watch` collects it and keeps it in `run/binlog_watch.json`, which other
+processes read.
+"""
+
+import json
+import logging
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from connectors.debezium.binlog_statements import (
+    created_tables,
+    created_temporary_table,
+    creates_if_absent,
+    drops_database,
+    inserts_rows,
+    may_change_tables,
+    truncates_table,
+)
+from connectors.mysql.binlog_events import BinlogTransaction, LoggedStatement, XaEvent
+from connectors.runtime.files import replace_file
+from schemas.gtid import GtidSet, gtid_set
+from schemas.sql_tokens import mentioned_names
+
+STATE_FILE = "binlog_watch.json"
+MAX_STATEMENTS = 10_000
+# The name of a finding that concerns every table.
+ALL_TABLES = "*"
+
+PARTIAL_ROWS = "a session logged rows without all their columns"
+STATEMENT_ROWS = "a session logged changed rows as a statement (binlog_format)"
+XA_ROLLBACK = "a prepared XA transaction was rolled back"
+UNREAD_XA = "an XA transaction ended whose rows were logged before the watch began"
+INCIDENT = "MySQL noted in its binary log that changes may be missing"
+
+log = logging.getLogger("binlog-watch")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """Why Debezium's rows of a table are not MySQL's.
+
+    `since` is the first transaction with a finding, `gtid` the newest, `reason` the newest one's.
+    Both are empty if the log with the transactions is gone. `at` is when the newest was read, in
+    Unix seconds.
+    """
+
+    gtid: str
+    since: str
+    reason: str
+    at: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class DdlStatement:
+    """A DDL statement, and the tables that it may be about: those whose names are in its text.
+
+    It does nothing if the table exists and it creates one `only_if_absent`. Debezium writes a
+    TRUNCATE to the table's topic, and not to that of statements.
+    """
+
+    gtid: str
+    names: tuple[str, ...]
+    only_if_absent: bool = False
+    is_truncate: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class WatchState:
+    """The state of the watch: its position, and its findings so far.
+
+    `gtids` are all transactions that it has read or that were there before its first start; None
+    before that. `findings` are by table, ALL_TABLES among them; `statements` are the newest ones,
+    oldest first. `prepared` are the tables of XA transactions that are neither committed nor rolled
+    back, by the transaction's id: Debezium has their rows, and MySQL does not show them yet.
+    `tables` are all names of tables that the database has had.
+    """
+
+    gtids: GtidSet | None = None
+    findings: Mapping[str, Finding] = field(default_factory=dict)
+    statements: tuple[DdlStatement, ...] = ()
+    prepared: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    tables: frozenset[str] = frozenset()
+
+    def finding(self, table: str) -> Finding | None:
+        """Return the newest finding about a table or about all tables."""
+        candidates = [self.findings.get(name) for name in (table, ALL_TABLES)]
+        findings = [finding for finding in candidates if finding is not None]
+        return max(findings, key=lambda finding: finding.at, default=None)
+
+
+class BinlogWatchFile:
+    """The state file of a stack's watch, which readers see as a whole."""
+
+    def __init__(self, home: Path) -> None:
+        self._path = home / "run" / STATE_FILE
+
+    def read(self) -> WatchState:
+        """Return the last state; an empty one if the watch has never run."""
+        try:
+            content = json.loads(self._path.read_text())
+        except FileNotFoundError:
+            return WatchState()
+        return WatchState(
+            gtids=gtid_set(content["gtids"]),
+            findings={
+                table: Finding(**finding) for table, finding in content["findings"].items()
+            },
+            statements=tuple(
+                DdlStatement(
+                    gtid=item["gtid"],
+                    names=tuple(item["names"]),
+                    only_if_absent=item["only_if_absent"],
+                    is_truncate=item.get("is_truncate", False),
+                )
+                for item in content["statements"]
+            ),
+            prepared={xa_id: tuple(names) for xa_id, names in content["prepared"].items()},
+            tables=frozenset(content["tables"]),
+        )
+
+    def write(self, state: WatchState) -> None:
+        """Replace the state."""
+        content: dict[str, Any] = {
+            "gtids": str(state.gtids or ""),
+            "findings": {name: asdict(finding) for name, finding in state.findings.items()},
+            "statements": [asdict(statement) for statement in state.statements],
+            "prepared": dict(state.prepared),
+            "tables": sorted(state.tables),
+        }
+        replace_file(self._path, json.dumps(content, ensure_ascii=False))
+
+
+class FindingCollector:
+    """Collects what transactions mean for the tables of one database.
+
+    `read_tables` returns the names of the tables that it has now.
+    """
+
+    def __init__(
+        self, database: str, read_tables: Callable[[], Iterable[str]], state: WatchState
+    ) -> None:
+        self._database = database
+        self._read_tables = read_tables
+        self._gtids = state.gtids or GtidSet()
+        self._new_gtids: list[str] = []
+        self._findings = dict(state.findings)
+        self._statements = list(state.statements)
+        self._prepared_tables = dict(state.prepared)
+        self._tables = set(state.tables)
+        self._are_tables_current = False
+        self._temporary_tables: set[str] = set()
+        self.has_news = False
+
+    def state(self) -> WatchState:
+        """Return everything up to the last transaction."""
+        self._gtids = self._gtids.with_gtids(self._new_gtids)
+        self._new_gtids = []
+        self.has_news = False
+        return WatchState(
+            gtids=self._gtids,
+            findings=dict(self._findings),
+            statements=tuple(self._statements),
+            prepared=dict(self._prepared_tables),
+            tables=frozenset(self._tables),
+        )
+
+    def restart(self, gtids: GtidSet, reason: str) -> None:
+        """Go on after `gtids`, although transactions before were not read: `reason`."""
+        self._gtids = gtids
+        self._new_gtids = []
+        self._prepared_tables = {}
+        self._add_finding(ALL_TABLES, "", reason)
+
+    def add_transaction(self, transaction: BinlogTransaction) -> None:
+        """Add a transaction that follows those before in the log. Raises what `read_tables` does.
+
+        Nothing of it is lost if that fails: it counts as read last.
+        """
+        for database, table in transaction.partial_tables:
+            if self._is_watched(database):
+                self._add_finding(table, transaction.gtid, PARTIAL_ROWS)
+        for database, table in transaction.tables:
+            if table not in self._tables and self._is_watched(database):
+                self._tables.add(table)
+        for statement in transaction.statements:
+            self._add_statement(transaction.gtid, statement)
+        if transaction.xa is not None:
+            self._follow_xa(transaction, transaction.xa)
+        if transaction.has_incident:
+            self._add_finding(ALL_TABLES, transaction.gtid, INCIDENT)
+        self._new_gtids.append(transaction.gtid)
+
+    def _is_watched(self, database: str) -> bool:
+        # MySQL on Windows and macOS writes names in lower case.
+        return database.lower() == self._database.lower()
+
+    def _add_finding(self, table: str, gtid: str, reason: str) -> None:
+        earlier = self._findings.get(table)
+        self._findings[table] = Finding(
+            gtid=gtid,
+            since=earlier.since if earlier else gtid,
+            reason=reason,
+            at=time.time(),
+        )
+        self._tables.add(table)
+        self._tables.discard(ALL_TABLES)
+        self.has_news = True
+        log.warning("table %s, %s: %s", table, gtid or "no transaction", reason)
+
+    def _add_statement(self, gtid: str, statement: LoggedStatement) -> None:
+        names_in_text = mentioned_names(statement.text)
+        if not self._is_about_database(statement, names_in_text):
+            return
+        if statement.is_in_transaction:
+            self._add_changed_rows(gtid, names_in_text)
+            return
+        self._are_tables_current = False
+        for database, table in created_tables(statement.text, statement.database):
+            if self._is_watched(database):
+                self._tables.add(table)
+        tables = self._tables_named(names_in_text)
+        if drops_database(statement.text, self._database):
+            tables = sorted(self._tables)
+        if inserts_rows(statement.text):
+            for table in tables:
+                self._add_finding(table, gtid, STATEMENT_ROWS)
+        temporary_table = created_temporary_table(statement.text)
+        if temporary_table:
+            self._temporary_tables.add(temporary_table.lower())
+        if tables and may_change_tables(statement.text):
+            self._statements.append(
+                DdlStatement(
+                    gtid=gtid,
+                    names=tuple(tables),
+                    only_if_absent=creates_if_absent(statement.text),
+                    is_truncate=truncates_table(statement.text),
+                )
+            )
+            del self._statements[:-MAX_STATEMENTS]
+            self.has_news = True
+
+    def _add_changed_rows(self, gtid: str, names_in_text: frozenset[str]) -> None:
+        """Add the finding of a statement that changed rows of the database."""
+        tables = self._tables_named(names_in_text)
+        if not tables and names_in_text.isdisjoint(self._temporary_tables):
+            # It changed them through a view, a trigger or a function.
+            tables = [ALL_TABLES]
+        for table in tables:
+            self._add_finding(table, gtid, STATEMENT_ROWS)
+
+    def _is_about_database(
+        self, statement: LoggedStatement, names_in_text: frozenset[str]
+    ) -> bool:
+        databases = {statement.database, *(statement.updated_databases or ())}
+        return (
+            any(map(self._is_watched, databases)) or self._database.lower() in names_in_text
+        )
+
+    def _tables_named(self, names_in_text: frozenset[str]) -> list[str]:
+        """Return the tables that the database has or had under names that a statement mentions."""
+        if not self._are_tables_current:
+            self._tables.update(self._read_tables())
+            self._are_tables_current = True
+        return sorted(table for table in self._tables if table.lower() in names_in_text)
+
+    def _follow_xa(self, transaction: BinlogTransaction, xa: XaEvent) -> None:
+        if xa.step == "prepare":
+            tables = [
+                table
+                for database, table in transaction.tables
+                if self._is_watched(database)
+            ]
+            self._prepared_tables[xa.id] = tuple(sorted(tables))
+            return
+        prepared_tables = self._prepared_tables.pop(xa.id, None)
+        if prepared_tables is None:
+            self._add_finding(ALL_TABLES, transaction.gtid, UNREAD_XA)
+            return
+        for table in prepared_tables:
+            if xa.step == "rollback":
+                self._add_finding(table, transaction.gtid, XA_ROLLBACK)
+            elif table in self._findings:
+                # Findings in its rows take effect with this commit.
+                reason = self._findings[table].reason
+                self._add_finding(table, transaction.gtid, reason)

@@ -1,0 +1,130 @@
+"""The tables that a DDL statement in MySQL's binary log concerns, as far as its words tell."""
+
+from schemas.sql_tokens import MYSQL, Kind
+
+# Words after RENAME in an ALTER TABLE that renames something else than the table.
+RENAMED_PARTS = ("COLUMN", "INDEX", "KEY")
+# Kinds of objects in MySQL's statements that begin with these words (MySQL 9 manual, 15.1, 15.7). A
+# statement about another one than tables and what holds them changes no row and no column.
+OBJECT_VERBS = ("CREATE", "ALTER", "DROP", "RENAME")
+TABLE_OBJECTS = ("TABLE", "TABLES", "INDEX", "DATABASE", "SCHEMA", "TABLESPACE")
+OTHER_OBJECTS = (
+    *("VIEW", "TRIGGER", "PROCEDURE", "FUNCTION", "EVENT", "LIBRARY"),
+    *("USER", "ROLE", "SERVER", "INSTANCE", "RESOURCE", "REFERENCE", "LOGFILE"),
+)
+# Statements that read tables, or rewrite them as they are.
+READING_VERBS = (
+    "ANALYZE",
+    "CHECK",
+    "OPTIMIZE",
+    "REPAIR",
+    "FLUSH",
+    "GRANT",
+    "REVOKE",
+    "SET",
+)
+
+
+def may_change_tables(statement: str) -> bool:
+    """Return whether a DDL statement may change a table or its rows; True for an unknown one."""
+    words = []
+    for token in MYSQL.tokens(statement):
+        if token.kind is Kind.WORD:
+            words.append(token.text.upper())
+    if words[:1] and words[0] in READING_VERBS:
+        return False
+    if words[:1] and words[0] in OBJECT_VERBS:
+        objects = [word for word in words if word in (*TABLE_OBJECTS, *OTHER_OBJECTS)]
+        return not objects or objects[0] in TABLE_OBJECTS
+    return True
+
+
+def creates_if_absent(statement: str) -> bool:
+    """Return whether a statement creates a table unless one of its name exists."""
+    words = _words(_texts(statement)[:5])
+    return words == ["CREATE", "TABLE", "IF", "NOT", "EXISTS"]
+
+
+def truncates_table(statement: str) -> bool:
+    """Return whether a statement is a TRUNCATE TABLE."""
+    return _words(_texts(statement)[:1]) == ["TRUNCATE"]
+
+
+def inserts_rows(statement: str) -> bool:
+    """Return whether a DDL statement fills the table that it creates: CREATE TABLE … SELECT.
+
+    In row format MySQL logs it as a CREATE TABLE without SELECT, and rows. Temporary tables do not
+    count.
+    """
+    words = []
+    for token in MYSQL.tokens(statement):
+        if token.kind is Kind.WORD:
+            words.append(token.text.upper())
+    is_create = words[:2] == ["CREATE", "TABLE"]
+    return is_create and not {"SELECT", "TABLE", "ROW"}.isdisjoint(words[2:])
+
+
+def created_temporary_table(statement: str) -> str | None:
+    """Return the name of the temporary table that a statement creates, without its database."""
+    texts = _texts(statement)
+    if _words(texts[:3]) != ["CREATE", "TEMPORARY", "TABLE"]:
+        return None
+    return next((name for _, name in _name(texts[3:])), None)
+
+
+def created_tables(statement: str, default_database: str) -> list[tuple[str, str]]:
+    """Return database and name of the tables that exist after a statement and not before it.
+
+    Those of CREATE TABLE, RENAME TABLE and ALTER TABLE … RENAME.
+    """
+    texts = _texts(statement)
+    match _words(texts[:2]):
+        case ["CREATE", "TABLE"]:
+            names = _name(texts[2:])
+        case ["RENAME", "TABLE" | "TABLES"]:
+            names = []
+            for place in _places(texts, "TO"):
+                names += _name(texts[place + 1 :])
+        case ["ALTER", "TABLE"]:
+            names = []
+            for place in _places(texts, "RENAME"):
+                rest = texts[place + 1 :]
+                if not rest or rest[0].upper() in RENAMED_PARTS:
+                    continue
+                prefix = rest[0].upper() in ("TO", "AS", "=")
+                names += _name(rest[prefix:])
+        case _:
+            return []
+    return [(database or default_database, name) for database, name in names]
+
+
+def drops_database(statement: str, database: str) -> bool:
+    """Return whether a statement drops the database."""
+    texts = _texts(statement)
+    is_drop = _words(texts[:2]) in (["DROP", "DATABASE"], ["DROP", "SCHEMA"])
+    return is_drop and texts[-1].lower() == database.lower()
+
+
+def _texts(statement: str) -> list[str]:
+    """Return the tokens of a statement without comments and quotes of names."""
+    texts = []
+    for token in MYSQL.tokens(statement):
+        if not token.is_blank:
+            texts.append(token.name or token.text)
+    return texts
+
+
+def _words(texts: list[str]) -> list[str]:
+    return [text.upper() for text in texts]
+
+
+def _places(texts: list[str], word: str) -> list[int]:
+    return [place for place, text in enumerate(texts) if text.upper() == word]
+
+
+def _name(texts: list[str]) -> list[tuple[str, str]]:
+    """Return the name with which tokens begin, behind IF NOT EXISTS, and its database or ""."""
+    rest = texts[3:] if _words(texts[:3]) == ["IF", "NOT", "EXISTS"] else texts
+    if rest[1:2] == ["."] and len(rest) > 2:
+        return [(rest[0], rest[2])]
+    return [("", rest[0])] if rest else []

@@ -1,0 +1,164 @@
+"""Process log:binlog-watch — finds in MySQL's binary log what Debezium cannot follow.
+
+It reads the log beside Debezium, without the values of rows: rows that were logged without all
+their columns (binlog_row_image, binlog_row_value_options), rows that were logged as statements
+(binlog_format), XA transactions that were rolled back after Debezium had read their rows, and DDL,
+so that a reader can compare it with what Debezium understood. The result is the state file
+`run/binlog_watch.json`, which survives restarts; `run/binlog-watch.json` is the process's state.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Iterator, Sequence
+
+from connectors.debezium.binlog_findings import (
+    BinlogWatchFile,
+    FindingCollector,
+    WatchState,
+)
+from connectors.debezium.connector_config import SERVER_ID_BASE
+from connectors.mysql.binlog_events import BinlogTransaction
+from connectors.mysql.binlog_stream import BinlogPurged, BinlogStream
+from connectors.mysql.client import Connection, connect, gtid_executed
+from connectors.retry import FOREVER, RetryPolicy
+from connectors.runtime.process import begin
+from connectors.runtime.process_state import ProcessState, State
+from connectors.runtime.settings import Login, Settings
+from schemas.errors import KappaError, Unavailable
+from schemas.gtid import GtidSet, gtid_set
+
+NAME = "binlog-watch"
+WRITE_SECONDS = 0.2
+RECONNECT_SECONDS = 0.5
+MAX_PAUSE_SECONDS = 10.0
+# Above Debezium's own (SERVER_ID_BASE + port_base) for every port base, which is below 65,536.
+SERVER_ID_OFFSET = 100_000
+# For a short look into the log beside the watch.
+EXCLUSION_OFFSET = 100_000
+TABLES_OF_DATABASE = (
+    "SELECT table_name AS name FROM information_schema.tables WHERE table_schema = %s"
+)
+
+log = logging.getLogger(NAME)
+
+
+class BinlogWatch:
+    """Follows the log of one stack's MySQL, and keeps its state file."""
+
+    def __init__(self, settings: Settings, login: Login) -> None:
+        self._mysql = settings.mysql
+        self._login = login
+        self._stream = BinlogStream(settings.mysql, login, server_id(settings))
+        self._file = BinlogWatchFile(settings.home)
+        self._process = ProcessState(settings.home, NAME)
+        self._collector: FindingCollector | None = None
+        self._written_at = 0.0
+        self._lookup: Connection | None = None
+
+    def run(self, stop: threading.Event) -> None:
+        """Follow the log until `stop` is set, connecting again whenever the connection ends."""
+        policy = RetryPolicy(
+            timeout_seconds=FOREVER,
+            max_pause_seconds=MAX_PAUSE_SECONDS,
+            retry_on=(KappaError,),
+            on_failure=self._report_failure,
+            stop=stop,
+        )
+        while not stop.is_set():
+            try:
+                self._follow(policy.call(self._connect), stop)
+            except KappaError as error:
+                self._report_failure(error)
+                stop.wait(RECONNECT_SECONDS)
+
+    def _connect(self) -> Iterator[list[BinlogTransaction]]:
+        """Return the stream after the last transaction that was read."""
+        collector = self._collector or self._first_collector()
+        self._collector = collector
+        gtids = collector.state().gtids or GtidSet()
+        try:
+            return self._stream.batches(gtids)
+        except BinlogPurged as error:
+            executed_gtids = self._executed_gtids()
+            collector.restart(executed_gtids, str(error))
+            self._write(collector)
+            return self._stream.batches(executed_gtids)
+
+    def _first_collector(self) -> FindingCollector:
+        state = self._file.read()
+        if state.gtids is None:
+            state = WatchState(gtids=self._executed_gtids())
+        collector = FindingCollector(self._mysql.database, self._read_tables, state)
+        self._write(collector)
+        return collector
+
+    def _follow(
+        self, batches: Iterator[Sequence[BinlogTransaction]], stop: threading.Event
+    ) -> None:
+        collector = self._collector
+        assert collector is not None
+        position = (0, 0)
+        count = 0
+        for batch in batches:
+            for transaction in batch:
+                collector.add_transaction(transaction)
+                position = transaction.position
+            count += len(batch)
+            is_due = time.monotonic() - self._written_at >= WRITE_SECONDS
+            if count and (collector.has_news or is_due):
+                self._write(collector)
+                count = 0
+            self._report(position)
+            if stop.is_set():
+                self._write(collector)
+                return
+
+    def _write(self, collector: FindingCollector) -> None:
+        self._file.write(collector.state())
+        self._written_at = time.monotonic()
+
+    def _report(self, position: tuple[int, int]) -> None:
+        where = f", up to {position[1]} in file {position[0]}" if position[0] else ""
+        self._process.report("running", f"reads MySQL's binary log{where}")
+
+    def _report_failure(self, error: Exception) -> None:
+        state: State = "waiting" if isinstance(error, Unavailable) else "failed"
+        self._process.report(state, str(error))
+
+    def _executed_gtids(self) -> GtidSet:
+        with connect(self._mysql, self._login) as connection:
+            return gtid_set(gtid_executed(connection))
+
+    def _read_tables(self) -> list[str]:
+        if self._lookup is None or not self._lookup.answers():
+            self._lookup = None
+            self._lookup = connect(self._mysql, self._login)
+        rows = self._lookup.query(TABLES_OF_DATABASE, (self._mysql.database,))
+        return [str(row["name"]) for row in rows]
+
+
+def server_id(settings: Settings) -> int:
+    """Return the number under which the watch is a replica of MySQL; Debezium has another."""
+    return SERVER_ID_BASE + SERVER_ID_OFFSET + settings.port_base
+
+
+def reader_ids(settings: Settings) -> dict[int, str]:
+    """Return the numbers under which the stack reads MySQL's log, with their readers' names."""
+    watch_id = server_id(settings)
+    return {
+        SERVER_ID_BASE + settings.port_base: "Debezium",
+        watch_id: "log:binlog-watch",
+        watch_id + EXCLUSION_OFFSET: "log:capture",
+    }
+
+
+def main() -> None:
+    """Run until SIGTERM."""
+    settings, stop = begin(NAME)
+    BinlogWatch(settings, settings.login("mysql.debezium")).run(stop)
+    log.info("stopped")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,56 @@
+"""Debezium's own settings for the capture rules: lists of regular expressions. Pure.
+
+Debezium compares them with `database.table` and `database.table.column`, whole, in any letter case.
+Of its settings of columns the first that names a column counts, in the order masks, source types,
+hashes: so the setting of source types must not name a hashed column. Source: Debezium 3.6,
+io.debezium.relational.mapping.ColumnMappers and MaskStrings.
+"""
+
+import re
+from collections.abc import Iterable
+
+from schemas.capture_rules import MASK, CaptureRules, any_expression
+
+# Letter case does not count in any script, and a point stands for a line break too.
+FLAGS = "(?isu)"
+SOURCE_TYPES = "propagate.source.type"
+HASH = "column.mask.hash.v2.SHA-256.with.salt"
+
+
+def capture_filters(
+    database: str, rules: CaptureRules, excluded_tables: Iterable[str], salt: str
+) -> dict[str, str]:
+    """Return the part of the connector's configuration that selects tables and protects columns.
+
+    `excluded_tables` are taken out besides. There is no table.include.list, since Debezium takes
+    one of the two lists only.
+    """
+    prefix = re.escape(f"{database}.")
+    filters = {f"datatype.{SOURCE_TYPES}": ".*"}
+    if excluded := _excluded(prefix, rules, excluded_tables):
+        filters["table.exclude.list"] = ",".join(excluded)
+    if rules.leave_out_columns:
+        left_out = any_expression(rules.leave_out_columns)
+        filters["column.exclude.list"] = f"{FLAGS}{prefix}{left_out}"
+    if rules.mask_columns:
+        masked = any_expression(rules.mask_columns)
+        filters[f"column.mask.with.{len(MASK)}.chars"] = f"{FLAGS}{prefix}{masked}"
+    if rules.hash_columns:
+        hashed = any_expression(rules.hash_columns)
+        filters[f"{HASH}.{salt}"] = f"{FLAGS}{prefix}{hashed}"
+        del filters[f"datatype.{SOURCE_TYPES}"]
+        filters[f"column.{SOURCE_TYPES}"] = f"{FLAGS}{prefix}(?!{hashed}\\z).*"
+    return filters
+
+
+def _excluded(
+    prefix: str, rules: CaptureRules, excluded_tables: Iterable[str]
+) -> list[str]:
+    names = [f"{prefix}{re.escape(table)}" for table in excluded_tables]
+    excluded = [name.replace(",", "\\,") for name in names]
+    if rules.exclude_tables:
+        excluded.append(f"{FLAGS}{prefix}{any_expression(rules.exclude_tables)}")
+    if rules.include_tables:
+        included = any_expression(rules.include_tables)
+        excluded.append(f"{FLAGS}{prefix}(?!{included}\\z).*")
+    return excluded

@@ -1,0 +1,116 @@
+"""Whether Debezium's description of a table is MySQL's, and the statement that makes it so. Pure.
+
+Debezium parses statements by its own grammar, and decodes rows by what it understood. MySQL
+says in its dictionary what a statement has really made of a table: types under one name each,
+character sets that no statement names, labels without trailing spaces.
+"""
+
+import re
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from connectors.mysql.column_types import ColumnFacts
+from connectors.mysql.table_description import MysqlTable
+from schemas.shop_tables import quoted
+
+LABEL = re.compile(r"'(?:[^']|'')*'")
+SIZES = re.compile(r"\(([0-9]+)(?:,([0-9]+))?\)")
+# Types whose size decides how their bytes are read.
+SIZED_TYPES = ("decimal", "bit", "binary")
+LABELLED_TYPES = ("enum", "set")
+# Names of one type of which MySQL's dictionary has the first only.
+SAME_TYPES = {"GEOMCOLLECTION": "GEOMETRYCOLLECTION"}
+
+
+def is_same(
+    model: Mapping[str, Any], table: MysqlTable, hashed_columns: Collection[str] = ()
+) -> bool:
+    """Return whether Debezium's description of a table reads its rows as MySQL means them.
+
+    Of `hashed_columns` the length counts too: Debezium cuts the hash to it.
+    """
+    columns = model["columns"]
+    if len(columns) != len(table.columns):
+        return False
+    default_charset = str(model.get("defaultCharsetName") or "").lower()
+    for column, read_column in zip(columns, table.columns, strict=True):
+        facts = read_column.facts
+        if not _is_same_column(column, facts, default_charset):
+            return False
+        if facts.name in hashed_columns and not _has_same_length(column, facts):
+            return False
+    return True
+
+
+def _is_same_column(
+    column: Mapping[str, Any], facts: ColumnFacts, default_charset: str
+) -> bool:
+    if column["name"].lower() != facts.name.lower():
+        return False
+    words = str(column["typeName"]).upper().split()
+    base = facts.type.upper()
+    if SAME_TYPES.get(words[0], words[0]) != SAME_TYPES.get(base, base):
+        return False
+    if ("UNSIGNED" in words) != facts.is_unsigned:
+        return False
+    if facts.type in LABELLED_TYPES:
+        return list(column.get("enumValues") or ()) == LABEL.findall(facts.full_type)
+    if facts.type in SIZED_TYPES and not _has_same_size(column, facts):
+        return False
+    charset = str(column.get("charsetName") or default_charset).lower()
+    return not facts.charset or charset == facts.charset
+
+
+def _has_same_size(column: Mapping[str, Any], facts: ColumnFacts) -> bool:
+    sizes = SIZES.search(facts.full_type)
+    if sizes is None:
+        return True
+    scale = int(sizes[2] or 0)
+    return column.get("length") == int(sizes[1]) and (column.get("scale") or 0) == scale
+
+
+def _has_same_length(column: Mapping[str, Any], facts: ColumnFacts) -> bool:
+    sizes = SIZES.search(facts.full_type)
+    length = column.get("length")
+    if sizes is None:
+        return length is None or length < 0
+    return length == int(sizes[1])
+
+
+def description(table: MysqlTable) -> dict[str, Any]:
+    """Return what Debezium knows of a table after its statements, as far as is_same compares it."""
+    columns = []
+    for read_column in table.columns:
+        facts = read_column.facts
+        sizes = SIZES.search(facts.full_type)
+        column: dict[str, Any] = {
+            "name": facts.name,
+            "typeName": f"{facts.type} unsigned" if facts.is_unsigned else facts.type,
+            "charsetName": facts.charset or None,
+            "length": int(sizes[1]) if sizes else None,
+            "scale": int(sizes[2] or 0) if sizes else None,
+            "enumValues": [],
+        }
+        if facts.type in LABELLED_TYPES:
+            column["enumValues"] = LABEL.findall(facts.full_type)
+        columns.append(column)
+    return {"defaultCharsetName": None, "columns": columns}
+
+
+def statements(table: MysqlTable) -> tuple[str, str]:
+    """Return the statements by which Debezium learns a table as MySQL describes it.
+
+    They have the columns and the key, and nothing else that its grammar could misread.
+    """
+    name = quoted(table.name)
+    parts = [_definition(read_column.facts) for read_column in table.columns]
+    if table.key:
+        columns = ", ".join(quoted(column) for column in table.key)
+        parts.append(f"PRIMARY KEY ({columns})")
+    return (f"DROP TABLE IF EXISTS {name}", f"CREATE TABLE {name} ({', '.join(parts)})")
+
+
+def _definition(facts: ColumnFacts) -> str:
+    charset = f" CHARACTER SET {facts.charset}" if facts.charset else ""
+    nullable = "NULL" if facts.nullable else "NOT NULL"
+    return f"{quoted(facts.name)} {facts.full_type}{charset} {nullable}"

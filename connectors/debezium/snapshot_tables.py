@@ -1,0 +1,68 @@
+"""The tables whose rows Debezium's snapshot leaves out, since they are read faster beside it.
+
+Debezium writes each row of a snapshot to the log, one after the other. The compactor reads such a
+table from MySQL in columns instead (spark/reread), and continues from there with its changes in
+the log. Debezium still reads the table's columns: without them it would skip its changes. So its
+rows are selected by a statement that finds none, instead of the table being left out of
+`snapshot.include.collection.list`.
+"""
+
+import re
+from collections.abc import Collection, Iterable, Mapping
+
+from connectors.mysql.client import Connection, connect
+from connectors.runtime.settings import Settings
+from schemas.shop_tables import quoted
+
+OVERRIDES = "snapshot.select.statement.overrides"
+# Debezium reads further names in keys and lists of its configuration in its own way.
+PLAIN_NAME = re.compile(r"\w+", re.ASCII)
+BASE_TABLES = (
+    "SELECT table_name AS name FROM information_schema.tables "
+    "WHERE table_schema = %s AND table_type = 'BASE TABLE' ORDER BY table_name"
+)
+
+
+def large_tables(settings: Settings) -> list[str]:
+    """Return the tables that have too many rows for the log. Raises Unavailable."""
+    mysql = settings.mysql
+    tables = []
+    with connect(mysql, settings.login("mysql.debezium"), mysql.database) as connection:
+        for row in connection.query(BASE_TABLES, (mysql.database,)):
+            name = str(row["name"])
+            if not (mysql.capture_rules.captures(name) and is_plain(mysql.database, name)):
+                continue
+            if _is_large(connection, name, mysql.snapshot_rows_in_log):
+                tables.append(name)
+    return tables
+
+
+def _is_large(connection: Connection, table: str, most_rows: int) -> bool:
+    """Whether a table has more rows: MySQL's estimates may be minutes old."""
+    rows = f"SELECT 1 FROM {quoted(table)} LIMIT {most_rows + 1}"
+    (row,) = connection.query(f"SELECT COUNT(*) AS count FROM ({rows}) AS first_rows")
+    return int(row["count"]) > most_rows
+
+
+def is_plain(*names: str) -> bool:
+    """Return whether Debezium's configuration can name a table."""
+    return all(PLAIN_NAME.fullmatch(name) for name in names)
+
+
+def snapshot_part(database: str, tables: Iterable[str]) -> dict[str, str]:
+    """Return the part of the connector's configuration that leaves out the rows of tables."""
+    names = [f"{database}.{table}" for table in sorted(tables)]
+    if not names:
+        return {}
+    part = {OVERRIDES: ",".join(names)}
+    for table in sorted(tables):
+        source = f"{quoted(database)}.{quoted(table)}"
+        part[f"{OVERRIDES}.{database}.{table}"] = f"SELECT * FROM {source} LIMIT 0"
+    return part
+
+
+def left_out_tables(config: Mapping[str, str], database: str) -> Collection[str]:
+    """Return the tables whose rows a connector's configuration leaves out of the snapshot."""
+    names = config.get(OVERRIDES, "").split(",")
+    prefix = f"{database}."
+    return [name.removeprefix(prefix) for name in names if name.startswith(prefix)]

@@ -1,0 +1,191 @@
+"""Takes tables out of the connector for a while that make it fail, and has them read again.
+
+Debezium ends with an exception on a few row changes, such as rows that a session logged without
+all their columns, and on records that are too large. Restarting it meets the same change again. So
+the table is taken out until the connector has passed that point, and then put back.
+"""
+
+import json
+import logging
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from itertools import islice
+from pathlib import Path
+
+from connectors.control.reread_request import RereadRequests
+from connectors.debezium.binlog_findings import ALL_TABLES, BinlogWatchFile, WatchState
+from connectors.debezium.binlog_watch import EXCLUSION_OFFSET, server_id
+from connectors.debezium.connect_api import ConnectApi
+from connectors.mysql.binlog_events import BinlogTransaction
+from connectors.mysql.binlog_stream import BinlogStream
+from connectors.mysql.client import connect, gtid_executed
+from connectors.runtime.files import replace_file
+from connectors.runtime.settings import Settings
+from schemas.gtid import GtidSet, gtid_set
+from schemas.topics import change_topic
+
+STATE_FILE = "excluded_tables.json"
+# An error counts as the change's own fault when it has come so often in a row.
+PUT_BACK = "Debezium could not follow it for a while"
+PATIENCE = 2
+# How many transactions are looked at first; with each attempt as many times more.
+TRANSACTIONS = 8
+# A batch without transactions says that none has come for a moment.
+MAX_BATCHES = 50
+
+log = logging.getLogger("capture")
+
+
+@dataclass(frozen=True)
+class Exclusion:
+    """Why a table is out of the connector, and the GTID set after which it is put back."""
+
+    reason: str
+    until: str
+
+
+class ExclusionFile:
+    """The excluded tables of a stack, by name in MySQL."""
+
+    def __init__(self, home: Path) -> None:
+        self._path = home / "run" / STATE_FILE
+
+    def read(self) -> dict[str, Exclusion]:
+        """Return the excluded tables."""
+        try:
+            content = json.loads(self._path.read_text())
+        except FileNotFoundError:
+            return {}
+        return {table: Exclusion(**fields) for table, fields in content.items()}
+
+    def write(self, exclusions: Mapping[str, Exclusion]) -> None:
+        """Replace the excluded tables."""
+        content = {table: asdict(exclusion) for table, exclusion in exclusions.items()}
+        replace_file(self._path, json.dumps(content))
+
+
+class TableExclusion:
+    """Excludes tables when the connector keeps failing, and puts them back."""
+
+    def __init__(self, settings: Settings, connect_api: ConnectApi) -> None:
+        self._settings = settings
+        self._connect = connect_api
+        self._file = ExclusionFile(settings.home)
+        self._watch = BinlogWatchFile(settings.home)
+        self._error = ""
+        self._failures = 0
+
+    def tables(self) -> list[str]:
+        """Return the excluded tables."""
+        return sorted(self._file.read())
+
+    def note_failure(self, error: str) -> list[str]:
+        """Exclude the tables behind an error that comes again. Returns the new ones.
+
+        They are those that the error names, or all, of the transactions that the connector has not
+        written. Raises Unavailable or Refused if MySQL or Connect does not answer.
+        """
+        self._failures = self._failures + 1 if error == self._error else 1
+        self._error = error
+        if self._failures < PATIENCE:
+            return []
+        exclusions = self._file.read()
+        if tables_named(error, exclusions):
+            return []  # it is taken out already: the error is from before
+        candidates = self._next_tables(self._failures - PATIENCE + 1) - exclusions.keys()
+        candidates = tables_named(error, candidates) or candidates
+        if not candidates:
+            return []
+        # They would make it fail one after the other.
+        candidates |= (
+            doubtful_tables(self._watch.read(), self._written()) - exclusions.keys()
+        )
+        executed_gtids = self._executed_gtids()
+        reason = f"Debezium cannot follow it: {error}"
+        for table in candidates:
+            exclusions[table] = Exclusion(reason, executed_gtids)
+        self._file.write(exclusions)
+        log.warning("taking %s out of the connector: %s", ", ".join(candidates), error)
+        return sorted(candidates)
+
+    def release(self) -> list[str]:
+        """Put the tables back that the connector has passed. Returns them. Raises Unavailable."""
+        exclusions = self._file.read()
+        if not exclusions:
+            return []
+        passed_gtids = self._written()
+        released_tables = [
+            table
+            for table, exclusion in exclusions.items()
+            if passed_gtids.covers(gtid_set(exclusion.until))
+        ]
+        for table in released_tables:
+            del exclusions[table]
+        if released_tables:
+            self._file.write(exclusions)
+            log.warning("putting %s back into the connector", ", ".join(released_tables))
+        return released_tables
+
+    def request(self, tables: Iterable[str]) -> None:
+        """Have tables read again that are in the connector again."""
+        requests = RereadRequests(self._settings.home)
+        rules = self._settings.mysql.capture_rules
+        for table in filter(rules.captures, tables):
+            topic = change_topic(self._settings.mysql.database, table)
+            requests.add(topic, PUT_BACK)
+
+    def _next_tables(self, attempt: int) -> set[str]:
+        """Return the tables of the first transactions that the connector has not written, of more
+        with each attempt.
+        """
+        settings = self._settings
+        since = self._written()
+        if since.covers(gtid_set(self._executed_gtids())):
+            return set()
+        stream = BinlogStream(
+            settings.mysql,
+            settings.login("mysql.debezium"),
+            server_id(settings) + EXCLUSION_OFFSET,
+        )
+        transactions: list[BinlogTransaction] = []
+        for batch in islice(stream.batches(since), MAX_BATCHES):
+            transactions += batch
+            is_end = bool(transactions) and not batch
+            if is_end or len(transactions) >= TRANSACTIONS**attempt:
+                break
+        database = settings.mysql.database.lower()
+        tables: set[str] = set()
+        for transaction in transactions[: TRANSACTIONS**attempt]:
+            tables |= {
+                table for name, table in transaction.tables if name.lower() == database
+            }
+        return tables
+
+    def _written(self) -> GtidSet:
+        """Return the transactions that the connector has written."""
+        return gtid_set(self._connect.gtids(self._settings.connect.connector) or "")
+
+    def _executed_gtids(self) -> str:
+        mysql = self._settings.mysql
+        with connect(mysql, self._settings.login("mysql.debezium")) as connection:
+            return gtid_executed(connection)
+
+
+def doubtful_tables(watch: WatchState, written: GtidSet) -> set[str]:
+    """Return the tables of statements and findings beyond what the connector has written."""
+    tables: set[str] = set()
+    for statement in watch.statements:
+        if statement.gtid not in written:
+            tables.update(statement.names)
+    for table, finding in watch.findings.items():
+        if finding.gtid and finding.gtid not in written and table != ALL_TABLES:
+            tables.add(table)
+    return tables
+
+
+def tables_named(error: str, tables: Iterable[str]) -> set[str]:
+    """Return the tables that an error names as a word."""
+    return {
+        table for table in tables if re.search(rf"(?<!\w){re.escape(table)}(?!\w)", error)
+    }

@@ -1,0 +1,171 @@
+"""Topics whose records are not certainly what MySQL has, by what the binlog watch has read. Pure.
+
+The watch reads MySQL's binary log beside Debezium (connectors/debezium/binlog_watch.py). A finding
+makes the compactor read a table again, unless it was read since.
+"""
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from connectors.debezium.binlog_findings import ALL_TABLES, Finding, WatchState
+from schemas.capture_rules import CaptureRules
+from schemas.gtid import GtidSet, gtid_set, split_gtid
+from schemas.manifest import Manifest, TableBase
+from schemas.topics import change_topic, source_table
+from schemas.warehouse_layout import Kind
+from spark.log.ddl_statements import RecordedStatements
+
+LEFT_OUT_REASON = "Debezium has left out a statement about it"
+UNREAD_REASON = "waits until Debezium has read a statement about it"
+EXCLUSION_REASON = "waits until Debezium has passed what it cannot follow"
+UNCAPTURED_REASON = "the settings do not capture it any more"
+XA_REASON = "waits for a prepared XA transaction"
+
+
+@dataclass(frozen=True)
+class Suspects:
+    """Reasons to read tables again, and for topics to wait until that is known, by topic."""
+
+    to_read: dict[str, str] = field(default_factory=dict)
+    to_wait: dict[str, str] = field(default_factory=dict)
+
+
+def find_suspects(
+    watch: WatchState,
+    manifest: Manifest,
+    bases: Mapping[str, TableBase],
+    recorded_statements: RecordedStatements,
+    gtids_reached: GtidSet,
+    database: str,
+    excluded_tables: Collection[str] = (),
+) -> Suspects:
+    """Return the topics that the next version must not continue as they are.
+
+    `bases` are what tables were read as last, by topic; `recorded_statements` the
+    statements in Debezium's topic; `gtids_reached` the transactions that Debezium has behind it;
+    `excluded_tables` the tables that it leaves out for a while.
+    """
+    suspects = Suspects()
+    for table, finding in _findings(watch, manifest, database):
+        topic = change_topic(database, table)
+        if not _is_resolved(finding, bases.get(topic)):
+            at = f" ({finding.gtid})" if finding.gtid else ""
+            suspects.to_read[topic] = f"{finding.reason}{at}"
+    for table, gtid in _unrecorded_statements(watch, recorded_statements, manifest):
+        topic = change_topic(database, table)
+        if _has(bases.get(topic), gtid):
+            continue
+        if gtid in gtids_reached:
+            suspects.to_read.setdefault(topic, f"{LEFT_OUT_REASON} ({gtid})")
+        else:
+            suspects.to_wait.setdefault(topic, UNREAD_REASON)
+    for table in excluded_tables:
+        topic = change_topic(database, table)
+        suspects.to_read.pop(topic, None)
+        suspects.to_wait[topic] = EXCLUSION_REASON
+    for tables in watch.prepared.values():
+        for table in tables:
+            suspects.to_wait.setdefault(change_topic(database, table), XA_REASON)
+    return suspects
+
+
+def captured_suspects(
+    suspects: Suspects,
+    manifest: Manifest,
+    bases: Mapping[str, TableBase],
+    rules: CaptureRules,
+    refused_tables: Mapping[str, str],
+    database: str,
+) -> Suspects:
+    """Return the suspects among the captured tables.
+
+    A table that the rules do not capture is none. If the warehouse has it, reading it again removes
+    it there. `refused_tables` wait, for a reason each: the rules cannot be kept for them.
+    """
+    to_read = _captured(suspects.to_read, rules)
+    to_wait = _captured(suspects.to_wait, rules)
+    for table in _published_tables(manifest, database):
+        topic = change_topic(database, table)
+        base = bases.get(topic)
+        is_removed = base is not None and not base.exists
+        if not rules.captures(table) and not is_removed:
+            to_read[topic] = UNCAPTURED_REASON
+    for table, reason in refused_tables.items():
+        topic = change_topic(database, table)
+        to_read.pop(topic, None)
+        to_wait[topic] = reason
+    return Suspects(to_read, to_wait)
+
+
+def _captured(reasons: Mapping[str, str], rules: CaptureRules) -> dict[str, str]:
+    return {
+        topic: reason
+        for topic, reason in reasons.items()
+        if rules.captures(source_table(topic))
+    }
+
+
+def _published_tables(manifest: Manifest, database: str) -> Iterator[str]:
+    """Yield the names in MySQL of the tables that a version has."""
+    prefix = change_topic(database, "")
+    for published_table in manifest.tables.values():
+        topic = published_table.topic
+        if published_table.kind == Kind.CHANGES.value and topic.startswith(prefix):
+            yield topic.removeprefix(prefix)
+
+
+def _unrecorded_statements(
+    watch: WatchState, recorded_statements: RecordedStatements, manifest: Manifest
+) -> Iterator[tuple[str, str]]:
+    """Yield the tables and GTIDs of statements that Debezium has not recorded."""
+    logged_transactions = _logged_transactions(manifest)
+    for statement in watch.statements:
+        if statement.gtid in recorded_statements.gtids:
+            continue
+        if statement.is_truncate and not _is_left_out(statement.gtid, logged_transactions):
+            continue
+        for table in statement.names:
+            if not (statement.only_if_absent and table in recorded_statements.tables):
+                yield table, statement.gtid
+
+
+def _logged_transactions(manifest: Manifest) -> GtidSet:
+    """Return the transactions of which a version has seen records, TRUNCATEs among them."""
+    transactions = gtid_set(manifest.transactions)
+    for lagging_topic in manifest.lagging_topics.values():
+        transactions = transactions.union(gtid_set(lagging_topic.transactions))
+    return transactions
+
+
+def _is_left_out(gtid: str, logged_transactions: GtidSet) -> bool:
+    """Whether the log has a transaction after a TRUNCATE, and not the TRUNCATE.
+
+    Until then it may be in the log: it has no END record, and waits for what comes after it.
+    """
+    origin, number = split_gtid(gtid)
+    has_later = logged_transactions.last_number(origin) > number
+    return has_later and gtid not in logged_transactions
+
+
+def _findings(
+    watch: WatchState, manifest: Manifest, database: str
+) -> Iterator[tuple[str, Finding]]:
+    """Yield the findings by table; one about all tables for each table."""
+    names = {*watch.tables, *_published_tables(manifest, database)}
+    for name, finding in watch.findings.items():
+        for table in sorted(names) if name == ALL_TABLES else [name]:
+            yield table, finding
+
+
+def _is_resolved(finding: Finding, base: TableBase | None) -> bool:
+    """Whether a table was read after what was found."""
+    if base is None:
+        return False
+    if finding.gtid:
+        return _has(base, finding.gtid)
+    return base.read_at > datetime.fromtimestamp(finding.at, UTC).isoformat()
+
+
+def _has(base: TableBase | None, gtid: str) -> bool:
+    return base is not None and gtid in gtid_set(base.gtids)

@@ -1,0 +1,25 @@
+"""Requests to read tables again, which survive every process."""
+
+from pathlib import Path
+
+import pytest
+
+from connectors.control.reread_request import RereadRequests
+
+
+@pytest.mark.parametrize("topic", ["cdc.eCommerce.orders", "cdc.eCommerce.größen/x"])
+def test_a_request_stays_until_it_is_removed(tmp_path: Path, topic: str) -> None:
+    request = RereadRequests(tmp_path).add(topic, "a reason")
+    requests = RereadRequests(tmp_path)
+    assert requests.all() == {topic: request}
+    requests.remove(request)
+    assert requests.all() == {}
+    requests.remove(request)
+
+
+def test_a_newer_request_takes_the_place_of_an_earlier_one(tmp_path: Path) -> None:
+    requests = RereadRequests(tmp_path)
+    earlier = requests.add("cdc.eCommerce.orders", "a reason")
+    newer = requests.add("cdc.eCommerce.orders", "another")
+    requests.remove(earlier)
+    assert requests.all() == {"cdc.eCommerce.orders": newer}

@@ -1,0 +1,171 @@
+"""What the capture rules mean for tables, before and after statements and other settings."""
+
+from pathlib import Path
+
+import pytest
+
+from connectors.debezium.applied_rules import (
+    RulesChange,
+    RulesFile,
+    RulesRecord,
+    TableColumns,
+    compare_rules,
+    table_columns,
+)
+from connectors.mysql.column_types import ColumnFacts
+from schemas.capture_rules import CaptureRules
+
+RULES = CaptureRules(hash_columns=("user.email",), exclude_tables=("tmp*",))
+NOTHING = RulesRecord()
+
+
+def table(*columns: str, key: str = "id") -> TableColumns:
+    """Return a table of texts and its key. `email:9` has nine characters."""
+    facts = []
+    for column in columns:
+        name, _, length = column.partition(":")
+        facts.append(ColumnFacts(name, "varchar", f"varchar({length or 100})"))
+    return TableColumns(tuple(facts), frozenset({key}))
+
+
+USER = table("id", "email")
+TABLES = {"user": USER, "orders": table("id"), "tmp1": table("id")}
+
+
+def compare(
+    tables: dict[str, TableColumns], record: RulesRecord, rules: CaptureRules = RULES
+) -> RulesChange:
+    return compare_rules(rules, "salt", tables, record)
+
+
+APPLIED = compare(TABLES, NOTHING).record
+
+
+def test_the_first_look_has_the_protected_tables_read() -> None:
+    change = compare(TABLES, NOTHING)
+    assert change.tables == ("user",)
+    assert change.record.protected == {"user": {"email": "hashed to 64 characters"}}
+    assert change.record.uncaptured == ("tmp1",)
+    assert change.record.refused == {}
+    assert change.record.summary() == (
+        "1 tables are left out by the settings; 1 columns are protected"
+    )
+
+
+def test_the_same_tables_and_rules_are_no_change() -> None:
+    change = compare(TABLES, APPLIED)
+    assert change == RulesChange(APPLIED, ())
+
+
+@pytest.mark.parametrize(
+    ("tables", "rules", "salt", "expected"),
+    [
+        (TABLES, CaptureRules(), "", {"user", "tmp1"}),
+        (TABLES, CaptureRules(mask_columns=("user.email",)), "", {"user", "tmp1"}),
+        (TABLES, CaptureRules(hash_columns=("*.email",)), "salt", {"tmp1"}),
+        (TABLES, RULES, "other", {"user"}),
+        ({**TABLES, "user": table("id", "email:20")}, RULES, "salt", {"user"}),
+        ({**TABLES, "user": table("id", "email:99")}, RULES, "salt", set()),
+        ({**TABLES, "user": table("id", "email", "x")}, RULES, "salt", set()),
+        ({**TABLES, "user": table("id")}, RULES, "salt", {"user"}),
+        ({**TABLES, "tmp2": table("id")}, RULES, "salt", set()),
+    ],
+    ids=[
+        "no rules any more",
+        "masked instead of hashed",
+        "the same by another pattern, and a table included",
+        "another salt",
+        "another length",
+        "another length that does not cut the hash",
+        "a further column",
+        "the column is dropped",
+        "a further table that is left out",
+    ],
+)
+def test_tables_are_read_again_whose_values_are_others(
+    tables: dict[str, TableColumns], rules: CaptureRules, salt: str, expected: set[str]
+) -> None:
+    change = compare_rules(rules, salt, tables, APPLIED)
+    assert set(change.tables) == expected
+    assert change.record.refused == {}
+
+
+def test_a_column_that_cannot_be_hashed_takes_its_table_out() -> None:
+    number = TableColumns((ColumnFacts("email", "int", "int"),))
+    change = compare({**TABLES, "user": number}, APPLIED)
+    assert "mysql.hash_columns names user.email, a int" in change.record.refused["user"]
+    assert change.tables == ()
+    assert "table user is not captured" in change.record.summary()
+    released = compare(TABLES, change.record)
+    assert released.tables == ("user",)
+    assert released.record == APPLIED
+
+
+def test_a_renamed_column_takes_its_table_out_until_the_rules_are_others() -> None:
+    renamed = {**TABLES, "user": table("id", "mail")}
+    change = compare(renamed, APPLIED)
+    assert (
+        "email was hashed to 64 characters and is gone, and mail is new"
+        in (change.record.refused["user"])
+    )
+    again = compare(renamed, change.record)
+    assert again.record == change.record, "it stays out"
+    back = compare(TABLES, change.record)
+    assert (back.tables, back.record) == (("user",), APPLIED)
+    rules = CaptureRules(hash_columns=("user.email", "user.mail"), exclude_tables=("tmp*",))
+    named = compare(renamed, change.record, rules)
+    assert named.tables == ("user",)
+    assert named.record.protected == {"user": {"mail": "hashed to 64 characters"}}
+    assert named.record.refused == {}
+
+
+def test_a_table_by_another_name_is_taken_out_until_the_rules_are_others() -> None:
+    renamed = {"customer": USER, "orders": TABLES["orders"], "tmp1": TABLES["tmp1"]}
+    change = compare(renamed, APPLIED)
+    assert (
+        "it is new and has the column email, and the table user"
+        in (change.record.refused["customer"])
+    )
+    again = compare(renamed, change.record)
+    assert again.record == change.record, "it stays out"
+    rules = CaptureRules(hash_columns=("*.email",), exclude_tables=("tmp*",))
+    named = compare(renamed, change.record, rules)
+    assert named.tables == ("customer",)
+    assert named.record.refused == {}
+
+
+def test_a_table_that_is_dropped_and_one_with_other_columns_that_is_new_are_no_rename() -> (
+    None
+):
+    change = compare({"orders": TABLES["orders"], "products": table("id", "name")}, APPLIED)
+    assert change.record.refused == {}
+    assert change.record.protected == {}
+
+
+def test_the_key_is_the_primary_one_or_any_unique_one_without_null() -> None:
+    columns = [
+        {"t": table, "name": name, "type": b"INT", "full_type": "int"}
+        for table in ("a", "b", "c")
+        for name in ("x", "y", "z")
+    ]
+    keys = [
+        {"t": "a", "i": "PRIMARY", "name": "x", "nullable": ""},
+        {"t": "a", "i": "u", "name": "y", "nullable": ""},
+        {"t": "b", "i": "u", "name": "y", "nullable": ""},
+        {"t": "b", "i": "v", "name": "z", "nullable": "YES"},
+        {"t": "b", "i": "w", "name": None, "nullable": ""},
+    ]
+    tables = table_columns(columns, keys)
+    assert tables["a"].key == {"x"}
+    assert tables["b"].key == {"y"}
+    assert tables["c"] == TableColumns(
+        tuple(ColumnFacts(name, "int", "int") for name in ("x", "y", "z"))
+    )
+
+
+def test_the_record_survives_the_process(tmp_path: Path) -> None:
+    file = RulesFile(tmp_path)
+    assert file.read() is None
+    assert file.refused() == {}
+    file.write(APPLIED)
+    assert file.read() == APPLIED

@@ -1,0 +1,313 @@
+"""What transactions of the log mean for the captured database, and the file that has it."""
+
+from pathlib import Path
+
+import pytest
+
+from connectors.debezium.binlog_findings import (
+    ALL_TABLES,
+    INCIDENT,
+    MAX_STATEMENTS,
+    PARTIAL_ROWS,
+    STATEMENT_ROWS,
+    UNREAD_XA,
+    XA_ROLLBACK,
+    BinlogWatchFile,
+    DdlStatement,
+    Finding,
+    FindingCollector,
+    WatchState,
+)
+from connectors.mysql.binlog_events import (
+    BinlogTransaction,
+    LoggedStatement,
+    XaEvent,
+    XaStep,
+)
+from schemas.errors import Unavailable
+from schemas.gtid import gtid_set
+
+A = "3e11fa47-71ca-11e1-9e33-c80aa9429562"
+TABLES = ("orders", "users", "Größe")
+
+
+class Catalogue:
+    """The tables that MySQL has, and how often it was asked for them."""
+
+    def __init__(self) -> None:
+        self.tables = list(TABLES)
+        self.reads = 0
+        self.is_away = False
+
+    def read(self) -> list[str]:
+        self.reads += 1
+        if self.is_away:
+            raise Unavailable("MySQL does not answer")
+        return self.tables
+
+
+@pytest.fixture
+def catalogue() -> Catalogue:
+    return Catalogue()
+
+
+@pytest.fixture
+def collector(catalogue: Catalogue) -> FindingCollector:
+    return FindingCollector("eCommerce", catalogue.read, WatchState())
+
+
+def transaction(
+    number: int,
+    *,
+    tables: tuple[str, ...] = (),
+    partial: tuple[str, ...] = (),
+    statement: LoggedStatement | None = None,
+    xa: XaEvent | None = None,
+    has_incident: bool = False,
+    database: str = "eCommerce",
+) -> BinlogTransaction:
+    return BinlogTransaction(
+        gtid=f"{A}:{number}",
+        position=(1, number * 100),
+        statements=(statement,) if statement else (),
+        tables=frozenset((database, table) for table in (*tables, *partial)),
+        partial_tables=frozenset((database, table) for table in partial),
+        xa=xa,
+        has_incident=has_incident,
+    )
+
+
+def row_change(
+    text: str, database: str = "eCommerce", updated: frozenset[str] | None = None
+) -> LoggedStatement:
+    return LoggedStatement(
+        database=database, text=text, is_in_transaction=True, updated_databases=updated
+    )
+
+
+def ddl(text: str, database: str = "eCommerce") -> LoggedStatement:
+    return LoggedStatement(database=database, text=text, is_in_transaction=False)
+
+
+def reasons(collector: FindingCollector) -> dict[str, str]:
+    return {name: finding.reason for name, finding in collector.state().findings.items()}
+
+
+def test_whole_rows_are_no_finding_and_are_read(collector: FindingCollector) -> None:
+    collector.add_transaction(transaction(1, tables=("orders",)))
+    collector.add_transaction(transaction(2, partial=("orders",), database="other"))
+    assert not collector.has_news
+    state = collector.state()
+    assert state == WatchState(gtids=gtid_set(f"{A}:1-2"), tables=frozenset({"orders"}))
+
+
+def test_a_finding_says_its_first_and_its_newest_transaction(
+    collector: FindingCollector,
+) -> None:
+    for number in (3, 5):
+        collector.add_transaction(transaction(number, partial=("orders",)))
+    assert collector.has_news
+    state = collector.state()
+    finding = state.findings["orders"]
+    assert (finding.since, finding.gtid) == (f"{A}:3", f"{A}:5")
+    assert finding.reason == PARTIAL_ROWS
+    assert state.finding("orders") == finding
+    assert state.finding("users") is None
+    assert not collector.has_news
+
+
+@pytest.mark.parametrize(
+    ("statement", "tables"),
+    [
+        (row_change("UPDATE orders SET a = 1"), {"orders"}),
+        (row_change("update ORDERS o, `users` u set o.a = u.a"), {"orders", "users"}),
+        (row_change("DELETE FROM größe"), {"Größe"}),
+        (row_change('DELETE FROM "users"'), {"users"}),
+        (row_change("/*!50000 DELETE FROM users */"), {"users"}),
+        (row_change("DELETE FROM ecommerce.users", database="other"), {"users"}),
+        (row_change("DELETE FROM users", database="other"), set()),
+        (row_change("DELETE FROM a_view"), {ALL_TABLES}),
+        (
+            row_change("DELETE FROM t", database="other", updated=frozenset({"eCommerce"})),
+            {ALL_TABLES},
+        ),
+        (ddl("CREATE TABLE users AS SELECT 1"), {"users"}),
+        (ddl("CREATE TABLE fresh AS SELECT 1"), {"fresh"}),
+        (ddl("CREATE TABLE other.t AS SELECT 1"), set()),
+        (ddl("CREATE TABLE users (a INT)"), set()),
+        (ddl("TRUNCATE users"), set()),
+    ],
+)
+def test_rows_changed_by_a_statement_are_a_finding_for_the_tables_it_may_have_changed(
+    collector: FindingCollector, statement: LoggedStatement, tables: set[str]
+) -> None:
+    collector.add_transaction(transaction(1, statement=statement))
+    assert reasons(collector) == dict.fromkeys(tables, STATEMENT_ROWS)
+
+
+def test_rows_of_a_temporary_table_are_no_finding(collector: FindingCollector) -> None:
+    statement = ddl("CREATE TEMPORARY TABLE Scratch AS SELECT 1")
+    collector.add_transaction(transaction(1, statement=statement))
+    collector.add_transaction(
+        transaction(2, statement=row_change("INSERT INTO scratch VALUES (1)"))
+    )
+    assert reasons(collector) == {}
+    statement = row_change("INSERT INTO orders SELECT * FROM scratch")
+    collector.add_transaction(transaction(3, statement=statement))
+    assert reasons(collector) == {"orders": STATEMENT_ROWS}
+
+
+@pytest.mark.parametrize(
+    ("statement", "names"),
+    [
+        (ddl("ALTER TABLE orders ADD c INT"), ("orders",)),
+        (ddl("RENAME TABLE users TO other.users", database="other"), ()),
+        (ddl("RENAME TABLE t TO eCommerce.users", database="other"), ("users",)),
+        (ddl("CREATE USER somebody"), ()),
+        (ddl("DROP DATABASE `ecommerce`", database="other"), ("Größe", "orders", "users")),
+        (ddl("DROP SCHEMA IF EXISTS eCommerce"), ("Größe", "orders", "users")),
+        (ddl("DROP DATABASE other"), ()),
+    ],
+)
+def test_ddl_is_kept_with_the_tables_that_it_may_be_about(
+    collector: FindingCollector, statement: LoggedStatement, names: tuple[str, ...]
+) -> None:
+    collector.add_transaction(transaction(7, statement=statement))
+    expected = (DdlStatement(gtid=f"{A}:7", names=names),) if names else ()
+    assert collector.state().statements == expected
+
+
+def test_a_table_that_is_gone_or_new_is_known(
+    collector: FindingCollector, catalogue: Catalogue
+) -> None:
+    collector.add_transaction(transaction(1, statement=ddl("ALTER TABLE orders ADD c INT")))
+    catalogue.tables = ["users", "fresh"]
+    for number, text in enumerate(["DROP TABLE orders", "CREATE TABLE fresh (a INT)"], 2):
+        collector.add_transaction(transaction(number, statement=ddl(text)))
+    names = [statement.names for statement in collector.state().statements]
+    assert names == [("orders",), ("orders",), ("fresh",)]
+    assert collector.state().tables == {*TABLES, "fresh"}
+
+
+def test_a_table_that_had_a_name_for_a_moment_is_known_by_it(
+    collector: FindingCollector,
+) -> None:
+    for number, text in enumerate(
+        ["CREATE TABLE fresh (url INT)", "RENAME TABLE fresh TO fresher, other.a TO newest"]
+    ):
+        collector.add_transaction(transaction(number + 1, statement=ddl(text)))
+    names = [statement.names for statement in collector.state().statements]
+    assert names == [("fresh",), ("fresh", "fresher", "newest")]
+
+
+def test_mysql_is_asked_for_its_tables_after_ddl_only(
+    collector: FindingCollector, catalogue: Catalogue
+) -> None:
+    for number in range(1, 5):
+        collector.add_transaction(
+            transaction(number, statement=row_change("DELETE FROM users"))
+        )
+    assert catalogue.reads == 1
+    collector.add_transaction(transaction(5, statement=ddl("DROP TABLE users")))
+    assert catalogue.reads == 2
+
+
+def test_a_transaction_that_could_not_be_judged_is_not_read(
+    collector: FindingCollector, catalogue: Catalogue
+) -> None:
+    catalogue.is_away = True
+    with pytest.raises(Unavailable):
+        collector.add_transaction(transaction(1, statement=ddl("DROP TABLE users")))
+    assert not collector.state().gtids
+
+
+def test_only_the_newest_ddl_is_kept(catalogue: Catalogue) -> None:
+    statements = tuple(
+        DdlStatement(gtid=f"{A}:{number}", names=("orders",))
+        for number in range(1, MAX_STATEMENTS + 1)
+    )
+    collector = FindingCollector(
+        "eCommerce", catalogue.read, WatchState(statements=statements)
+    )
+    collector.add_transaction(transaction(99_999, statement=ddl("DROP TABLE orders")))
+    kept = collector.state().statements
+    assert len(kept) == MAX_STATEMENTS
+    assert (kept[0].gtid, kept[-1].gtid) == (f"{A}:2", f"{A}:99999")
+
+
+def xa(step: XaStep, xa_id: str = "X'31',X'',1") -> XaEvent:
+    return XaEvent(id=xa_id, step=step)
+
+
+def test_a_prepared_transaction_that_is_committed_is_no_finding(
+    collector: FindingCollector,
+) -> None:
+    collector.add_transaction(transaction(1, tables=("orders",), xa=xa("prepare")))
+    assert collector.state().prepared == {"X'31',X'',1": ("orders",)}
+    collector.add_transaction(transaction(2, xa=xa("commit")))
+    state = collector.state()
+    assert state == WatchState(gtids=gtid_set(f"{A}:1-2"), tables=frozenset({"orders"}))
+
+
+def test_a_prepared_transaction_that_is_rolled_back_is_a_finding_for_its_tables(
+    collector: FindingCollector,
+) -> None:
+    collector.add_transaction(transaction(1, tables=("orders",), xa=xa("prepare")))
+    collector.add_transaction(transaction(2, tables=("users",), xa=xa("prepare", "X'32'")))
+    collector.add_transaction(transaction(3, xa=xa("rollback")))
+    assert reasons(collector) == {"orders": XA_ROLLBACK}
+    assert collector.state().findings["orders"].gtid == f"{A}:3"
+    assert collector.state().prepared == {"X'32'": ("users",)}
+
+
+def test_what_was_found_in_a_prepared_transaction_counts_from_its_commit_on(
+    collector: FindingCollector,
+) -> None:
+    collector.add_transaction(transaction(1, partial=("orders",), xa=xa("prepare")))
+    collector.add_transaction(transaction(2, xa=xa("commit")))
+    finding = collector.state().findings["orders"]
+    assert (finding.since, finding.gtid, finding.reason) == (
+        f"{A}:1",
+        f"{A}:2",
+        PARTIAL_ROWS,
+    )
+
+
+@pytest.mark.parametrize("step", ["commit", "rollback"])
+def test_the_end_of_an_unknown_xa_transaction_is_a_finding_for_all_tables(
+    collector: FindingCollector, step: XaStep
+) -> None:
+    collector.add_transaction(transaction(2, xa=xa(step)))
+    assert reasons(collector) == {ALL_TABLES: UNREAD_XA}
+    assert collector.state().finding("orders") is not None
+
+
+def test_an_incident_is_a_finding_for_all_tables(collector: FindingCollector) -> None:
+    collector.add_transaction(transaction(2, has_incident=True))
+    assert reasons(collector) == {ALL_TABLES: INCIDENT}
+
+
+def test_a_lost_log_is_a_finding_for_all_tables_and_the_watch_begins_again(
+    collector: FindingCollector,
+) -> None:
+    collector.add_transaction(transaction(2, tables=("orders",), xa=xa("prepare")))
+    collector.restart(gtid_set(f"{A}:1-9"), "purged")
+    state = collector.state()
+    assert state.gtids == gtid_set(f"{A}:1-9")
+    assert state.prepared == {}
+    finding = state.findings[ALL_TABLES]
+    assert (finding.since, finding.gtid, finding.reason) == ("", "", "purged")
+
+
+def test_the_state_file_is_read_as_it_was_written(tmp_path: Path) -> None:
+    state = WatchState(
+        gtids=gtid_set(f"{A}:1-9,{A}:tag:1"),
+        findings={"Größe": Finding(gtid=f"{A}:9", since=f"{A}:2", reason="x", at=12.5)},
+        statements=(DdlStatement(gtid=f"{A}:8", names=("orders", "users")),),
+        prepared={"X'31',X'',1": ("orders",)},
+        tables=frozenset(TABLES),
+    )
+    file = BinlogWatchFile(tmp_path)
+    assert file.read() == WatchState()
+    file.write(state)
+    assert file.read() == state

@@ -1,0 +1,204 @@
+"""From the request to read a table again to the version that shows it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from connectors.control.reread_request import RereadRequests
+from schemas.gtid import gtid_set
+from schemas.manifest import EMPTY_MANIFEST, LaggingTopic, Manifest, TableBase
+from spark.compactor.rereads import FIRST_PAUSE_SECONDS, LEFT_OUT, Rereads, reached_gtids
+from tests.unit.spark.reread.test_adopt import BASE, NO_TABLE, PUBLISHED, TOPIC, gtids
+
+GOES_ON = replace(PUBLISHED, lagging_topics={})
+REASON = "a statement is not certain"
+
+
+class Reader:
+    """A child process that reads tables, and its exit code."""
+
+    def __init__(self) -> None:
+        self.code: int | None = None
+
+    def poll(self) -> int | None:
+        return self.code
+
+
+@dataclass
+class World:
+    """Requests on disk, bases in memory, children that do nothing, and a clock."""
+
+    requests: RereadRequests
+    bases: dict[tuple[str, str], TableBase] = field(default_factory=dict)
+    removed: list[str] = field(default_factory=list)
+    children: list[Reader] = field(default_factory=list)
+    started: list[list[str]] = field(default_factory=list)
+    now: float = 1000.0
+
+    def find(self, topic: str, request: str) -> TableBase | None:
+        return self.bases.get((topic, request))
+
+    def remove_attempts(self, topic: str, request: str, needed: set[str]) -> None:
+        self.removed.append(request)
+
+    def start(self, topics: Sequence[str]) -> Reader:
+        self.started.append(list(topics))
+        self.children.append(Reader())
+        return self.children[-1]
+
+    def rereads(self) -> Rereads:
+        return Rereads(self.requests, self, self.start, "eCommerce", lambda: self.now)
+
+    def request_id(self) -> str:
+        return self.requests.all()[TOPIC].id
+
+    def read(self, base: TableBase = BASE) -> None:
+        self.bases[TOPIC, self.request_id()] = base
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return World(RereadRequests(tmp_path))
+
+
+def test_a_refused_table_is_requested_and_its_topic_waits(world: World) -> None:
+    rereads = world.rereads()
+    rereads.request({TOPIC: REASON, "cdc.transaction": "no table", "orderview": "no table"})
+    assert list(world.requests.all()) == [TOPIC]
+    assert REASON in rereads.waiting_topics()[TOPIC]
+
+
+def test_tables_left_out_of_the_snapshot_are_requested_until_they_were_read(
+    world: World,
+) -> None:
+    rereads = world.rereads()
+    rereads.request_left_out(EMPTY_MANIFEST, [TOPIC])
+    first_request = world.requests.all()[TOPIC]
+    assert first_request.reason == LEFT_OUT
+    rereads.request_left_out(GOES_ON, [TOPIC])
+    assert world.requests.all()[TOPIC] == first_request, "it is requested already"
+    world.requests.remove(first_request)
+    rereads.request_left_out(replace(GOES_ON, bases={"orders": BASE}), [TOPIC])
+    assert world.requests.all() == {}
+
+
+def test_nothing_is_read_before_a_version_says_that_the_topic_lags_behind(
+    world: World,
+) -> None:
+    rereads = world.rereads()
+    rereads.request({TOPIC: REASON})
+    rereads.read_next(GOES_ON)
+    assert world.started == []
+    rereads.read_next(PUBLISHED)
+    rereads.read_next(PUBLISHED)
+    assert world.started == [[TOPIC]], "one child at a time"
+
+
+def test_what_was_read_waits_for_the_other_tables_and_then_goes_into_a_version(
+    world: World,
+) -> None:
+    rereads = world.rereads()
+    rereads.request({TOPIC: REASON})
+    world.read()
+    assert rereads.ready(PUBLISHED, gtid_set(gtids(19))) == {}
+    assert rereads.is_waiting_for_cut
+    assert rereads.ready(PUBLISHED, gtid_set(gtids(20))) == {"orders": BASE}
+    rereads.finish(replace(PUBLISHED, bases={"orders": BASE}))
+    assert world.requests.all() == {}
+    assert rereads.waiting_topics() == {}
+    assert not rereads.is_waiting_for_cut
+
+
+def test_a_compactor_killed_after_the_commit_does_not_read_again(world: World) -> None:
+    world.rereads().request({TOPIC: REASON})
+    world.read()
+    published = replace(GOES_ON, bases={"orders": BASE})
+    assert world.rereads().ready(published, gtid_set(gtids(30))) == {}
+    assert world.requests.all() == {}
+
+
+def test_what_was_read_while_the_topic_went_on_is_read_anew(world: World) -> None:
+    rereads = world.rereads()
+    rereads.request({TOPIC: REASON})
+    earlier = world.request_id()
+    world.read()
+    assert rereads.ready(GOES_ON, gtid_set(gtids(30))) == {}
+    assert world.request_id() != earlier
+
+
+def test_a_newer_request_is_not_answered_by_what_was_read_before(world: World) -> None:
+    rereads = world.rereads()
+    rereads.request({TOPIC: REASON})
+    world.read()
+    assert rereads.ready(PUBLISHED, gtid_set(gtids(30)))
+    world.requests.add(TOPIC, "once more")
+    assert rereads.ready(PUBLISHED, gtid_set(gtids(30))) == {}
+    rereads.finish(replace(PUBLISHED, bases={"orders": BASE}))
+    assert list(world.requests.all()) == [TOPIC]
+
+
+def test_a_table_that_mysql_does_not_have_is_finished_once_a_version_knows(
+    world: World,
+) -> None:
+    rereads = world.rereads()
+    rereads.request({TOPIC: REASON})
+    world.read(NO_TABLE)
+    assert rereads.ready(PUBLISHED, gtid_set(gtids(30))) == {"orders": NO_TABLE}
+    rereads.finish(replace(PUBLISHED, tables={}))
+    assert list(world.requests.all()) == [TOPIC], "it was not published before either"
+    rereads.finish(replace(PUBLISHED, tables={}, bases={"orders": NO_TABLE}))
+    assert world.requests.all() == {}
+
+
+def test_a_child_that_fails_is_started_again_after_a_pause(world: World) -> None:
+    rereads = world.rereads()
+    rereads.request({TOPIC: REASON})
+    rereads.read_next(PUBLISHED)
+    world.children[0].code = 1
+    rereads.read_next(PUBLISHED)
+    assert len(world.started) == 1
+    world.now += 60
+    rereads.read_next(PUBLISHED)
+    assert len(world.started) == 2
+
+
+def test_a_table_that_is_refused_again_and_again_is_read_more_and_more_rarely(
+    world: World,
+) -> None:
+    rereads = world.rereads()
+    times = []
+    for _ in range(100):
+        rereads.request({TOPIC: REASON})
+        if world.requests.all():
+            times.append(world.now)
+            world.requests.remove(world.requests.all()[TOPIC])
+        world.now += 1
+    pauses = [later - earlier for earlier, later in pairwise(times)]
+    assert pauses[0] == FIRST_PAUSE_SECONDS
+    assert pauses == sorted(pauses)
+    assert len(pauses) == 4
+
+
+@pytest.mark.parametrize(
+    ("published", "connector", "expected"),
+    [
+        (replace(EMPTY_MANIFEST, gtid=gtids(5)), "", gtids(5)),
+        (replace(EMPTY_MANIFEST, gtid=gtids(5)), gtids(8), gtids(8)),
+        (EMPTY_MANIFEST, "", ""),
+    ],
+)
+def test_transactions_without_rows_are_reached_when_the_connector_has_them(
+    published: Manifest, connector: str, expected: str
+) -> None:
+    assert str(reached_gtids(published, connector)) == expected
+
+
+def test_a_lagging_topic_of_another_table_is_not_read(world: World) -> None:
+    rereads = world.rereads()
+    rereads.request({TOPIC: REASON})
+    other = replace(GOES_ON, lagging_topics={"cdc.eCommerce.user": LaggingTopic(1, "")})
+    rereads.read_next(other)
+    assert world.started == []
