@@ -66,6 +66,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="use the running stack of KAPPA_HOME and KAPPA_PORT_BASE instead of starting one",
     )
     parser.addoption(
+        "--long",
+        action="store_true",
+        help="run the tests that are marked long too; without it, they run only by name",
+    )
+    parser.addoption(
         "--proof-rows",
         type=int,
         default=50_000,
@@ -118,6 +123,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default="",
         help="the numbers of single schedules of that seed, such as 7,12",
     )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out the tests marked long, unless they are asked for."""
+    if config.getoption("--long") or any("::" in argument for argument in config.args):
+        return
+    long_items = [item for item in items if item.get_closest_marker("long")]
+    if long_items:
+        config.hook.pytest_deselected(items=long_items)
+        items[:] = [item for item in items if item not in long_items]
 
 
 def free_port_base(first: int = 22000, last: int = 32000, step: int = 100) -> int:
