@@ -45,6 +45,12 @@ def started_topics() -> tuple[Topic, ...]:
     )
 
 
+def capture_topics(names: Iterable[str]) -> list[str]:
+    """Return which topics the connector writes for readers: changes, transactions, DDL."""
+    prefix = f"{CHANGE_PREFIX}."
+    return [name for name in names if name == CHANGE_PREFIX or name.startswith(prefix)]
+
+
 def connector_config(
     settings: Settings,
     password: str | None = None,

@@ -78,9 +78,6 @@ COVERED_MODULES = {
         "connectors/cassandra/driver_errors.py",
         "connectors/cassandra/row_batches.py",
     ),
-    "unit/connectors/debezium/test_connector_supervisor.py": (
-        "connectors/debezium/connect_api.py",
-    ),
     "unit/connectors/debezium/test_connector_config.py": (
         "connectors/kafka/java_client.py",
     ),

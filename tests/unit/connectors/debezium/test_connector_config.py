@@ -60,6 +60,11 @@ def test_the_schema_history_keeps_everything_too():
     assert topics["cdc.transaction"] == KEEP_EVERYTHING
 
 
+def test_the_connector_writes_changes_and_transactions_and_the_statements_of_the_schema():
+    names = ["cdc", "cdc.transaction", "cdc.eCommerce.orders", "cdcx", "productview"]
+    assert connector_config.capture_topics(names) == names[:3]
+
+
 def test_emptying_a_table_is_captured(config):
     assert config["skipped.operations"] == "none"
 

@@ -1,0 +1,103 @@
+"""A Connect that is played by a small HTTP server: what it answers is set by the test, what it is
+told is kept.
+"""
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+TRACE = (
+    "org.apache.kafka.connect.errors.ConnectException: the task failed\n\tat "
+    "Task.java:1\nCaused by: java.io.IOException: no binlog\n\tat B.java:2"
+)
+
+
+class Cluster:
+    """A Connect cluster: states by path, and the requests that would change something."""
+
+    def __init__(self) -> None:
+        self.states: dict[str, Any] = {
+            "connector": {"state": "RUNNING"},
+            "tasks": [{"id": 0, "state": "RUNNING"}],
+        }
+        self.config: dict[str, str] | None = None
+        self.told: list[tuple[str, str]] = []
+        self.broken: int | None = None
+        self.unknown = False
+        self.still_stopping = 0
+
+    def answer(
+        self, method: str, path: str, body: dict[str, str] | None
+    ) -> tuple[int, object]:
+        """Return the status and the body of the answer to a request."""
+        if self.broken:
+            return self.broken, {"message": "cluster is rebalancing"}
+        if method != "GET":
+            self.told.append((method, path))
+        if path.endswith("/config"):
+            if method == "PUT":
+                self.config = body
+            return (
+                (200, self.config)
+                if self.config
+                else (404, {"message": "no such connector"})
+            )
+        if path.endswith(("/stop", "/resume")):
+            self.states = {
+                "connector": {"state": "STOPPED" if path.endswith("/stop") else "RUNNING"},
+                "tasks": [],
+            }
+        if path.endswith("/offsets") and self.still_stopping:
+            self.still_stopping -= 1
+            return 400, {"message": "must be in the STOPPED state"}
+        if path.endswith("/offsets"):
+            return 200, {"offsets": []}
+        if path.endswith("/status") and self.unknown:
+            return 404, {"message": "no such connector"}
+        return (200, self.states) if path.endswith("/status") else (200, [])
+
+    def fail(self, trace: str = TRACE) -> None:
+        """Have the only task fail with a stack trace."""
+        self.states["tasks"] = [{"id": 0, "state": "FAILED", "trace": trace}]
+
+    def run(self) -> None:
+        """Have the only task run."""
+        self.states["tasks"] = [{"id": 0, "state": "RUNNING"}]
+
+    def restarts(self) -> list[str]:
+        """Return the paths by which something was restarted."""
+        return [path for method, path in self.told if method == "POST"]
+
+
+@contextmanager
+def serve_cluster(cluster: Cluster) -> Iterator[str]:
+    """Yield the URL at which a cluster answers."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def serve(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            status, answer = cluster.answer(
+                self.command, self.path, json.loads(body) if body else None
+            )
+            text = json.dumps(answer).encode()
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(text)))
+            self.end_headers()
+            self.wfile.write(text)
+
+        do_GET = do_PUT = do_POST = do_DELETE = serve  # noqa: N815 - the names that http.server calls
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    # The interval is how long a test waits for the server to end.
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
