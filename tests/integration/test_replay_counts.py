@@ -22,6 +22,9 @@ from tests.eventually import eventually
 from tests.faults import state
 from tests.recount import assert_cassandra_agrees_with_the_topics
 
+# Between two readings of all products, so that the reader leaves Cassandra to the replay.
+PAUSE_SECONDS = 0.2
+
 
 def live_generation(settings: Settings) -> Generation:
     with cassandra.connect(
@@ -47,7 +50,7 @@ class Reader(threading.Thread):
         previous_views = Counter[int]()
         login = self.settings.login("cassandra.reader")
         with cassandra.connect(self.settings.cassandra, login) as session:
-            while not self.stop.is_set():
+            while not self.stop.wait(PAUSE_SECONDS):
                 generation = generations.active(session, self.settings.cassandra.keyspace)
                 self.generations.append(generation.number)
                 views = total_views(session, generation)

@@ -16,7 +16,8 @@ from tests.integration.test_cut import Shoppers, mysql, shoppers, versions
 
 __all__ = ["shoppers"]  # a fixture
 
-PAUSE_SECONDS = 0.3
+# The queries of two readers without a pause would take the processors from what is tried here.
+PAUSE_SECONDS = 2.0
 COMPLETED_ORDERS = (
     "SELECT o.order_id FROM orders o JOIN completed_orders c ON o.order_id = c.order_id "
     "WHERE o.status = '1'"

@@ -3,7 +3,7 @@
 import json
 import random
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -199,50 +199,57 @@ class Spoiling:
     cassandra: Any
     log: Any
 
-    @property
-    def id(self) -> str:
-        return f"{self.view.name} {self.kind}"
+
+# "one" and "both" stand for lists of one product or of both with their counts. The rows of a round
+# are spoilt at the same time: no two of them are the same row.
+ROUNDS = {
+    "values": [
+        Spoiling(count_tables.PRODUCT_VIEWS, increased("view_count", 1), "value", 4, 3),
+        Spoiling(
+            count_tables.PRODUCT_VIEWS_BY_MINUTE, increased("view_count", -1), "value", 2, 3
+        ),
+        Spoiling(
+            count_tables.PRODUCT_VIEWS_BY_HOUR,
+            increased("last_offset", 10**9),
+            "last_offset",
+            3,
+            3,
+        ),
+        Spoiling(
+            count_tables.PRODUCT_VIEWS_TOTAL, increased("last_offset", -1), "value", 3, 2
+        ),
+        Spoiling(count_tables.ORDER_VIEWS, increased("view_count", 1), "value", 3, 2),
+        Spoiling(count_tables.TOP_PRODUCTS, shorten_list, "value", "one", "both"),
+        Spoiling(count_tables.VIEWERS, set_to(viewers=6), "value", 6, 3),
+    ],
+    "rows that are gone": [
+        Spoiling(count_tables.PRODUCT_VIEWS_BY_MINUTE, remove_row, "missing", None, 3),
+        Spoiling(count_tables.TOP_PRODUCTS, remove_row, "missing", None, "both"),
+    ],
+}
 
 
-# "one" and "both" stand for lists of one product or of both with their counts.
-SPOILINGS = [
-    Spoiling(count_tables.PRODUCT_VIEWS, increased("view_count", 1), "value", 4, 3),
-    Spoiling(
-        count_tables.PRODUCT_VIEWS_BY_MINUTE, increased("view_count", -1), "value", 2, 3
-    ),
-    Spoiling(count_tables.PRODUCT_VIEWS_BY_MINUTE, remove_row, "missing", None, 3),
-    Spoiling(
-        count_tables.PRODUCT_VIEWS_BY_HOUR,
-        increased("last_offset", 10**9),
-        "last_offset",
-        3,
-        3,
-    ),
-    Spoiling(count_tables.PRODUCT_VIEWS_TOTAL, increased("last_offset", -1), "value", 3, 2),
-    Spoiling(count_tables.ORDER_VIEWS, increased("view_count", 1), "value", 3, 2),
-    Spoiling(count_tables.TOP_PRODUCTS, remove_row, "missing", None, "both"),
-    Spoiling(count_tables.TOP_PRODUCTS, shorten_list, "value", "one", "both"),
-    Spoiling(count_tables.VIEWERS, set_to(viewers=6), "value", 6, 3),
-]
-
-
-@pytest.mark.parametrize("spoiling", SPOILINGS, ids=lambda spoiling: spoiling.id)
-def test_a_spoilt_row_is_named(
-    stack: Stack, spoiler: Spoiler, viewed: ViewedThings, spoiling: Spoiling
+@pytest.mark.parametrize("spoilings", ROUNDS.values(), ids=ROUNDS.keys())
+def test_every_spoilt_row_is_named_and_no_other(
+    stack: Stack, spoiler: Spoiler, viewed: ViewedThings, spoilings: list[Spoiling]
 ) -> None:
-    view = spoiling.view
-    key = viewed.key(view)
-    with spoiler.spoilt(view, key, spoiling.change):
-        report = assert_differing(stack, 1)
-    (difference,) = report["differences"]
-    assert (difference["view"], difference["wrong"]) == (view.name, spoiling.kind)
-    assert difference["key"] == {name: as_json(value) for name, value in key.items()}
     lists = {
         "one": [[viewed.product, 3]],
         "both": [[viewed.product, 3], [viewed.other_product, 2]],
     }
-    assert difference["cassandra"] == lists.get(spoiling.cassandra, spoiling.cassandra)
-    assert difference["log"] == lists.get(spoiling.log, spoiling.log)
+    with ExitStack() as spoilt_rows:
+        for spoiling in spoilings:
+            key = viewed.key(spoiling.view)
+            spoilt_rows.enter_context(spoiler.spoilt(spoiling.view, key, spoiling.change))
+        report = assert_differing(stack, len(spoilings))
+    differences = {difference["view"]: difference for difference in report["differences"]}
+    for spoiling in spoilings:
+        difference = differences[spoiling.view.name]
+        key = viewed.key(spoiling.view)
+        assert difference["wrong"] == spoiling.kind
+        assert difference["key"] == {name: as_json(value) for name, value in key.items()}
+        assert difference["cassandra"] == lists.get(spoiling.cassandra, spoiling.cassandra)
+        assert difference["log"] == lists.get(spoiling.log, spoiling.log)
 
 
 def as_json(value: Any) -> Any:
