@@ -9,7 +9,7 @@ import json
 import logging
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from pathlib import Path
 
@@ -39,10 +39,15 @@ log = logging.getLogger("capture")
 
 @dataclass(frozen=True)
 class Exclusion:
-    """Why a table is out of the connector, and the GTID set after which it is put back."""
+    """Why a table is out of the connector, and the GTID set after which it is put back.
+
+    One that `is_put_back` is in the connector's configuration again, or will be with the next one,
+    and its table is still to be requested.
+    """
 
     reason: str
     until: str
+    is_put_back: bool = False
 
 
 class ExclusionFile:
@@ -77,8 +82,8 @@ class TableExclusion:
         self._failures = 0
 
     def tables(self) -> list[str]:
-        """Return the excluded tables."""
-        return sorted(self._file.read())
+        """Return the excluded tables, without those that are put back."""
+        return sorted(_taken_out(self._file.read()))
 
     def note_failure(self, error: str) -> list[str]:
         """Exclude the tables behind an error that comes again. Returns the new ones.
@@ -91,16 +96,15 @@ class TableExclusion:
         if self._failures < PATIENCE:
             return []
         exclusions = self._file.read()
-        if tables_named(error, exclusions):
+        taken_out = _taken_out(exclusions)
+        if tables_named(error, taken_out):
             return []  # it is taken out already: the error is from before
-        candidates = self._next_tables(self._failures - PATIENCE + 1) - exclusions.keys()
+        candidates = self._next_tables(self._failures - PATIENCE + 1) - taken_out
         candidates = tables_named(error, candidates) or candidates
         if not candidates:
             return []
         # They would make it fail one after the other.
-        candidates |= (
-            doubtful_tables(self._watch.read(), self._written()) - exclusions.keys()
-        )
+        candidates |= doubtful_tables(self._watch.read(), self._written()) - taken_out
         executed_gtids = self._executed_gtids()
         reason = f"Debezium cannot follow it: {error}"
         for table in candidates:
@@ -110,30 +114,37 @@ class TableExclusion:
         return sorted(candidates)
 
     def release(self) -> list[str]:
-        """Put the tables back that the connector has passed. Returns them. Raises Unavailable."""
+        """Put the tables back that the connector has passed. Returns all that are put back.
+
+        They are to be requested once the connector is configured with them. Raises Unavailable.
+        """
         exclusions = self._file.read()
         if not exclusions:
             return []
         passed_gtids = self._written()
         released_tables = [
             table
-            for table, exclusion in exclusions.items()
-            if passed_gtids.covers(gtid_set(exclusion.until))
+            for table in _taken_out(exclusions)
+            if passed_gtids.covers(gtid_set(exclusions[table].until))
         ]
         for table in released_tables:
-            del exclusions[table]
+            exclusions[table] = replace(exclusions[table], is_put_back=True)
         if released_tables:
             self._file.write(exclusions)
             log.warning("putting %s back into the connector", ", ".join(released_tables))
-        return released_tables
+        return sorted(exclusions.keys() - _taken_out(exclusions))
 
     def request(self, tables: Iterable[str]) -> None:
-        """Have tables read again that are in the connector again."""
+        """Have tables read again that are in the connector again, and forget their exclusion."""
         requests = RereadRequests(self._settings.home)
         rules = self._settings.mysql.capture_rules
-        for table in filter(rules.captures, tables):
-            topic = change_topic(self._settings.mysql.database, table)
-            requests.add(topic, PUT_BACK)
+        exclusions = self._file.read()
+        for table in tables:
+            if rules.captures(table):
+                topic = change_topic(self._settings.mysql.database, table)
+                requests.add(topic, PUT_BACK)
+            exclusions.pop(table, None)
+        self._file.write(exclusions)
 
     def _next_tables(self, attempt: int) -> set[str]:
         """Return the tables of the first transactions that the connector has not written, of more
@@ -170,6 +181,11 @@ class TableExclusion:
         mysql = self._settings.mysql
         with connect(mysql, self._settings.login("mysql.debezium")) as connection:
             return gtid_executed(connection)
+
+
+def _taken_out(exclusions: Mapping[str, Exclusion]) -> set[str]:
+    """Return the tables that the connector is configured without."""
+    return {table for table, exclusion in exclusions.items() if not exclusion.is_put_back}
 
 
 def doubtful_tables(watch: WatchState, written: GtidSet) -> set[str]:

@@ -12,6 +12,7 @@ from connectors.debezium.supervision.repair_log import RepairLog
 from connectors.debezium.table_exclusion import Exclusion, ExclusionFile, TableExclusion
 from connectors.runtime.settings import Settings
 from schemas.errors import Unavailable
+from schemas.gtid import GtidSet
 from tests.unit.connectors.debezium.connect_cluster import Cluster
 from tests.unit.connectors.debezium.supervision.conftest import status_of
 
@@ -82,3 +83,28 @@ def test_tables_are_put_back_and_read_again_once_the_connector_has_passed_them(
     assert cluster.told == ([PUT] if is_back else [])
     requested = set(RereadRequests(settings.home).all())
     assert requested == ({"cdc.eCommerce.orders"} if is_back else set())
+
+
+def test_tables_are_put_back_and_read_again_although_connect_was_away_meanwhile(
+    cluster: Cluster,
+    settings: Settings,
+    connect_api: ConnectApi,
+    failing_tables: FailingTables,
+    exclusion: TableExclusion,
+    schema_repair: SchemaRepair,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ExclusionFile(settings.home).write({"orders": Exclusion("why", "")})
+    monkeypatch.setattr(schema_repair, "is_current", lambda: True)
+    status = status_of(connect_api)
+    monkeypatch.setattr(exclusion, "_written", GtidSet)
+    cluster.broken = 503
+    with pytest.raises(Unavailable):
+        failing_tables.put_back(status)
+    # The compactor waits for the table as before.
+    assert ExclusionFile(settings.home).read().keys() == {"orders"}
+    cluster.broken = None
+    failing_tables.put_back(status)
+    assert cluster.told == [PUT]
+    assert set(RereadRequests(settings.home).all()) == {"cdc.eCommerce.orders"}
+    assert ExclusionFile(settings.home).read() == {}
