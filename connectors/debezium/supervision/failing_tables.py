@@ -46,11 +46,12 @@ class FailingTables:
     def put_back(self, status: Status) -> None:
         """Put the tables back that the connector has passed, and have them read again.
 
-        Raises Unavailable, Refused.
+        Tasks of the configuration without them have ended before: what these leave out after the
+        table is read would be missing. Raises Unavailable, Refused.
         """
         if not status.running or not self._schema_repair.is_current():
             return
         tables = self._exclusion.release()
         if tables:
-            self._expected.put()
+            self._schema_repair.reconfigure(self._expected.config(), tables)
             self._exclusion.request(tables)

@@ -18,6 +18,11 @@ from tests.unit.connectors.debezium.supervision.conftest import status_of
 
 ERROR = "Error processing row in orders"
 PUT = ("PUT", "/connectors/ecommerce/config")
+STOPPED_PUT = [
+    ("PUT", "/connectors/ecommerce/stop"),
+    PUT,
+    ("PUT", "/connectors/ecommerce/resume"),
+]
 
 
 @pytest.mark.parametrize(
@@ -76,11 +81,13 @@ def test_tables_are_put_back_and_read_again_once_the_connector_has_passed_them(
     # Nothing was executed before it was taken out, so it is passed at once.
     ExclusionFile(settings.home).write({"orders": Exclusion("why", "")})
     monkeypatch.setattr(schema_repair, "is_current", lambda: is_current)
+    monkeypatch.setattr(schema_repair, "_different", lambda _: [])
+    monkeypatch.setattr(schema_repair, "_describe", lambda _: ([], ""))
     if not is_running:
         cluster.states["tasks"] = []
     failing_tables.put_back(status_of(connect_api))
     assert (ExclusionFile(settings.home).read() == {}) is is_back
-    assert cluster.told == ([PUT] if is_back else [])
+    assert cluster.told == (STOPPED_PUT if is_back else [])
     requested = set(RereadRequests(settings.home).all())
     assert requested == ({"cdc.eCommerce.orders"} if is_back else set())
 
@@ -96,6 +103,8 @@ def test_tables_are_put_back_and_read_again_although_connect_was_away_meanwhile(
 ) -> None:
     ExclusionFile(settings.home).write({"orders": Exclusion("why", "")})
     monkeypatch.setattr(schema_repair, "is_current", lambda: True)
+    monkeypatch.setattr(schema_repair, "_different", lambda _: [])
+    monkeypatch.setattr(schema_repair, "_describe", lambda _: ([], ""))
     status = status_of(connect_api)
     monkeypatch.setattr(exclusion, "_written", GtidSet)
     cluster.broken = 503
@@ -105,6 +114,6 @@ def test_tables_are_put_back_and_read_again_although_connect_was_away_meanwhile(
     assert ExclusionFile(settings.home).read().keys() == {"orders"}
     cluster.broken = None
     failing_tables.put_back(status)
-    assert cluster.told == [PUT]
+    assert cluster.told == STOPPED_PUT
     assert set(RereadRequests(settings.home).all()) == {"cdc.eCommerce.orders"}
     assert ExclusionFile(settings.home).read() == {}
