@@ -8,7 +8,7 @@ the table is taken out until the connector has passed that point, and then put b
 import json
 import logging
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -19,7 +19,7 @@ from connectors.debezium.binlog_watch import EXCLUSION_OFFSET, server_id
 from connectors.debezium.connect_api import ConnectApi
 from connectors.mysql.binlog_events import BinlogTransaction
 from connectors.mysql.binlog_stream import BinlogStream
-from connectors.mysql.client import connect, gtid_executed
+from connectors.mysql.client import connect, gtid_executed, gtid_purged
 from connectors.runtime.files import replace_file
 from connectors.runtime.settings import Settings
 from schemas.gtid import GtidSet, gtid_set
@@ -105,7 +105,7 @@ class TableExclusion:
             return []
         # They would make it fail one after the other.
         candidates |= doubtful_tables(self._watch.read(), self._written()) - taken_out
-        executed_gtids = self._executed_gtids()
+        executed_gtids, _ = self._server_gtids()
         reason = f"Debezium cannot follow it: {error}"
         for table in candidates:
             exclusions[table] = Exclusion(reason, executed_gtids)
@@ -121,20 +121,29 @@ class TableExclusion:
         exclusions = self._file.read()
         if not exclusions:
             return []
-        passed_gtids = self._written()
-        released_tables = [
-            table
-            for table in _taken_out(exclusions)
-            if passed_gtids.covers(gtid_set(exclusions[table].until))
-        ]
-        for table in released_tables:
-            exclusions[table] = replace(exclusions[table], is_put_back=True)
-        if released_tables:
-            self._file.write(exclusions)
-            log.warning("putting %s back into the connector", ", ".join(released_tables))
-        return sorted(exclusions.keys() - _taken_out(exclusions))
+        next_states = {
+            table: exclusion if exclusion.is_put_back else self._next_state(exclusion)
+            for table, exclusion in exclusions.items()
+        }
+        if next_states != exclusions:
+            self._file.write(next_states)
+        return sorted(next_states.keys() - _taken_out(next_states))
 
-    def request(self, tables: Iterable[str]) -> None:
+    def _next_state(self, exclusion: Exclusion) -> Exclusion:
+        """Return an exclusion that is put back, or has another end, or is as before."""
+        until = gtid_set(exclusion.until)
+        passed_gtids = self._written()
+        if passed_gtids.covers(until):
+            return replace(exclusion, is_put_back=True)
+        executed_gtids, purged_gtids = self._server_gtids()
+        if not gtid_set(executed_gtids).covers(until):
+            # Its log was reset, or another server took over: they will never be passed.
+            return replace(exclusion, until=executed_gtids)
+        if passed_gtids.union(gtid_set(purged_gtids)).covers(until):
+            return replace(exclusion, is_put_back=True)
+        return exclusion
+
+    def request(self, tables: Sequence[str]) -> None:
         """Have tables read again that are in the connector again, and forget their exclusion."""
         requests = RereadRequests(self._settings.home)
         rules = self._settings.mysql.capture_rules
@@ -145,6 +154,7 @@ class TableExclusion:
                 requests.add(topic, PUT_BACK)
             exclusions.pop(table, None)
         self._file.write(exclusions)
+        log.warning("put %s back into the connector", ", ".join(tables))
 
     def _next_tables(self, attempt: int) -> set[str]:
         """Return the tables of the first transactions that the connector has not written, of more
@@ -152,7 +162,8 @@ class TableExclusion:
         """
         settings = self._settings
         since = self._written()
-        if since.covers(gtid_set(self._executed_gtids())):
+        executed_gtids, _ = self._server_gtids()
+        if since.covers(gtid_set(executed_gtids)):
             return set()
         stream = BinlogStream(
             settings.mysql,
@@ -177,10 +188,11 @@ class TableExclusion:
         """Return the transactions that the connector has written."""
         return gtid_set(self._connect.gtids(self._settings.connect.connector) or "")
 
-    def _executed_gtids(self) -> str:
+    def _server_gtids(self) -> tuple[str, str]:
+        """Return the transactions that MySQL has, and those of them that its log lacks."""
         mysql = self._settings.mysql
         with connect(mysql, self._settings.login("mysql.debezium")) as connection:
-            return gtid_executed(connection)
+            return gtid_executed(connection), gtid_purged(connection)
 
 
 def _taken_out(exclusions: Mapping[str, Exclusion]) -> set[str]:

@@ -249,6 +249,12 @@ def gtid_executed(connection: Connection) -> str:
     return "".join(str(rows[0]["gtids"]).split())
 
 
+def gtid_purged(connection: Connection) -> str:
+    """Return the GTID set of the committed transactions that the binary log does not have."""
+    rows = connection.query("SELECT @@GLOBAL.gtid_purged AS gtids")
+    return "".join(str(rows[0]["gtids"]).split())
+
+
 @contextmanager
 def errors(server: str) -> Iterator[None]:
     """Turn the driver's exceptions into Unavailable or SqlRefused."""

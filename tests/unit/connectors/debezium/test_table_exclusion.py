@@ -5,14 +5,19 @@ from pathlib import Path
 import pytest
 
 from connectors.debezium.binlog_findings import DdlStatement, Finding, WatchState
+from connectors.debezium.connect_api import ConnectApi
 from connectors.debezium.table_exclusion import (
     Exclusion,
     ExclusionFile,
+    TableExclusion,
     doubtful_tables,
     tables_named,
 )
+from connectors.runtime.settings import Settings
 from schemas.gtid import gtid_set
+from tests.unit.connectors.debezium.connect_cluster import Cluster
 
+A = "3e11fa47-71ca-11e1-9e33-c80aa9429562"
 ERROR = "Error processing row in orders, internal schema size 4, but row size 1"
 
 
@@ -47,3 +52,33 @@ def test_tables_beyond_what_is_written_are_doubtful() -> None:
         findings={"products": finding, "*": finding},
     )
     assert doubtful_tables(watch, gtid_set(f"{origin}:1-5")) == {"user", "products"}
+
+
+@pytest.mark.parametrize(
+    ("written", "executed", "purged", "is_back"),
+    [
+        (f"{A}:1-9", f"{A}:1-9", "", True),
+        (f"{A}:1-8", f"{A}:1-9", "", False),
+        (f"{A}:1-8", f"{A}:1-9", f"{A}:1-4", False),
+        # MySQL has them from elsewhere (SET GLOBAL gtid_purged), and never sends them.
+        (f"{A}:1-5", f"{A}:1-9", f"{A}:6-9", True),
+        # Its log was reset, or another server without the last ones took over.
+        (f"{A}:1-2", f"{A}:1-3", "", False),
+        (f"{A}:1-3", f"{A}:1-3", "", True),
+    ],
+)
+def test_a_table_is_put_back_once_the_connector_has_passed_all_that_mysql_will_send(
+    settings: Settings,
+    cluster: Cluster,
+    monkeypatch: pytest.MonkeyPatch,
+    written: str,
+    executed: str,
+    purged: str,
+    is_back: bool,
+) -> None:
+    exclusion = TableExclusion(settings, ConnectApi(settings.connect.url))
+    ExclusionFile(settings.home).write({"orders": Exclusion("why", f"{A}:1-9")})
+    monkeypatch.setattr(exclusion, "_server_gtids", lambda: (executed, purged))
+    cluster.gtids = written
+    exclusion.release()
+    assert exclusion.release() == (["orders"] if is_back else [])
