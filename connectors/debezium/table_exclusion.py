@@ -97,8 +97,6 @@ class TableExclusion:
             return []
         exclusions = self._file.read()
         taken_out = _taken_out(exclusions)
-        if tables_named(error, taken_out):
-            return []  # it is taken out already: the error is from before
         candidates = self._next_tables(self._failures - PATIENCE + 1) - taken_out
         candidates = tables_named(error, candidates) or candidates
         if not candidates:
@@ -110,6 +108,8 @@ class TableExclusion:
         for table in candidates:
             exclusions[table] = Exclusion(reason, executed_gtids)
         self._file.write(exclusions)
+        # Connect may show the error for a while. If it comes again, other tables are behind it.
+        self._failures = 1 - PATIENCE
         log.warning("taking %s out of the connector: %s", ", ".join(candidates), error)
         return sorted(candidates)
 

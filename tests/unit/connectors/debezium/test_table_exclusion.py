@@ -34,6 +34,20 @@ def test_an_error_names_tables_as_words(error: str, expected: set[str]) -> None:
     assert tables_named(error, ["order", "orders", "completed_orders"]) == expected
 
 
+def test_a_table_whose_name_is_a_word_of_the_error_does_not_hide_the_one_behind_it(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exclusion = TableExclusion(settings, ConnectApi(settings.connect.url))
+    tables = {"message", "documents"}
+    monkeypatch.setattr(exclusion, "_next_tables", lambda _: set(tables))
+    monkeypatch.setattr(exclusion, "_server_gtids", lambda: (f"{A}:1-9", ""))
+    error = "The message is 99 bytes when serialized"
+    excluded_tables = [exclusion.note_failure(error) for _ in range(5)]
+    # What Connect still shows from before does not count against the others.
+    assert excluded_tables == [[], ["message"], [], [], ["documents"]]
+    assert exclusion.tables() == ["documents", "message"]
+
+
 def test_the_excluded_tables_survive_the_process(tmp_path: Path) -> None:
     exclusions = {"größe": Exclusion("why", "3e11fa47-71ca-11e1-9e33-c80aa9429562:1-9")}
     assert ExclusionFile(tmp_path).read() == {}
