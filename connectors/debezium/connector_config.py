@@ -58,10 +58,12 @@ def connector_config(
     field_names: str = PLAIN_FIELD_NAMES,
     excluded_tables: Iterable[str] = (),
     left_out_tables: Iterable[str] = (),
+    distinguishes_case: bool = False,
 ) -> dict[str, str]:
     """Return the connector's configuration. `excluded_tables` are taken out for a while.
 
-    The rows of `left_out_tables` are not in its snapshots.
+    MySQL `distinguishes_case` if its tables may have names that differ in letter case only. The
+    rows of `left_out_tables` are not in its snapshots.
 
     `field_names` is how columns are called in Avro (readers take the names in MySQL, which the
     schemas state too): UNICODE_FIELD_NAMES if those of a table become equal otherwise.
@@ -81,6 +83,7 @@ def connector_config(
             settings.mysql.capture_rules,
             excluded_tables,
             settings.hash_salt(),
+            distinguishes_case=distinguishes_case,
         ),
         **_snapshot_and_stream(),
         **snapshot_part(settings.mysql.database, left_out_tables),

@@ -240,6 +240,16 @@ def ping(mysql: Mysql, login: Login) -> None:
         connection.query("SELECT 1")
 
 
+def distinguishes_case(mysql: Mysql, login: Login) -> bool:
+    """Return whether tables of one database may have names that differ in letter case only.
+
+    Raises Unavailable, SqlRefused.
+    """
+    with connect(mysql, login) as connection:
+        rows = connection.query("SELECT @@GLOBAL.lower_case_table_names AS setting")
+    return int(rows[0]["setting"]) == 0
+
+
 def gtid_executed(connection: Connection) -> str:
     """Return the GTID set of all committed transactions without white space.
 
