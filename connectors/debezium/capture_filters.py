@@ -31,9 +31,9 @@ def capture_filters(
     of other letter case are other tables, and stay. There is no table.include.list, since Debezium
     takes one of the two lists only.
     """
-    prefix = re.escape(f"{database}.")
+    prefix = name_expression(f"{database}.")
     filters = {f"datatype.{SOURCE_TYPES}": ".*"}
-    names = [f"{prefix}{re.escape(table)}" for table in excluded_tables]
+    names = [name_expression(f"{database}.{table}") for table in excluded_tables]
     if distinguishes_case:
         names = [f"(?-i:{name})" for name in names]
     if excluded := _excluded(prefix, rules, names):
@@ -52,8 +52,13 @@ def capture_filters(
     return filters
 
 
+def name_expression(name: str) -> str:
+    """Return the expression of one name in Debezium's lists, in which commas separate names."""
+    return re.escape(name).replace(",", "\\,")
+
+
 def _excluded(prefix: str, rules: CaptureRules, names: Iterable[str]) -> list[str]:
-    excluded = [name.replace(",", "\\,") for name in names]
+    excluded = list(names)
     if rules.exclude_tables:
         excluded.append(f"{FLAGS}{prefix}{any_expression(rules.exclude_tables)}")
     if rules.include_tables:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from connectors.debezium.capture_filters import capture_filters
+from connectors.debezium.capture_filters import capture_filters, name_expression
 from connectors.debezium.snapshot_tables import snapshot_part
 from connectors.kafka.java_client import java_security
 from connectors.runtime.settings import Kafka, Registry, Settings
@@ -107,7 +107,7 @@ def _database(settings: Settings, password: str) -> dict[str, str]:
         # Replicas with the same id disconnect each other. Stacks on one machine have different
         # ports.
         "database.server.id": str(SERVER_ID_BASE + settings.port_base),
-        "database.include.list": settings.mysql.database,
+        "database.include.list": name_expression(settings.mysql.database),
         "database.ssl.mode": "preferred",
         "database.connectionTimeZone": "UTC",
         "topic.prefix": CHANGE_PREFIX,
