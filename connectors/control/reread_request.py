@@ -1,10 +1,12 @@
 """Requests to read a table from MySQL again, beside the stream.
 
-Each is a file in the folder `run/reread/`, named by the table's topic, so that it survives every
-process. Whoever finds that a table's rows are not MySQL's writes one: the compactor, a proof, or
-a person by `./kappa resync`. The compactor removes it once the table is read and published.
+Each is a file in the folder `run/reread/`, named by the table's topic (by its beginning and its
+digest, if it is long), so that it survives every process. Whoever finds that a table's rows are not
+MySQL's writes one: the compactor, a proof, or a person by `./kappa resync`. The compactor removes
+it once the table is read and published.
 """
 
+import hashlib
 import json
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -16,6 +18,8 @@ from connectors.runtime.files import replace_file
 
 FOLDER = "reread"
 SUFFIX = ".request"
+# A file's name has at most 255 bytes, and replace_file adds some to it.
+MAX_NAME_CHARACTERS = 200
 
 
 @dataclass(frozen=True)
@@ -57,7 +61,11 @@ class RereadRequests:
             path.unlink(missing_ok=True)
 
     def _path(self, topic: str) -> Path:
-        return self._folder / f"{quote(topic, safe='')}{SUFFIX}"
+        name = quote(topic, safe="")
+        if len(name) > MAX_NAME_CHARACTERS:
+            digest = hashlib.sha256(topic.encode()).hexdigest()
+            name = f"{name[: MAX_NAME_CHARACTERS - len(digest)]}{digest}"
+        return self._folder / f"{name}{SUFFIX}"
 
 
 def _read(path: Path) -> RereadRequest | None:

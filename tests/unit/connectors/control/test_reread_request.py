@@ -7,7 +7,15 @@ import pytest
 from connectors.control.reread_request import RereadRequests
 
 
-@pytest.mark.parametrize("topic", ["cdc.eCommerce.orders", "cdc.eCommerce.größen/x"])
+@pytest.mark.parametrize(
+    "topic",
+    [
+        "cdc.eCommerce.orders",
+        "cdc.eCommerce.größen/x",
+        # The longest names that MySQL allows have 64 characters, of up to three bytes in UTF-8.
+        f"cdc.{'庫' * 64}.{'表' * 64}",
+    ],
+)
 def test_a_request_stays_until_it_is_removed(tmp_path: Path, topic: str) -> None:
     request = RereadRequests(tmp_path).add(topic, "a reason")
     requests = RereadRequests(tmp_path)
