@@ -170,10 +170,21 @@ class FindingCollector:
         )
 
     def restart(self, gtids: GtidSet, reason: str) -> None:
-        """Go on after `gtids`, although transactions before were not read: `reason`."""
+        """Go on after `gtids`, although transactions before were not read: `reason`.
+
+        What was found in others is forgotten: nobody can wait for them, and all tables are read.
+        """
         self._gtids = gtids
         self._new_gtids = []
         self._prepared_tables = {}
+        self._findings = {
+            table: finding
+            for table, finding in self._findings.items()
+            if not finding.gtid or finding.gtid in gtids
+        }
+        self._statements = [
+            statement for statement in self._statements if statement.gtid in gtids
+        ]
         self._add_finding(ALL_TABLES, "", reason)
 
     def add_transaction(self, transaction: BinlogTransaction) -> None:

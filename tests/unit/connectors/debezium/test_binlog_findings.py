@@ -299,6 +299,20 @@ def test_a_lost_log_is_a_finding_for_all_tables_and_the_watch_begins_again(
     assert (finding.since, finding.gtid, finding.reason) == ("", "", "purged")
 
 
+def test_what_was_found_in_transactions_that_mysql_has_no_longer_is_forgotten(
+    collector: FindingCollector,
+) -> None:
+    collector.add_transaction(transaction(2, partial=("users",)))
+    collector.add_transaction(transaction(3, statement=ddl("ALTER TABLE users ADD a INT")))
+    collector.add_transaction(transaction(8, partial=("orders",)))
+    collector.add_transaction(transaction(9, statement=ddl("ALTER TABLE orders ADD a INT")))
+    collector.restart(gtid_set(f"{A}:1-3"), "its binary log was reset")
+    state = collector.state()
+    # No table will ever be read, and no connector be, after a transaction that is gone.
+    assert state.findings.keys() == {"users", ALL_TABLES}
+    assert [statement.gtid for statement in state.statements] == [f"{A}:3"]
+
+
 def test_the_state_file_is_read_as_it_was_written(tmp_path: Path) -> None:
     state = WatchState(
         gtids=gtid_set(f"{A}:1-9,{A}:tag:1"),
