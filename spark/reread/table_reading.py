@@ -21,7 +21,7 @@ from connectors.mysql.table_description import MysqlTable, TableChanged, describ
 from connectors.mysql.table_reader import read_chunks
 from connectors.retry import wait_until
 from connectors.runtime.settings import Settings
-from schemas.errors import ContractError
+from schemas.errors import ContractError, Refused
 from schemas.gtid import GtidSet, gtid_set
 from schemas.manifest import TableBase
 from schemas.topics import source_table
@@ -59,14 +59,27 @@ class TableReading:
         self._names = TableNames(newest.archive_names())
 
     def read(self, requests: Sequence[RereadRequest]) -> ReadTables:
-        """Read the tables at one GTID set, and commit each when it is whole.
+        """Read the tables, each at one GTID set, and commit each when it is whole.
 
         Raises Unavailable if MySQL or HDFS does not answer.
+        """
+        result = ReadTables([], {})
+        remaining = requests
+        while remaining:
+            remaining = self._read_in_snapshot(remaining, result)
+        return result
+
+    def _read_in_snapshot(
+        self, requests: Sequence[RereadRequest], result: ReadTables
+    ) -> list[RereadRequest]:
+        """Read tables at one GTID set. Returns those that are left, fewer than there were.
+
+        A table that fails in the middle of its rows ends its connection's part in the snapshot.
         """
         settings = self._settings
         login = settings.login("mysql.verifier")
         readers = min(READERS, len(requests))
-        result = ReadTables([], {})
+        remaining = []
         with (
             snapshot(settings.mysql, login, readers) as view,
             ThreadPoolExecutor(readers) as pool,
@@ -78,15 +91,18 @@ class TableReading:
             def read_one(request: RereadRequest) -> None:
                 connection = connections.get()
                 try:
+                    if not connection.is_open:
+                        remaining.append(request)
+                        return
                     self._read_table(request, connection, view)
                     result.topics.append(request.topic)
-                except (TableChanged, ContractError) as error:
+                except (Refused, ContractError) as error:
                     result.failures[request.topic] = str(error)
                 finally:
                     connections.put(connection)
 
             list(pool.map(read_one, requests))
-        return result
+        return remaining
 
     def _read_table(
         self, request: RereadRequest, connection: Connection, view: Snapshot

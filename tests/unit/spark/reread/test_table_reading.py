@@ -1,0 +1,82 @@
+"""One table that cannot be read keeps no other from it; tests/integration/test_reread.py reads."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from connectors.control.reread_request import RereadRequest
+from connectors.mysql.client import SqlRefused
+from connectors.runtime.secrets import make_secrets
+from connectors.runtime.settings import load
+from schemas.errors import ContractError, Unavailable
+from schemas.manifest import EMPTY_MANIFEST
+from spark.reread import table_reading
+from spark.reread.table_reading import TableReading
+
+
+class Connection:
+    """A connection of a snapshot."""
+
+    def __init__(self) -> None:
+        self.is_open = True
+
+
+class Snapshots:
+    """Consistent snapshots by one connection each."""
+
+    def __init__(self) -> None:
+        self.readers: tuple[Connection, ...] = ()
+        self.begun = 0
+
+    @contextmanager
+    def snapshot(self, *_: object) -> Iterator["Snapshots"]:
+        self.readers = (Connection(),)
+        self.begun += 1
+        yield self
+
+
+class Manifests:
+    """The store of a warehouse without a version."""
+
+    def __init__(self, *_: object) -> None:
+        self.newest = lambda: EMPTY_MANIFEST
+
+
+def read_table(request: RereadRequest, connection: Any, _view: object) -> None:
+    """Read a table: `refused` is refused by MySQL, `strange` has a value of no type."""
+    if not connection.is_open:
+        raise Unavailable("MySQL does not answer")
+    if request.topic == "refused":
+        raise SqlRefused("Tablespace has been discarded for table", "", 1814)
+    if request.topic == "strange":
+        connection.is_open = False  # in the middle of the rows
+        raise ContractError("no date")
+
+
+@pytest.mark.parametrize(
+    ("topics", "snapshots"),
+    [
+        (["a", "refused", "b"], 1),
+        (["a", "strange", "b", "strange", "refused", "c"], 3),
+        (["strange"], 1),
+    ],
+)
+def test_a_table_that_cannot_be_read_keeps_no_other_from_being_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, topics: list[str], snapshots: int
+) -> None:
+    views = Snapshots()
+    make_secrets(tmp_path)
+    monkeypatch.setattr(table_reading, "snapshot", views.snapshot)
+    monkeypatch.setattr(table_reading, "ManifestStore", Manifests)
+    monkeypatch.setattr(table_reading, "READERS", 1)
+    settings = load({"HOME": str(tmp_path), "KAPPA_HOME": str(tmp_path)})
+    reading = TableReading(settings, "1", lambda *_: None)
+    monkeypatch.setattr(reading, "_read_table", read_table)
+    result = reading.read([RereadRequest(topic, "why", "1", "now") for topic in topics])
+    unreadable = {"refused", "strange"}
+    assert result.topics == [topic for topic in topics if topic not in unreadable]
+    assert result.failures.keys() == unreadable.intersection(topics)
+    assert views.begun == snapshots
