@@ -26,8 +26,8 @@ from schemas.gtid import GtidSet, gtid_set
 from schemas.topics import change_topic
 
 STATE_FILE = "excluded_tables.json"
-# An error counts as the change's own fault when it has come so often in a row.
 PUT_BACK = "Debezium could not follow it for a while"
+# An error is the change's own fault if the connector fails so often without getting any further.
 PATIENCE = 2
 # How many transactions are looked at first; with each attempt as many times more.
 TRANSACTIONS = 8
@@ -78,7 +78,7 @@ class TableExclusion:
         self._connect = connect_api
         self._file = ExclusionFile(settings.home)
         self._watch = BinlogWatchFile(settings.home)
-        self._error = ""
+        self._failed_after: str | None = None
         self._failures = 0
 
     def tables(self) -> list[str]:
@@ -86,13 +86,14 @@ class TableExclusion:
         return sorted(_taken_out(self._file.read()))
 
     def note_failure(self, error: str) -> list[str]:
-        """Exclude the tables behind an error that comes again. Returns the new ones.
+        """Exclude the tables behind an error that comes again at one place. Returns the new ones.
 
         They are those that the error names, or all, of the transactions that the connector has not
         written. Raises Unavailable or Refused if MySQL or Connect does not answer.
         """
-        self._failures = self._failures + 1 if error == self._error else 1
-        self._error = error
+        written_gtids = self._connect.gtids(self._settings.connect.connector)
+        self._failures = self._failures + 1 if written_gtids == self._failed_after else 1
+        self._failed_after = written_gtids
         if self._failures < PATIENCE:
             return []
         exclusions = self._file.read()

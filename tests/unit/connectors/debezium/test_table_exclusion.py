@@ -48,6 +48,32 @@ def test_a_table_whose_name_is_a_word_of_the_error_does_not_hide_the_one_behind_
     assert exclusion.tables() == ["documents", "message"]
 
 
+@pytest.mark.parametrize(
+    ("second_error", "second_position", "is_excluded"),
+    [
+        ("connection reset", f"{A}:1-5", True),
+        ("connection reset", f"{A}:1-7", False),
+        ("no schema for [B@5d5d", f"{A}:1-5", True),
+    ],
+    ids=["the same", "it went on since", "other words at the same place"],
+)
+def test_failures_count_against_tables_while_the_connector_does_not_get_further(
+    settings: Settings,
+    cluster: Cluster,
+    monkeypatch: pytest.MonkeyPatch,
+    second_error: str,
+    second_position: str,
+    is_excluded: bool,
+) -> None:
+    exclusion = TableExclusion(settings, ConnectApi(settings.connect.url))
+    monkeypatch.setattr(exclusion, "_next_tables", lambda _: {"orders"})
+    monkeypatch.setattr(exclusion, "_server_gtids", lambda: (f"{A}:1-9", ""))
+    cluster.gtids = f"{A}:1-5"
+    assert exclusion.note_failure("connection reset") == []
+    cluster.gtids = second_position
+    assert exclusion.note_failure(second_error) == (["orders"] if is_excluded else [])
+
+
 def test_the_excluded_tables_survive_the_process(tmp_path: Path) -> None:
     exclusions = {"größe": Exclusion("why", "3e11fa47-71ca-11e1-9e33-c80aa9429562:1-9")}
     assert ExclusionFile(tmp_path).read() == {}
