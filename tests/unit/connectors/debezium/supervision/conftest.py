@@ -95,6 +95,7 @@ def failing_tables(
         expected_config=expected_config,
         schema_repair=schema_repair,
         repairs=repairs,
+        check_targets=lambda: None,
     )
 
 

@@ -62,6 +62,22 @@ def test_tables_that_cannot_be_looked_up_stay_in_the_connector(
     ]
 
 
+def test_no_table_is_taken_out_while_the_connector_cannot_write(
+    cluster: Cluster,
+    failing_tables: FailingTables,
+    exclusion: TableExclusion,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail() -> None:
+        raise Unavailable("the registry does not answer")
+
+    noted: list[str] = []
+    monkeypatch.setattr(exclusion, "note_failure", noted.append)
+    monkeypatch.setattr(failing_tables, "_check_targets", fail)
+    failing_tables.exclude(ERROR, 100)
+    assert noted == []
+
+
 @pytest.mark.parametrize(
     ("is_running", "is_current", "is_back"),
     [(True, True, True), (False, True, False), (True, False, False)],
