@@ -80,6 +80,8 @@ class TableReading:
         login = settings.login("mysql.verifier")
         readers = min(READERS, len(requests))
         remaining = []
+        # Before the snapshot: what the binlog watch did not see after it is not in it.
+        begun_at = datetime.now(UTC).isoformat(timespec="milliseconds")
         with (
             snapshot(settings.mysql, login, readers) as view,
             ThreadPoolExecutor(readers) as pool,
@@ -94,7 +96,7 @@ class TableReading:
                     if not connection.is_open:
                         remaining.append(request)
                         return
-                    self._read_table(request, connection, view)
+                    self._read_table(request, connection, view, begun_at)
                     result.topics.append(request.topic)
                 except (Refused, ContractError) as error:
                     result.failures[request.topic] = str(error)
@@ -105,7 +107,7 @@ class TableReading:
         return remaining
 
     def _read_table(
-        self, request: RereadRequest, connection: Connection, view: Snapshot
+        self, request: RereadRequest, connection: Connection, view: Snapshot, begun_at: str
     ) -> None:
         folder = self._store.folder(request.topic, request.id, self._attempt)
         table = self._describe(connection, source_table(request.topic))
@@ -113,7 +115,7 @@ class TableReading:
             topic=request.topic,
             gtids=view.gtids,
             position=view.position_before,
-            read_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
+            read_at=begun_at,
         )
         if table is not None:
             base = self._write_table(base, folder, table, connection)

@@ -1,7 +1,9 @@
 """One table that cannot be read keeps no other from it; tests/integration/test_reread.py reads."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ from connectors.mysql.client import SqlRefused
 from connectors.runtime.secrets import make_secrets
 from connectors.runtime.settings import load
 from schemas.errors import ContractError, Unavailable
-from schemas.manifest import EMPTY_MANIFEST
+from schemas.manifest import EMPTY_MANIFEST, TableBase
 from spark.reread import table_reading
 from spark.reread.table_reading import TableReading
 
@@ -30,11 +32,16 @@ class Snapshots:
     def __init__(self) -> None:
         self.readers: tuple[Connection, ...] = ()
         self.begun = 0
+        self.begun_at = ""
+        self.gtids = ""
+        self.position_before = (1, 4)
 
     @contextmanager
     def snapshot(self, *_: object) -> Iterator["Snapshots"]:
         self.readers = (Connection(),)
         self.begun += 1
+        self.begun_at = datetime.now(UTC).isoformat(timespec="milliseconds")
+        time.sleep(0.002)
         yield self
 
 
@@ -45,7 +52,7 @@ class Manifests:
         self.newest = lambda: EMPTY_MANIFEST
 
 
-def read_table(request: RereadRequest, connection: Any, _view: object) -> None:
+def read_table(request: RereadRequest, connection: Any, _view: object, *_: object) -> None:
     """Read a table: `refused` is refused by MySQL, `strange` has a value of no type."""
     if not connection.is_open:
         raise Unavailable("MySQL does not answer")
@@ -80,3 +87,22 @@ def test_a_table_that_cannot_be_read_keeps_no_other_from_being_read(
     assert result.topics == [topic for topic in topics if topic not in unreadable]
     assert result.failures.keys() == unreadable.intersection(topics)
     assert views.begun == snapshots
+
+
+def test_a_table_is_read_as_of_the_beginning_of_its_snapshot(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    views = Snapshots()
+    make_secrets(tmp_path)
+    monkeypatch.setattr(table_reading, "snapshot", views.snapshot)
+    monkeypatch.setattr(table_reading, "ManifestStore", Manifests)
+    settings = load({"HOME": str(tmp_path), "KAPPA_HOME": str(tmp_path)})
+    reading = TableReading(settings, "1", lambda *_: None)
+    bases: list[TableBase] = []
+    monkeypatch.setattr(reading._store, "commit", lambda _, base: bases.append(base))
+    monkeypatch.setattr(reading, "_describe", lambda *_: None)
+    monkeypatch.setattr(reading, "_check_statements", lambda *_: None)
+    topics = ["cdc.eCommerce.orders", "cdc.eCommerce.user"]
+    reading.read([RereadRequest(topic, "why", "1", "now") for topic in topics])
+    # What the binlog watch lost after that is not in it.
+    assert [base.read_at <= views.begun_at for base in bases] == [True, True]
