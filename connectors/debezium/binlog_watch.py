@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator, Sequence
 
 from connectors.debezium.binlog_findings import (
+    STATE_FILE,
     BinlogWatchFile,
     FindingCollector,
     WatchState,
@@ -92,10 +93,17 @@ class BinlogWatch:
             return self._stream.batches(executed_gtids)
 
     def _first_collector(self) -> FindingCollector:
-        state = self._file.read()
+        lost_reason = ""
+        try:
+            state = self._file.read()
+        except (ValueError, KeyError) as error:
+            lost_reason = f"what the watch had found is lost: {STATE_FILE}: {error}"
+            state = WatchState()
         if state.gtids is None:
             state = WatchState(gtids=self._executed_gtids())
         collector = FindingCollector(self._mysql.database, self._read_tables, state)
+        if lost_reason:
+            collector.restart(state.gtids or GtidSet(), lost_reason)
         self._write(collector)
         return collector
 

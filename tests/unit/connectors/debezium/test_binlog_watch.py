@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from connectors.debezium import binlog_watch
+from connectors.debezium.binlog_findings import ALL_TABLES
 from connectors.debezium.binlog_watch import (
     CHECK_BATCHES,
     EXCLUSION_OFFSET,
@@ -75,3 +76,14 @@ def test_every_reader_of_the_log_is_listed_with_its_number() -> None:
         watch_id: "log:binlog-watch",
         watch_id + EXCLUSION_OFFSET: "log:capture",
     }
+
+
+@pytest.mark.parametrize("content", ["", '{"gtids": "', "{}"])
+def test_a_watch_whose_state_was_cut_off_begins_again_and_has_all_tables_read(
+    watch: BinlogWatch, content: str
+) -> None:
+    watch._file._path.write_text(content)
+    watch._first_collector()
+    state = watch._file.read()
+    assert state.gtids == gtid_set(f"{A}:1-3")
+    assert state.findings.keys() == {ALL_TABLES}
