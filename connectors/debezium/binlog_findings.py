@@ -267,6 +267,8 @@ class FindingCollector:
     def _is_about_database(
         self, statement: LoggedStatement, names_in_text: frozenset[str]
     ) -> bool:
+        if statement.is_in_transaction and statement.updated_databases is None:
+            return True  # it changed rows of too many databases to be listed
         databases = {statement.database, *(statement.updated_databases or ())}
         return (
             any(map(self._is_watched, databases)) or self._database.lower() in names_in_text

@@ -125,7 +125,12 @@ def test_a_finding_says_its_first_and_its_newest_transaction(
         (row_change('DELETE FROM "users"'), {"users"}),
         (row_change("/*!50000 DELETE FROM users */"), {"users"}),
         (row_change("DELETE FROM ecommerce.users", database="other"), {"users"}),
-        (row_change("DELETE FROM users", database="other"), set()),
+        (
+            row_change("DELETE FROM users", database="other", updated=frozenset({"other"})),
+            set(),
+        ),
+        # MySQL lists no databases if a statement and its triggers changed more than 16.
+        (row_change("DELETE FROM t", database="other"), {ALL_TABLES}),
         (row_change("DELETE FROM a_view"), {ALL_TABLES}),
         (
             row_change("DELETE FROM t", database="other", updated=frozenset({"eCommerce"})),
