@@ -158,6 +158,15 @@ class AppliedRules:
         """Return what is applied."""
         return self._file.read() or RulesRecord()
 
+    def refused_now(self) -> Mapping[str, str]:
+        """Return the tables for which the rules cannot be kept, with the reason.
+
+        Also those of statements that nothing has followed yet. Raises Unavailable.
+        """
+        self.look_again()
+        change = self.next_change()
+        return self.record().refused if change is None else change.record.refused
+
     def captures(self, table: str) -> bool:
         """Return whether a table is captured: by the rules, and not taken out."""
         return self._rules.captures(table) and table not in self._file.refused()

@@ -10,7 +10,7 @@ from queue import SimpleQueue
 import pyarrow as pa
 
 from connectors.control.reread_request import RereadRequest
-from connectors.debezium.applied_rules import RulesFile
+from connectors.debezium.applied_rules import AppliedRules
 from connectors.debezium.binlog_findings import BinlogWatchFile
 from connectors.hadoop.hdfs import Hdfs
 from connectors.hadoop.manifest_store import ManifestStore
@@ -130,7 +130,7 @@ class TableReading:
         mysql = self._settings.mysql
         if not mysql.capture_rules.captures(name):
             return None
-        refused_tables = RulesFile(self._settings.home).refused()
+        refused_tables = AppliedRules(self._settings).refused_now()
         if name in refused_tables:
             raise ContractError(
                 f"table {name} is not captured: {refused_tables[name]}",

@@ -10,13 +10,16 @@ from typing import Any
 import pytest
 
 from connectors.control.reread_request import RereadRequest
+from connectors.debezium.applied_rules import AppliedRules
 from connectors.mysql.client import SqlRefused
+from connectors.mysql.table_description import MysqlTable
 from connectors.runtime.secrets import make_secrets
 from connectors.runtime.settings import load
 from schemas.errors import ContractError, Unavailable
 from schemas.manifest import EMPTY_MANIFEST, TableBase
 from spark.reread import table_reading
 from spark.reread.table_reading import TableReading
+from tests.unit.connectors.debezium.test_applied_rules import table
 
 
 class Connection:
@@ -106,3 +109,31 @@ def test_a_table_is_read_as_of_the_beginning_of_its_snapshot(
     reading.read([RereadRequest(topic, "why", "1", "now") for topic in topics])
     # What the binlog watch lost after that is not in it.
     assert [base.read_at <= views.begun_at for base in bases] == [True, True]
+
+
+def test_a_protected_column_is_not_read_by_a_name_that_it_has_got_a_moment_ago(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    environment = {
+        "HOME": str(tmp_path),
+        "KAPPA_HOME": str(tmp_path),
+        "KAPPA_MYSQL_MASK_COLUMNS": "user.email",
+    }
+    make_secrets(tmp_path)
+    settings = load(environment, tmp_path / "none.toml")
+    monkeypatch.setattr(table_reading, "ManifestStore", Manifests)
+    tables = {"user": table("id", "email")}
+    monkeypatch.setattr(AppliedRules, "_read_tables", lambda _: tables)
+    rules = AppliedRules(settings)
+    change = rules.next_change()
+    assert change is not None
+    rules.write(change)
+    described = MysqlTable(database="eCommerce", name="user", columns=())
+    monkeypatch.setattr(table_reading, "describe_table", lambda *_: described)
+    reading = TableReading(settings, "1", lambda *_: None)
+    connection: Any = Connection()
+    assert reading._describe(connection, "user") == described
+    # log:capture has not looked at the tables since.
+    tables["user"] = table("id", "mail")
+    with pytest.raises(ContractError, match="mail is new"):
+        reading._describe(connection, "user")
