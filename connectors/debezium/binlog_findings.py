@@ -154,6 +154,8 @@ class FindingCollector:
         self._tables = set(state.tables)
         self._are_tables_current = False
         self._temporary_tables: set[str] = set()
+        # Those whose rows statements of the present transaction changed.
+        self._tables_of_statements: set[str] = set()
         self.has_news = False
 
     def state(self) -> WatchState:
@@ -198,6 +200,7 @@ class FindingCollector:
         for database, table in transaction.tables:
             if table not in self._tables and self._is_watched(database):
                 self._tables.add(table)
+        self._tables_of_statements = set()
         for statement in transaction.statements:
             self._add_statement(transaction.gtid, statement)
         if transaction.xa is not None:
@@ -261,6 +264,7 @@ class FindingCollector:
         if not tables and names_in_text.isdisjoint(self._temporary_tables):
             # It changed them through a view, a trigger or a function.
             tables = [ALL_TABLES]
+        self._tables_of_statements.update(tables)
         for table in tables:
             self._add_finding(table, gtid, STATEMENT_ROWS)
 
@@ -283,12 +287,7 @@ class FindingCollector:
 
     def _follow_xa(self, transaction: BinlogTransaction, xa: XaEvent) -> None:
         if xa.step == "prepare":
-            tables = [
-                table
-                for database, table in transaction.tables
-                if self._is_watched(database)
-            ]
-            self._prepared_tables[xa.id] = tuple(sorted(tables))
+            self._prepare_xa(transaction, xa.id)
             return
         prepared_tables = self._prepared_tables.pop(xa.id, None)
         if prepared_tables is None:
@@ -301,3 +300,15 @@ class FindingCollector:
                 # Findings in its rows take effect with this commit.
                 reason = self._findings[table].reason
                 self._add_finding(table, transaction.gtid, reason)
+
+    def _prepare_xa(self, transaction: BinlogTransaction, xa_id: str) -> None:
+        """Note the tables whose rows change once a prepared transaction is committed."""
+        tables = {
+            table for database, table in transaction.tables if self._is_watched(database)
+        }
+        if ALL_TABLES in self._tables_of_statements:
+            # Their findings count anew from the commit on, one by one.
+            self._tables_of_statements = set(self._tables)
+            for table in sorted(self._tables):
+                self._add_finding(table, transaction.gtid, STATEMENT_ROWS)
+        self._prepared_tables[xa_id] = tuple(sorted(tables | self._tables_of_statements))

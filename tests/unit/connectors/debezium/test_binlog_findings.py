@@ -278,6 +278,23 @@ def test_what_was_found_in_a_prepared_transaction_counts_from_its_commit_on(
     )
 
 
+@pytest.mark.parametrize(
+    ("text", "tables"),
+    [("UPDATE orders SET a = 1", {"orders"}), ("DELETE FROM a_view", set(TABLES))],
+)
+def test_rows_that_a_prepared_transaction_changed_by_a_statement_count_from_its_commit_on(
+    collector: FindingCollector, text: str, tables: set[str]
+) -> None:
+    prepared = transaction(1, statement=row_change(text), xa=xa("prepare"))
+    collector.add_transaction(prepared)
+    # Who reads the table now does not see them yet.
+    assert collector.state().prepared == {"X'31',X'',1": tuple(sorted(tables))}
+    collector.add_transaction(transaction(2, xa=xa("commit")))
+    findings = collector.state().findings
+    gtids = {table: findings[table].gtid for table in tables}
+    assert gtids == dict.fromkeys(tables, f"{A}:2")
+
+
 @pytest.mark.parametrize("step", ["commit", "rollback"])
 def test_the_end_of_an_unknown_xa_transaction_is_a_finding_for_all_tables(
     collector: FindingCollector, step: XaStep
