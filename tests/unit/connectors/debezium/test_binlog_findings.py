@@ -290,9 +290,31 @@ def test_rows_that_a_prepared_transaction_changed_by_a_statement_count_from_its_
     # Who reads the table now does not see them yet.
     assert collector.state().prepared == {"X'31',X'',1": tuple(sorted(tables))}
     collector.add_transaction(transaction(2, xa=xa("commit")))
-    findings = collector.state().findings
-    gtids = {table: findings[table].gtid for table in tables}
-    assert gtids == dict.fromkeys(tables, f"{A}:2")
+    findings = [collector.state().finding(table) for table in tables]
+    assert [finding and finding.gtid for finding in findings] == [f"{A}:2"] * len(tables)
+
+
+def test_a_commit_says_nothing_new_of_a_table_with_an_older_finding(
+    collector: FindingCollector,
+) -> None:
+    collector.add_transaction(transaction(1, partial=("orders",)))
+    collector.add_transaction(transaction(2, tables=("orders",), xa=xa("prepare")))
+    collector.add_transaction(transaction(3, xa=xa("commit")))
+    # It would be read again after each commit.
+    assert collector.state().findings["orders"].gtid == f"{A}:1"
+
+
+def test_another_process_knows_what_was_found_in_a_prepared_transaction(
+    collector: FindingCollector, catalogue: Catalogue, tmp_path: Path
+) -> None:
+    collector.add_transaction(transaction(1, partial=("orders",), xa=xa("prepare")))
+    file = BinlogWatchFile(tmp_path)
+    file.write(collector.state())
+    another = FindingCollector("eCommerce", catalogue.read, file.read())
+    another.add_transaction(transaction(2, xa=xa("commit")))
+    state = another.state()
+    assert state.findings["orders"].gtid == f"{A}:2"
+    assert state.prepared == state.prepared_findings == {}
 
 
 @pytest.mark.parametrize("step", ["commit", "rollback"])
