@@ -67,7 +67,7 @@ class CaptureRules:
         if include and include.fullmatch(table) and not self.captures(table):
             return (
                 f"mysql.include_tables and mysql.exclude_tables both have a pattern for the "
-                f"table {table}"
+                f"table {table}: change one of the two"
             )
         return ""
 
@@ -143,13 +143,6 @@ def column_patterns(setting: str, text: str) -> tuple[str, ...]:
                 "write table.column, such as user.name or *.email; ? stands for any character",
             )
     return patterns
-
-
-def check_tables(rules: CaptureRules, tables: Iterable[str]) -> None:
-    """Raise SettingsError if a table is included and excluded."""
-    for table in tables:
-        if conflict := rules.conflict(table):
-            raise SettingsError(conflict, "change one of the two settings")
 
 
 def _patterns(setting: str, text: str) -> tuple[str, ...]:

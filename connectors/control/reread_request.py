@@ -1,21 +1,26 @@
 """Requests to read a table from MySQL again, beside the stream.
 
-Each is a file in the folder `run/reread/`, named by the table's topic, so that it survives every
-process. Whoever finds that a table's rows are not MySQL's writes one: the compactor, a proof, or
-a person by `./kappa resync`. The compactor removes it once the table is read and published.
+Each is a file in the folder `run/reread/`, named by the table's topic (by its beginning and its
+digest, if it is long), so that it survives every process. Whoever finds that a table's rows are not
+MySQL's writes one: the compactor, a proof, or a person by `./kappa resync`. The compactor removes
+it once the table is read and published.
 """
 
+import hashlib
 import json
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 from uuid import uuid4
 
 from connectors.runtime.files import replace_file
 
 FOLDER = "reread"
 SUFFIX = ".request"
+UNREADABLE = "its request has no content"
+# A file's name has at most 255 bytes, and replace_file adds some to it.
+MAX_NAME_CHARACTERS = 200
 
 
 @dataclass(frozen=True)
@@ -57,7 +62,11 @@ class RereadRequests:
             path.unlink(missing_ok=True)
 
     def _path(self, topic: str) -> Path:
-        return self._folder / f"{quote(topic, safe='')}{SUFFIX}"
+        name = quote(topic, safe="")
+        if len(name) > MAX_NAME_CHARACTERS:
+            digest = hashlib.sha256(topic.encode()).hexdigest()
+            name = f"{name[: MAX_NAME_CHARACTERS - len(digest)]}{digest}"
+        return self._folder / f"{name}{SUFFIX}"
 
 
 def _read(path: Path) -> RereadRequest | None:
@@ -65,3 +74,22 @@ def _read(path: Path) -> RereadRequest | None:
         return RereadRequest(**json.loads(path.read_text()))
     except FileNotFoundError:
         return None
+    except (ValueError, TypeError):
+        return _from_name(path)
+
+
+def _from_name(path: Path) -> RereadRequest | None:
+    """Return the request of a file that a power failure has cut off, or that was made by hand.
+
+    None if its name does not say the whole topic.
+    """
+    name = path.name.removesuffix(SUFFIX)
+    if len(name) >= MAX_NAME_CHARACTERS:
+        return None
+    written_at = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+    return RereadRequest(
+        topic=unquote(name),
+        reason=UNREADABLE,
+        id=f"{written_at.timestamp():.6f}",
+        requested_at=written_at.isoformat(timespec="milliseconds"),
+    )

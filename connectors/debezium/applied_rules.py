@@ -19,7 +19,7 @@ from connectors.mysql.column_protection import protection, unprotectable
 from connectors.mysql.column_types import ColumnFacts
 from connectors.runtime.files import replace_file
 from connectors.runtime.settings import Settings
-from schemas.capture_rules import CaptureRules, check_tables
+from schemas.capture_rules import CaptureRules
 
 STATE_FILE = "capture_rules.json"
 REASON = "what is captured of it has changed"
@@ -128,10 +128,7 @@ class AppliedRules:
         self._checked_gtid: str | None = None
 
     def next_change(self) -> RulesChange | None:
-        """Return what has changed, None if nothing can have.
-
-        Raises SettingsError for a table that is included and excluded, Unavailable.
-        """
+        """Return what has changed, None if nothing can have. Raises Unavailable."""
         record = self._file.read()
         if record is None and self._rules.is_empty:
             return None
@@ -140,7 +137,6 @@ class AppliedRules:
         if last_gtid == self._checked_gtid:
             return None
         tables = self._read_tables()
-        check_tables(self._rules, tables)
         salt = self._settings.hash_salt()
         change = compare_rules(self._rules, salt, tables, record or RulesRecord())
         self._checked_gtid = last_gtid
@@ -161,6 +157,15 @@ class AppliedRules:
     def record(self) -> RulesRecord:
         """Return what is applied."""
         return self._file.read() or RulesRecord()
+
+    def refused_now(self) -> Mapping[str, str]:
+        """Return the tables for which the rules cannot be kept, with the reason.
+
+        Also those of statements that nothing has followed yet. Raises Unavailable.
+        """
+        self.look_again()
+        change = self.next_change()
+        return self.record().refused if change is None else change.record.refused
 
     def captures(self, table: str) -> bool:
         """Return whether a table is captured: by the rules, and not taken out."""
@@ -217,10 +222,11 @@ def compare_rules(
     to_read = []
     uncaptured = []
     for name, table in tables.items():
-        if not rules.captures(name):
+        problem = rules.conflict(name)
+        if not problem and not rules.captures(name):
             uncaptured.append(name)
             continue
-        problem = unprotectable(name, table.columns, table.key, rules)
+        problem = problem or unprotectable(name, table.columns, table.key, rules)
         if not problem and repr(rules) == record.rules:
             problem = _escaped_values(name, table, rules, record, tables)
         now = protection(name, table.columns, rules)

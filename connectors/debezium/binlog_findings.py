@@ -21,7 +21,12 @@ from connectors.debezium.binlog_statements import (
     may_change_tables,
     truncates_table,
 )
-from connectors.mysql.binlog_events import BinlogTransaction, LoggedStatement, XaEvent
+from connectors.mysql.binlog_events import (
+    BinlogTransaction,
+    LoggedStatement,
+    Table,
+    XaEvent,
+)
 from connectors.runtime.files import replace_file
 from schemas.gtid import GtidSet, gtid_set
 from schemas.sql_tokens import mentioned_names
@@ -77,6 +82,7 @@ class WatchState:
     before that. `findings` are by table, ALL_TABLES among them; `statements` are the newest ones,
     oldest first. `prepared` are the tables of XA transactions that are neither committed nor rolled
     back, by the transaction's id: Debezium has their rows, and MySQL does not show them yet.
+    `prepared_findings` are those with findings in such a transaction, ALL_TABLES among them.
     `tables` are all names of tables that the database has had.
     """
 
@@ -84,6 +90,7 @@ class WatchState:
     findings: Mapping[str, Finding] = field(default_factory=dict)
     statements: tuple[DdlStatement, ...] = ()
     prepared: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    prepared_findings: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     tables: frozenset[str] = frozenset()
 
     def finding(self, table: str) -> Finding | None:
@@ -119,7 +126,11 @@ class BinlogWatchFile:
                 )
                 for item in content["statements"]
             ),
-            prepared={xa_id: tuple(names) for xa_id, names in content["prepared"].items()},
+            prepared=_tables_by_xa(content["prepared"]),
+            # Earlier versions did not distinguish them.
+            prepared_findings=_tables_by_xa(
+                content.get("prepared_findings", content["prepared"])
+            ),
             tables=frozenset(content["tables"]),
         )
 
@@ -130,6 +141,7 @@ class BinlogWatchFile:
             "findings": {name: asdict(finding) for name, finding in state.findings.items()},
             "statements": [asdict(statement) for statement in state.statements],
             "prepared": dict(state.prepared),
+            "prepared_findings": dict(state.prepared_findings),
             "tables": sorted(state.tables),
         }
         replace_file(self._path, json.dumps(content, ensure_ascii=False))
@@ -151,9 +163,12 @@ class FindingCollector:
         self._findings = dict(state.findings)
         self._statements = list(state.statements)
         self._prepared_tables = dict(state.prepared)
+        self._prepared_findings = dict(state.prepared_findings)
         self._tables = set(state.tables)
         self._are_tables_current = False
         self._temporary_tables: set[str] = set()
+        # Those whose rows statements of the present transaction changed.
+        self._tables_of_statements: set[str] = set()
         self.has_news = False
 
     def state(self) -> WatchState:
@@ -166,14 +181,27 @@ class FindingCollector:
             findings=dict(self._findings),
             statements=tuple(self._statements),
             prepared=dict(self._prepared_tables),
+            prepared_findings=dict(self._prepared_findings),
             tables=frozenset(self._tables),
         )
 
     def restart(self, gtids: GtidSet, reason: str) -> None:
-        """Go on after `gtids`, although transactions before were not read: `reason`."""
+        """Go on after `gtids`, although transactions before were not read: `reason`.
+
+        What was found in others is forgotten: nobody can wait for them, and all tables are read.
+        """
         self._gtids = gtids
         self._new_gtids = []
         self._prepared_tables = {}
+        self._prepared_findings = {}
+        self._findings = {
+            table: finding
+            for table, finding in self._findings.items()
+            if not finding.gtid or finding.gtid in gtids
+        }
+        self._statements = [
+            statement for statement in self._statements if statement.gtid in gtids
+        ]
         self._add_finding(ALL_TABLES, "", reason)
 
     def add_transaction(self, transaction: BinlogTransaction) -> None:
@@ -187,6 +215,7 @@ class FindingCollector:
         for database, table in transaction.tables:
             if table not in self._tables and self._is_watched(database):
                 self._tables.add(table)
+        self._tables_of_statements = set()
         for statement in transaction.statements:
             self._add_statement(transaction.gtid, statement)
         if transaction.xa is not None:
@@ -250,12 +279,15 @@ class FindingCollector:
         if not tables and names_in_text.isdisjoint(self._temporary_tables):
             # It changed them through a view, a trigger or a function.
             tables = [ALL_TABLES]
+        self._tables_of_statements.update(tables)
         for table in tables:
             self._add_finding(table, gtid, STATEMENT_ROWS)
 
     def _is_about_database(
         self, statement: LoggedStatement, names_in_text: frozenset[str]
     ) -> bool:
+        if statement.is_in_transaction and statement.updated_databases is None:
+            return True  # it changed rows of too many databases to be listed
         databases = {statement.database, *(statement.updated_databases or ())}
         return (
             any(map(self._is_watched, databases)) or self._database.lower() in names_in_text
@@ -270,21 +302,36 @@ class FindingCollector:
 
     def _follow_xa(self, transaction: BinlogTransaction, xa: XaEvent) -> None:
         if xa.step == "prepare":
-            tables = [
-                table
-                for database, table in transaction.tables
-                if self._is_watched(database)
-            ]
-            self._prepared_tables[xa.id] = tuple(sorted(tables))
+            self._prepare_xa(transaction, xa.id)
             return
         prepared_tables = self._prepared_tables.pop(xa.id, None)
         if prepared_tables is None:
             self._add_finding(ALL_TABLES, transaction.gtid, UNREAD_XA)
             return
-        for table in prepared_tables:
-            if xa.step == "rollback":
+        tables_with_findings = self._prepared_findings.pop(xa.id, ())
+        if xa.step == "rollback":
+            for table in prepared_tables:
                 self._add_finding(table, transaction.gtid, XA_ROLLBACK)
-            elif table in self._findings:
-                # Findings in its rows take effect with this commit.
-                reason = self._findings[table].reason
-                self._add_finding(table, transaction.gtid, reason)
+            return
+        for table in tables_with_findings:
+            finding = self._findings.get(table)
+            if finding is not None:
+                # What was found in its rows takes effect with this commit.
+                self._add_finding(table, transaction.gtid, finding.reason)
+
+    def _prepare_xa(self, transaction: BinlogTransaction, xa_id: str) -> None:
+        """Note the tables whose rows change once a prepared transaction is committed."""
+        tables = self._watched_tables(transaction.tables) | self._tables_of_statements
+        if ALL_TABLES in tables:
+            tables = self._tables
+        self._prepared_tables[xa_id] = tuple(sorted(tables))
+        partial_tables = self._watched_tables(transaction.partial_tables)
+        if tables_with_findings := partial_tables | self._tables_of_statements:
+            self._prepared_findings[xa_id] = tuple(sorted(tables_with_findings))
+
+    def _watched_tables(self, tables: Iterable[Table]) -> set[str]:
+        return {table for database, table in tables if self._is_watched(database)}
+
+
+def _tables_by_xa(content: Mapping[str, Iterable[str]]) -> dict[str, tuple[str, ...]]:
+    return {xa_id: tuple(names) for xa_id, names in content.items()}

@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator, Sequence
 
 from connectors.debezium.binlog_findings import (
+    STATE_FILE,
     BinlogWatchFile,
     FindingCollector,
     WatchState,
@@ -20,7 +21,7 @@ from connectors.debezium.binlog_findings import (
 from connectors.debezium.connector_config import SERVER_ID_BASE
 from connectors.mysql.binlog_events import BinlogTransaction
 from connectors.mysql.binlog_stream import BinlogPurged, BinlogStream
-from connectors.mysql.client import Connection, connect, gtid_executed
+from connectors.mysql.client import Connection, connect, gtid_executed, gtid_purged
 from connectors.retry import FOREVER, RetryPolicy
 from connectors.runtime.process import begin
 from connectors.runtime.process_state import ProcessState, State
@@ -32,6 +33,9 @@ NAME = "binlog-watch"
 WRITE_SECONDS = 0.2
 RECONNECT_SECONDS = 0.5
 MAX_PAUSE_SECONDS = 10.0
+# Between two looks at what the log lacks, more is read than a connection's buffers hold.
+CHECK_SECONDS = 10.0
+CHECK_BATCHES = 100
 # Above Debezium's own (SERVER_ID_BASE + port_base) for every port base, which is below 65,536.
 SERVER_ID_OFFSET = 100_000
 # For a short look into the log beside the watch.
@@ -55,6 +59,9 @@ class BinlogWatch:
         self._collector: FindingCollector | None = None
         self._written_at = 0.0
         self._lookup: Connection | None = None
+        self._checked_at = time.monotonic()
+        self._batches_since_check = 0
+        self._purged_before = GtidSet()
 
     def run(self, stop: threading.Event) -> None:
         """Follow the log until `stop` is set, connecting again whenever the connection ends."""
@@ -86,10 +93,17 @@ class BinlogWatch:
             return self._stream.batches(executed_gtids)
 
     def _first_collector(self) -> FindingCollector:
-        state = self._file.read()
+        lost_reason = ""
+        try:
+            state = self._file.read()
+        except (ValueError, KeyError) as error:
+            lost_reason = f"what the watch had found is lost: {STATE_FILE}: {error}"
+            state = WatchState()
         if state.gtids is None:
             state = WatchState(gtids=self._executed_gtids())
         collector = FindingCollector(self._mysql.database, self._read_tables, state)
+        if lost_reason:
+            collector.restart(state.gtids or GtidSet(), lost_reason)
         self._write(collector)
         return collector
 
@@ -109,14 +123,35 @@ class BinlogWatch:
             if count and (collector.has_news or is_due):
                 self._write(collector)
                 count = 0
+            self._check_log(collector)
             self._report(position)
             if stop.is_set():
                 self._write(collector)
                 return
 
-    def _write(self, collector: FindingCollector) -> None:
-        self._file.write(collector.state())
+    def _check_log(self, collector: FindingCollector) -> None:
+        """Raise BinlogPurged if MySQL has transactions that no part of its log ever had.
+
+        An import of a dump adds such (SET GLOBAL gtid_purged). Those that MySQL names at one look
+        were sent before, if they were in its log, so they are read until the next one.
+        """
+        self._batches_since_check += 1
+        is_due = time.monotonic() - self._checked_at >= CHECK_SECONDS
+        if not is_due or self._batches_since_check < CHECK_BATCHES:
+            return
+        self._batches_since_check = 0
+        self._checked_at = time.monotonic()
+        if not self._write(collector).covers(self._purged_before):
+            self._purged_before = GtidSet()
+            raise BinlogPurged("MySQL has transactions that its binary log never had")
+        self._purged_before = self._purged_gtids()
+
+    def _write(self, collector: FindingCollector) -> GtidSet:
+        """Write the state. Returns the transactions that are read."""
+        state = collector.state()
+        self._file.write(state)
         self._written_at = time.monotonic()
+        return state.gtids or GtidSet()
 
     def _report(self, position: tuple[int, int]) -> None:
         where = f", up to {position[1]} in file {position[0]}" if position[0] else ""
@@ -130,12 +165,19 @@ class BinlogWatch:
         with connect(self._mysql, self._login) as connection:
             return gtid_set(gtid_executed(connection))
 
+    def _purged_gtids(self) -> GtidSet:
+        return gtid_set(gtid_purged(self._lookup_connection()))
+
     def _read_tables(self) -> list[str]:
+        connection = self._lookup_connection()
+        rows = connection.query(TABLES_OF_DATABASE, (self._mysql.database,))
+        return [str(row["name"]) for row in rows]
+
+    def _lookup_connection(self) -> Connection:
         if self._lookup is None or not self._lookup.answers():
             self._lookup = None
             self._lookup = connect(self._mysql, self._login)
-        rows = self._lookup.query(TABLES_OF_DATABASE, (self._mysql.database,))
-        return [str(row["name"]) for row in rows]
+        return self._lookup
 
 
 def server_id(settings: Settings) -> int:

@@ -18,16 +18,25 @@ HASH = "column.mask.hash.v2.SHA-256.with.salt"
 
 
 def capture_filters(
-    database: str, rules: CaptureRules, excluded_tables: Iterable[str], salt: str
+    database: str,
+    rules: CaptureRules,
+    excluded_tables: Iterable[str],
+    salt: str,
+    *,
+    distinguishes_case: bool = False,
 ) -> dict[str, str]:
     """Return the part of the connector's configuration that selects tables and protects columns.
 
-    `excluded_tables` are taken out besides. There is no table.include.list, since Debezium takes
-    one of the two lists only.
+    `excluded_tables` are taken out besides; if MySQL `distinguishes_case` of tables' names, those
+    of other letter case are other tables, and stay. There is no table.include.list, since Debezium
+    takes one of the two lists only.
     """
-    prefix = re.escape(f"{database}.")
+    prefix = name_expression(f"{database}.")
     filters = {f"datatype.{SOURCE_TYPES}": ".*"}
-    if excluded := _excluded(prefix, rules, excluded_tables):
+    names = [name_expression(f"{database}.{table}") for table in excluded_tables]
+    if distinguishes_case:
+        names = [f"(?-i:{name})" for name in names]
+    if excluded := _excluded(prefix, rules, names):
         filters["table.exclude.list"] = ",".join(excluded)
     if rules.leave_out_columns:
         left_out = any_expression(rules.leave_out_columns)
@@ -43,11 +52,13 @@ def capture_filters(
     return filters
 
 
-def _excluded(
-    prefix: str, rules: CaptureRules, excluded_tables: Iterable[str]
-) -> list[str]:
-    names = [f"{prefix}{re.escape(table)}" for table in excluded_tables]
-    excluded = [name.replace(",", "\\,") for name in names]
+def name_expression(name: str) -> str:
+    """Return the expression of one name in Debezium's lists, in which commas separate names."""
+    return re.escape(name).replace(",", "\\,")
+
+
+def _excluded(prefix: str, rules: CaptureRules, names: Iterable[str]) -> list[str]:
+    excluded = list(names)
     if rules.exclude_tables:
         excluded.append(f"{FLAGS}{prefix}{any_expression(rules.exclude_tables)}")
     if rules.include_tables:

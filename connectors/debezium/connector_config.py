@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from connectors.debezium.capture_filters import capture_filters
+from connectors.debezium.capture_filters import capture_filters, name_expression
 from connectors.debezium.snapshot_tables import snapshot_part
 from connectors.kafka.java_client import java_security
 from connectors.runtime.settings import Kafka, Registry, Settings
@@ -58,10 +58,12 @@ def connector_config(
     field_names: str = PLAIN_FIELD_NAMES,
     excluded_tables: Iterable[str] = (),
     left_out_tables: Iterable[str] = (),
+    distinguishes_case: bool = False,
 ) -> dict[str, str]:
     """Return the connector's configuration. `excluded_tables` are taken out for a while.
 
-    The rows of `left_out_tables` are not in its snapshots.
+    MySQL `distinguishes_case` if its tables may have names that differ in letter case only. The
+    rows of `left_out_tables` are not in its snapshots.
 
     `field_names` is how columns are called in Avro (readers take the names in MySQL, which the
     schemas state too): UNICODE_FIELD_NAMES if those of a table become equal otherwise.
@@ -81,6 +83,7 @@ def connector_config(
             settings.mysql.capture_rules,
             excluded_tables,
             settings.hash_salt(),
+            distinguishes_case=distinguishes_case,
         ),
         **_snapshot_and_stream(),
         **snapshot_part(settings.mysql.database, left_out_tables),
@@ -104,7 +107,7 @@ def _database(settings: Settings, password: str) -> dict[str, str]:
         # Replicas with the same id disconnect each other. Stacks on one machine have different
         # ports.
         "database.server.id": str(SERVER_ID_BASE + settings.port_base),
-        "database.include.list": settings.mysql.database,
+        "database.include.list": name_expression(settings.mysql.database),
         "database.ssl.mode": "preferred",
         "database.connectionTimeZone": "UTC",
         "topic.prefix": CHANGE_PREFIX,

@@ -26,6 +26,7 @@ from connectors.debezium.supervision.restart_history import RestartHistory
 from connectors.debezium.supervision.rule_changes import RuleChanges
 from connectors.debezium.supervision.stuck_topics import StuckTopics
 from connectors.debezium.table_exclusion import TableExclusion
+from connectors.kafka import client as kafka
 from connectors.kafka.hanging_transactions import TransactionTool
 from connectors.kafka.schema_registry import SchemaRegistry
 from connectors.runtime.process import begin
@@ -69,9 +70,10 @@ class Capture:
             schema_repair=self._schema_repair,
             repairs=self._repairs,
         )
+        registry = SchemaRegistry(settings.registry.url, timeout_seconds=REQUEST_SECONDS)
         self._setup = ConnectorSetup(
             settings,
-            registry=SchemaRegistry(settings.registry.url, timeout_seconds=REQUEST_SECONDS),
+            registry=registry,
             rules=self._rules,
             rule_changes=rule_changes,
             expected_config=self._expected_config,
@@ -89,6 +91,7 @@ class Capture:
             expected_config=self._expected_config,
             schema_repair=self._schema_repair,
             repairs=self._repairs,
+            check_targets=lambda: (kafka.list_topics(settings.kafka), registry.subjects()),
         )
         self._recovery = ConnectorRecovery(
             self._connect,

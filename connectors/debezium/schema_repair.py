@@ -125,12 +125,13 @@ class SchemaRepair:
     def _repair(self, tables: Sequence[MysqlTable]) -> None:
         names = ", ".join(table.name for table in tables)
         log.warning("setting Debezium's columns right of %s", names)
-        with self._stopped_connector():
-            self._teach(tables)
         requests = RereadRequests(self._settings.home)
-        for table in tables:
-            topic = change_topic(self._settings.mysql.database, table.name)
-            requests.add(topic, REASON)
+        with self._stopped_connector():
+            # First: once Debezium has learned them, nothing shows that their rows were misread.
+            for table in tables:
+                topic = change_topic(self._settings.mysql.database, table.name)
+                requests.add(topic, REASON)
+            self._teach(tables)
 
     @contextmanager
     def _stopped_connector(self) -> Iterator[None]:

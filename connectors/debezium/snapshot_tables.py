@@ -7,10 +7,11 @@ rows are selected by a statement that finds none, instead of the table being lef
 `snapshot.include.collection.list`.
 """
 
+import logging
 import re
 from collections.abc import Collection, Iterable, Mapping
 
-from connectors.mysql.client import Connection, connect
+from connectors.mysql.client import Connection, SqlRefused, connect
 from connectors.runtime.settings import Settings
 from schemas.shop_tables import quoted
 
@@ -22,9 +23,14 @@ BASE_TABLES = (
     "WHERE table_schema = %s AND table_type = 'BASE TABLE' ORDER BY table_name"
 )
 
+log = logging.getLogger("capture")
+
 
 def large_tables(settings: Settings) -> list[str]:
-    """Return the tables that have too many rows for the log. Raises Unavailable."""
+    """Return the tables that have too many rows for the log, or cannot be read.
+
+    Raises Unavailable.
+    """
     mysql = settings.mysql
     tables = []
     with connect(mysql, settings.login("mysql.debezium"), mysql.database) as connection:
@@ -38,9 +44,16 @@ def large_tables(settings: Settings) -> list[str]:
 
 
 def _is_large(connection: Connection, table: str, most_rows: int) -> bool:
-    """Whether a table has more rows: MySQL's estimates may be minutes old."""
+    """Whether a table has more rows (MySQL's estimates may be minutes old), or cannot be read.
+
+    Such a table, as one whose tablespace is discarded, would end Debezium's snapshot of all tables.
+    """
     rows = f"SELECT 1 FROM {quoted(table)} LIMIT {most_rows + 1}"
-    (row,) = connection.query(f"SELECT COUNT(*) AS count FROM ({rows}) AS first_rows")
+    try:
+        (row,) = connection.query(f"SELECT COUNT(*) AS count FROM ({rows}) AS first_rows")
+    except SqlRefused as error:
+        log.warning("table %s is left out of the snapshot: %s", table, error)
+        return True
     return int(row["count"]) > most_rows
 
 

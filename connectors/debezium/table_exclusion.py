@@ -8,8 +8,8 @@ the table is taken out until the connector has passed that point, and then put b
 import json
 import logging
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from pathlib import Path
 
@@ -19,15 +19,15 @@ from connectors.debezium.binlog_watch import EXCLUSION_OFFSET, server_id
 from connectors.debezium.connect_api import ConnectApi
 from connectors.mysql.binlog_events import BinlogTransaction
 from connectors.mysql.binlog_stream import BinlogStream
-from connectors.mysql.client import connect, gtid_executed
+from connectors.mysql.client import connect, gtid_executed, gtid_purged
 from connectors.runtime.files import replace_file
 from connectors.runtime.settings import Settings
 from schemas.gtid import GtidSet, gtid_set
 from schemas.topics import change_topic
 
 STATE_FILE = "excluded_tables.json"
-# An error counts as the change's own fault when it has come so often in a row.
 PUT_BACK = "Debezium could not follow it for a while"
+# An error is the change's own fault if the connector fails so often without getting any further.
 PATIENCE = 2
 # How many transactions are looked at first; with each attempt as many times more.
 TRANSACTIONS = 8
@@ -39,10 +39,15 @@ log = logging.getLogger("capture")
 
 @dataclass(frozen=True)
 class Exclusion:
-    """Why a table is out of the connector, and the GTID set after which it is put back."""
+    """Why a table is out of the connector, and the GTID set after which it is put back.
+
+    One that `is_put_back` is in the connector's configuration again, or will be with the next one,
+    and its table is still to be requested.
+    """
 
     reason: str
     until: str
+    is_put_back: bool = False
 
 
 class ExclusionFile:
@@ -73,67 +78,84 @@ class TableExclusion:
         self._connect = connect_api
         self._file = ExclusionFile(settings.home)
         self._watch = BinlogWatchFile(settings.home)
-        self._error = ""
+        self._failed_after: str | None = None
         self._failures = 0
 
     def tables(self) -> list[str]:
-        """Return the excluded tables."""
-        return sorted(self._file.read())
+        """Return the excluded tables, without those that are put back."""
+        return sorted(_taken_out(self._file.read()))
 
     def note_failure(self, error: str) -> list[str]:
-        """Exclude the tables behind an error that comes again. Returns the new ones.
+        """Exclude the tables behind an error that comes again at one place. Returns the new ones.
 
         They are those that the error names, or all, of the transactions that the connector has not
         written. Raises Unavailable or Refused if MySQL or Connect does not answer.
         """
-        self._failures = self._failures + 1 if error == self._error else 1
-        self._error = error
+        written_gtids = self._connect.gtids(self._settings.connect.connector)
+        self._failures = self._failures + 1 if written_gtids == self._failed_after else 1
+        self._failed_after = written_gtids
         if self._failures < PATIENCE:
             return []
         exclusions = self._file.read()
-        if tables_named(error, exclusions):
-            return []  # it is taken out already: the error is from before
-        candidates = self._next_tables(self._failures - PATIENCE + 1) - exclusions.keys()
+        taken_out = _taken_out(exclusions)
+        candidates = self._next_tables(self._failures - PATIENCE + 1) - taken_out
         candidates = tables_named(error, candidates) or candidates
         if not candidates:
             return []
         # They would make it fail one after the other.
-        candidates |= (
-            doubtful_tables(self._watch.read(), self._written()) - exclusions.keys()
-        )
-        executed_gtids = self._executed_gtids()
+        candidates |= doubtful_tables(self._watch.read(), self._written()) - taken_out
+        executed_gtids, _ = self._server_gtids()
         reason = f"Debezium cannot follow it: {error}"
         for table in candidates:
             exclusions[table] = Exclusion(reason, executed_gtids)
         self._file.write(exclusions)
+        # Connect may show the error for a while. If it comes again, other tables are behind it.
+        self._failures = 1 - PATIENCE
         log.warning("taking %s out of the connector: %s", ", ".join(candidates), error)
         return sorted(candidates)
 
     def release(self) -> list[str]:
-        """Put the tables back that the connector has passed. Returns them. Raises Unavailable."""
+        """Put the tables back that the connector has passed. Returns all that are put back.
+
+        They are to be requested once the connector is configured with them. Raises Unavailable.
+        """
         exclusions = self._file.read()
         if not exclusions:
             return []
-        passed_gtids = self._written()
-        released_tables = [
-            table
+        next_states = {
+            table: exclusion if exclusion.is_put_back else self._next_state(exclusion)
             for table, exclusion in exclusions.items()
-            if passed_gtids.covers(gtid_set(exclusion.until))
-        ]
-        for table in released_tables:
-            del exclusions[table]
-        if released_tables:
-            self._file.write(exclusions)
-            log.warning("putting %s back into the connector", ", ".join(released_tables))
-        return released_tables
+        }
+        if next_states != exclusions:
+            self._file.write(next_states)
+        return sorted(next_states.keys() - _taken_out(next_states))
 
-    def request(self, tables: Iterable[str]) -> None:
-        """Have tables read again that are in the connector again."""
+    def _next_state(self, exclusion: Exclusion) -> Exclusion:
+        """Return an exclusion that is put back, or has another end, or is as before."""
+        until = gtid_set(exclusion.until)
+        passed_gtids = self._written()
+        if passed_gtids.covers(until):
+            return replace(exclusion, is_put_back=True)
+        executed_gtids, purged_gtids = self._server_gtids()
+        if not gtid_set(executed_gtids).covers(until):
+            # Its log was reset, or another server took over: they will never be passed.
+            return replace(exclusion, until=executed_gtids)
+        if passed_gtids.union(gtid_set(purged_gtids)).covers(until):
+            return replace(exclusion, is_put_back=True)
+        return exclusion
+
+    def request(self, tables: Sequence[str]) -> None:
+        """Have tables read again that are in the connector again, and forget their exclusion."""
         requests = RereadRequests(self._settings.home)
         rules = self._settings.mysql.capture_rules
-        for table in filter(rules.captures, tables):
-            topic = change_topic(self._settings.mysql.database, table)
-            requests.add(topic, PUT_BACK)
+        exclusions = self._file.read()
+        for table in tables:
+            if rules.captures(table):
+                topic = change_topic(self._settings.mysql.database, table)
+                requests.add(topic, PUT_BACK)
+            exclusions.pop(table, None)
+        self._file.write(exclusions)
+        log.warning("put %s back into the connector", ", ".join(tables))
 
     def _next_tables(self, attempt: int) -> set[str]:
         """Return the tables of the first transactions that the connector has not written, of more
@@ -141,7 +163,8 @@ class TableExclusion:
         """
         settings = self._settings
         since = self._written()
-        if since.covers(gtid_set(self._executed_gtids())):
+        executed_gtids, _ = self._server_gtids()
+        if since.covers(gtid_set(executed_gtids)):
             return set()
         stream = BinlogStream(
             settings.mysql,
@@ -166,10 +189,16 @@ class TableExclusion:
         """Return the transactions that the connector has written."""
         return gtid_set(self._connect.gtids(self._settings.connect.connector) or "")
 
-    def _executed_gtids(self) -> str:
+    def _server_gtids(self) -> tuple[str, str]:
+        """Return the transactions that MySQL has, and those of them that its log lacks."""
         mysql = self._settings.mysql
         with connect(mysql, self._settings.login("mysql.debezium")) as connection:
-            return gtid_executed(connection)
+            return gtid_executed(connection), gtid_purged(connection)
+
+
+def _taken_out(exclusions: Mapping[str, Exclusion]) -> set[str]:
+    """Return the tables that the connector is configured without."""
+    return {table for table, exclusion in exclusions.items() if not exclusion.is_put_back}
 
 
 def doubtful_tables(watch: WatchState, written: GtidSet) -> set[str]:

@@ -240,12 +240,28 @@ def ping(mysql: Mysql, login: Login) -> None:
         connection.query("SELECT 1")
 
 
+def distinguishes_case(mysql: Mysql, login: Login) -> bool:
+    """Return whether tables of one database may have names that differ in letter case only.
+
+    Raises Unavailable, SqlRefused.
+    """
+    with connect(mysql, login) as connection:
+        rows = connection.query("SELECT @@GLOBAL.lower_case_table_names AS setting")
+    return int(rows[0]["setting"]) == 0
+
+
 def gtid_executed(connection: Connection) -> str:
     """Return the GTID set of all committed transactions without white space.
 
     Such as `3e11fa47-…:1-77`.
     """
     rows = connection.query("SELECT @@GLOBAL.gtid_executed AS gtids")
+    return "".join(str(rows[0]["gtids"]).split())
+
+
+def gtid_purged(connection: Connection) -> str:
+    """Return the GTID set of the committed transactions that the binary log does not have."""
+    rows = connection.query("SELECT @@GLOBAL.gtid_purged AS gtids")
     return "".join(str(rows[0]["gtids"]).split())
 
 

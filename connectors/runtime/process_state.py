@@ -45,11 +45,15 @@ class ProcessState:
 
 
 def read_state(home: Path, process: str) -> dict[str, Any] | None:
-    """Return the last state of a process, or None if it never wrote one."""
+    """Return the last state of a process, None if it never wrote one.
+
+    One that a power failure has cut off is none: the process writes another.
+    """
     try:
-        return dict(json.loads((home / "run" / f"{process}.json").read_text()))
-    except FileNotFoundError:
+        state = json.loads((home / "run" / f"{process}.json").read_text())
+    except (FileNotFoundError, json.JSONDecodeError):
         return None
+    return state if isinstance(state, dict) else None
 
 
 def is_running(home: Path, process: str) -> bool:

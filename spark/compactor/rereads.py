@@ -54,7 +54,9 @@ class Bases(Protocol):
 
 @dataclass
 class Pause:
-    """When a topic was last requested, and how long to wait before the next request."""
+    """When a topic was last requested, or its reading failed, and how long to wait until the next
+    time.
+    """
 
     requested_at: float
     seconds: float
@@ -79,8 +81,7 @@ class Rereads:
         self._clock = clock
         self._child: Child | None = None
         self._child_topics: tuple[str, ...] = ()
-        self._failures = 0
-        self._retry_at = 0.0
+        self._retries: dict[str, Pause] = {}
         self._pauses: dict[str, Pause] = {}
         self._found_bases: dict[str, tuple[RereadRequest, TableBase]] = {}
 
@@ -163,17 +164,32 @@ class Rereads:
             if code is None:
                 return
             self._child = None
-            self._failures = self._failures + 1 if code else 0
-            self._retry_at = self._clock() + min(2.0**self._failures, LONGEST_PAUSE_SECONDS)
-        if self._failures and self._clock() < self._retry_at:
-            return
+            self._note_end(code)
         topics = [
             topic
             for topic in self._requests.all()
-            if topic in manifest.lagging_topics and topic not in self._found_bases
+            if topic in manifest.lagging_topics
+            and topic not in self._found_bases
+            and self._may_retry(topic)
         ]
         if topics:
+            self._child_topics = tuple(topics)
             self._child = self._start(topics)
+
+    def _note_end(self, code: int) -> None:
+        """Note which tables a child has not read: each is tried again after twice the pause."""
+        self._find()
+        for topic in self._child_topics:
+            if not code or topic in self._found_bases:
+                self._retries.pop(topic, None)
+                continue
+            last = self._retries.get(topic)
+            seconds = min(last.seconds * 2, LONGEST_PAUSE_SECONDS) if last else 2.0
+            self._retries[topic] = Pause(self._clock(), seconds)
+
+    def _may_retry(self, topic: str) -> bool:
+        last = self._retries.get(topic)
+        return last is None or self._clock() >= last.requested_at + last.seconds
 
     def _find(self) -> None:
         for topic, request in self._requests.all().items():

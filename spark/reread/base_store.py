@@ -1,19 +1,25 @@
 """The folders of tables that were read from MySQL, in HDFS.
 
-`_bases/<topic>/<request>-<attempt>/` holds the Hive partitions of one attempt. Its `base.json` is
-created last: an attempt without it was killed, and is not used.
+`_bases/<topic>/<request>-<attempt>/` holds the Hive partitions of one attempt; a topic that cannot
+be a folder's name in HDFS has another one there, with its digest. `base.json` is created last: an
+attempt without it was killed, and is not used.
 """
 
 import dataclasses
+import hashlib
 import json
 from collections.abc import Iterable
 
 from connectors.hadoop.hdfs import Hdfs, read_json
 from schemas.errors import Unavailable
 from schemas.manifest import TableBase, table_base
+from schemas.topics import kafka_topic
 from schemas.warehouse_layout import bases_folder
 
 DESCRIPTION = "base.json"
+# HDFS: dfs.namenode.fs-limits.max-component-length, and DFSUtil.isValidName.
+MAX_NAME_BYTES = 255
+REFUSED_CHARACTERS = frozenset(":/")
 
 
 class BaseStore:
@@ -62,4 +68,12 @@ class BaseStore:
         ]
 
     def _topic_folder(self, topic: str) -> str:
-        return f"{bases_folder(self._root)}/{topic}"
+        return f"{bases_folder(self._root)}/{_folder_name(topic)}"
+
+
+def _folder_name(topic: str) -> str:
+    """Return the name of a topic's folder: a digest distinguishes what HDFS would refuse."""
+    if len(topic.encode()) <= MAX_NAME_BYTES and not REFUSED_CHARACTERS.intersection(topic):
+        return topic
+    digest = hashlib.sha256(topic.encode()).hexdigest()
+    return f"{kafka_topic(topic)[: MAX_NAME_BYTES - len(digest) - 1]}-{digest}"

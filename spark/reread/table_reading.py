@@ -10,7 +10,7 @@ from queue import SimpleQueue
 import pyarrow as pa
 
 from connectors.control.reread_request import RereadRequest
-from connectors.debezium.applied_rules import RulesFile
+from connectors.debezium.applied_rules import AppliedRules
 from connectors.debezium.binlog_findings import BinlogWatchFile
 from connectors.hadoop.hdfs import Hdfs
 from connectors.hadoop.manifest_store import ManifestStore
@@ -21,7 +21,7 @@ from connectors.mysql.table_description import MysqlTable, TableChanged, describ
 from connectors.mysql.table_reader import read_chunks
 from connectors.retry import wait_until
 from connectors.runtime.settings import Settings
-from schemas.errors import ContractError
+from schemas.errors import ContractError, Refused
 from schemas.gtid import GtidSet, gtid_set
 from schemas.manifest import TableBase
 from schemas.topics import source_table
@@ -59,14 +59,29 @@ class TableReading:
         self._names = TableNames(newest.archive_names())
 
     def read(self, requests: Sequence[RereadRequest]) -> ReadTables:
-        """Read the tables at one GTID set, and commit each when it is whole.
+        """Read the tables, each at one GTID set, and commit each when it is whole.
 
         Raises Unavailable if MySQL or HDFS does not answer.
+        """
+        result = ReadTables([], {})
+        remaining = requests
+        while remaining:
+            remaining = self._read_in_snapshot(remaining, result)
+        return result
+
+    def _read_in_snapshot(
+        self, requests: Sequence[RereadRequest], result: ReadTables
+    ) -> list[RereadRequest]:
+        """Read tables at one GTID set. Returns those that are left, fewer than there were.
+
+        A table that fails in the middle of its rows ends its connection's part in the snapshot.
         """
         settings = self._settings
         login = settings.login("mysql.verifier")
         readers = min(READERS, len(requests))
-        result = ReadTables([], {})
+        remaining = []
+        # Before the snapshot: what the binlog watch did not see after it is not in it.
+        begun_at = datetime.now(UTC).isoformat(timespec="milliseconds")
         with (
             snapshot(settings.mysql, login, readers) as view,
             ThreadPoolExecutor(readers) as pool,
@@ -78,18 +93,21 @@ class TableReading:
             def read_one(request: RereadRequest) -> None:
                 connection = connections.get()
                 try:
-                    self._read_table(request, connection, view)
+                    if not connection.is_open:
+                        remaining.append(request)
+                        return
+                    self._read_table(request, connection, view, begun_at)
                     result.topics.append(request.topic)
-                except (TableChanged, ContractError) as error:
+                except (Refused, ContractError) as error:
                     result.failures[request.topic] = str(error)
                 finally:
                     connections.put(connection)
 
             list(pool.map(read_one, requests))
-        return result
+        return remaining
 
     def _read_table(
-        self, request: RereadRequest, connection: Connection, view: Snapshot
+        self, request: RereadRequest, connection: Connection, view: Snapshot, begun_at: str
     ) -> None:
         folder = self._store.folder(request.topic, request.id, self._attempt)
         table = self._describe(connection, source_table(request.topic))
@@ -97,7 +115,7 @@ class TableReading:
             topic=request.topic,
             gtids=view.gtids,
             position=view.position_before,
-            read_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
+            read_at=begun_at,
         )
         if table is not None:
             base = self._write_table(base, folder, table, connection)
@@ -112,7 +130,7 @@ class TableReading:
         mysql = self._settings.mysql
         if not mysql.capture_rules.captures(name):
             return None
-        refused_tables = RulesFile(self._settings.home).refused()
+        refused_tables = AppliedRules(self._settings).refused_now()
         if name in refused_tables:
             raise ContractError(
                 f"table {name} is not captured: {refused_tables[name]}",

@@ -40,8 +40,6 @@ COVERED_MODULES = {
     "integration/test_never_wrong.py": ("spark/compactor/__main__.py",),
     "integration/test_reread.py": (
         "spark/reread/__main__.py",
-        "spark/reread/base_store.py",
-        "spark/reread/table_reading.py",
         "infra/cli/resync/command.py",
     ),
     "integration/test_replay_counts.py": (

@@ -5,7 +5,7 @@ Connect does not restart a task that has failed.
 
 import logging
 
-from connectors.debezium.connect_api import ConnectApi, Status
+from connectors.debezium.connect_api import STOPPED, ConnectApi, Status
 from connectors.debezium.supervision.connector_setup import ConnectorSetup
 from connectors.debezium.supervision.expected_config import ExpectedConfig
 from connectors.debezium.supervision.failing_tables import FailingTables
@@ -45,6 +45,7 @@ class ConnectorRecovery:
     def recover(self, status: Status | None, now: float) -> None:
         """Restart what has failed, once it is due; without its schema history it begins again.
 
+        A connector that was left stopped is resumed.
         `status` is None if Connect does not know the connector. Raises Unavailable, Refused.
         """
         if status is None:
@@ -56,6 +57,11 @@ class ConnectorRecovery:
             self._new_snapshot.request(status.error)
         if self._new_snapshot.is_due:
             self._new_snapshot.take(status, now)
+            return
+        if status.connector.state == STOPPED:
+            # It is stopped within a step only: the process was killed then, or could not resume it.
+            log.warning("resuming connector %s, which was stopped", self._name)
+            self._connect.resume(self._name)
             return
         if not status.failed:
             self._restarts.note_run()

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Sequence
 
 from connectors.debezium.applied_rules import AppliedRules
+from connectors.debezium.binlog_findings import BinlogWatchFile
 from connectors.debezium.connector_config import capture_topics, started_topics
 from connectors.debezium.supervision.expected_config import ExpectedConfig
 from connectors.debezium.supervision.rule_changes import RuleChanges
@@ -14,10 +15,12 @@ from connectors.kafka import client as kafka
 from connectors.kafka.admin import check_topics, ensure_topics
 from connectors.kafka.schema_registry import SchemaRegistry
 from connectors.runtime.settings import Settings
+from schemas.errors import Unavailable
 from schemas.topics import KEEP_EVERYTHING, Topic
 
 CONFIGURE_SECONDS = 30.0
 NEVER = float("-inf")
+SEE_WATCH = "see ./kappa logs binlog-watch"
 
 log = logging.getLogger("capture")
 
@@ -36,6 +39,7 @@ class ConnectorSetup:
     ) -> None:
         self._settings = settings
         self._registry = registry
+        self._watch = BinlogWatchFile(settings.home)
         self._rules = rules
         self._rule_changes = rule_changes
         self._expected = expected_config
@@ -56,6 +60,9 @@ class ConnectorSetup:
         if not is_due:
             return
         ensure_topics(self._settings.kafka, started_topics())
+        if self._watch.read().gtids is None:
+            # It would not know of what happens between Debezium's snapshot and its own beginning.
+            raise Unavailable("log:binlog-watch has not begun yet", SEE_WATCH)
         if self._expected.put():
             log.info("connector %s configured", self._settings.connect.connector)
         names = capture_topics(kafka.list_topics(self._settings.kafka))

@@ -17,6 +17,7 @@ from connectors.debezium.connector_config import (
 from connectors.debezium.snapshot_tables import large_tables, left_out_tables
 from connectors.debezium.table_exclusion import TableExclusion
 from connectors.kafka import java_client
+from connectors.mysql.client import distinguishes_case
 from connectors.runtime.settings import Settings
 
 log = logging.getLogger("capture")
@@ -43,6 +44,7 @@ class ExpectedConfig:
         self._exclusion = exclusion
         self.field_names = field_names
         self._left_out_tables: Collection[str] | None = None
+        self._has_cased_names: bool | None = None
 
     def config(self, refused_tables: Iterable[str] | None = None) -> dict[str, str]:
         """Return the configuration, without the tables for which the rules cannot be kept.
@@ -64,6 +66,7 @@ class ExpectedConfig:
             field_names=self.field_names,
             excluded_tables=excluded_tables,
             left_out_tables=self._left_out_of_snapshot(),
+            distinguishes_case=bool(excluded_tables) and self._distinguishes_case(),
         )
 
     def put(self) -> bool:
@@ -89,6 +92,13 @@ class ExpectedConfig:
         For a connector that begins again: one that runs keeps the tables it was created with.
         """
         self._left_out_tables = large_tables(self._settings)
+
+    def _distinguishes_case(self) -> bool:
+        """Whether names of tables in MySQL may differ in letter case only. Raises Unavailable."""
+        if self._has_cased_names is None:
+            login = self._settings.login("mysql.debezium")
+            self._has_cased_names = distinguishes_case(self._settings.mysql, login)
+        return self._has_cased_names
 
     def _left_out_of_snapshot(self) -> Collection[str]:
         """Return the tables without rows in the connector's snapshot: as it was created."""

@@ -1,6 +1,7 @@
 """Takes tables out of the connector that make it fail, and puts them back (table_exclusion)."""
 
 import logging
+from collections.abc import Callable
 
 from connectors.debezium.connect_api import Status
 from connectors.debezium.schema_repair import SchemaRepair
@@ -22,19 +23,23 @@ class FailingTables:
         expected_config: ExpectedConfig,
         schema_repair: SchemaRepair,
         repairs: RepairLog,
+        check_targets: Callable[[], object],
     ) -> None:
+        """`check_targets` raises KappaError if the connector cannot write."""
         self._exclusion = exclusion
         self._expected = expected_config
         self._schema_repair = schema_repair
         self._repairs = repairs
+        self._check_targets = check_targets
 
     def exclude(self, error: str, now: float) -> None:
         """Take the tables out of the connector behind an error that comes again.
 
-        If they cannot be looked up, that is only logged: the restart may help. Raises Unavailable
-        or Refused if the connector cannot be configured.
+        If they cannot be looked up, or no change could be written, that is only logged: the restart
+        may help. Raises Unavailable or Refused if the connector cannot be configured.
         """
         try:
+            self._check_targets()
             excluded_tables = self._exclusion.note_failure(error)
         except KappaError as failure:
             log.warning("the change behind the error cannot be looked up: %s", failure)
@@ -46,11 +51,12 @@ class FailingTables:
     def put_back(self, status: Status) -> None:
         """Put the tables back that the connector has passed, and have them read again.
 
-        Raises Unavailable, Refused.
+        Tasks of the configuration without them have ended before: what these leave out after the
+        table is read would be missing. Raises Unavailable, Refused.
         """
         if not status.running or not self._schema_repair.is_current():
             return
         tables = self._exclusion.release()
         if tables:
-            self._expected.put()
+            self._schema_repair.reconfigure(self._expected.config(), tables)
             self._exclusion.request(tables)

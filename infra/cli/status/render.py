@@ -22,11 +22,16 @@ def show(status: Mapping[str, Any], console: Console) -> None:
     for heading in HEADINGS:
         table.add_column(heading, justify="right" if heading in RIGHT_ALIGNED else "left")
     for process in status["processes"]:
-        table.add_row(*process_row(process))
+        table.add_row(*map(_as_it_is, process_row(process)))
     console.print(table)
     console.print(f"\nmemory    {status['memory_mb']} MB resident in all")
     for line in concern_lines(status, datetime.now(UTC)):
-        console.print(line, highlight=False)
+        console.print(line, highlight=False, markup=False)
+
+
+def _as_it_is(cell: Text | str) -> Text:
+    """Return a text that is no markup: names of tables and errors may have brackets."""
+    return Text(cell) if isinstance(cell, str) else cell
 
 
 def process_row(process: Mapping[str, Any]) -> tuple[Text | str, ...]:

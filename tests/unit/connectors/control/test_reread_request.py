@@ -7,7 +7,15 @@ import pytest
 from connectors.control.reread_request import RereadRequests
 
 
-@pytest.mark.parametrize("topic", ["cdc.eCommerce.orders", "cdc.eCommerce.größen/x"])
+@pytest.mark.parametrize(
+    "topic",
+    [
+        "cdc.eCommerce.orders",
+        "cdc.eCommerce.größen/x",
+        # The longest names that MySQL allows have 64 characters, of up to three bytes in UTF-8.
+        f"cdc.{'庫' * 64}.{'表' * 64}",
+    ],
+)
 def test_a_request_stays_until_it_is_removed(tmp_path: Path, topic: str) -> None:
     request = RereadRequests(tmp_path).add(topic, "a reason")
     requests = RereadRequests(tmp_path)
@@ -23,3 +31,18 @@ def test_a_newer_request_takes_the_place_of_an_earlier_one(tmp_path: Path) -> No
     newer = requests.add("cdc.eCommerce.orders", "another")
     requests.remove(earlier)
     assert requests.all() == {"cdc.eCommerce.orders": newer}
+
+
+@pytest.mark.parametrize("content", ["", '{"topic": "cdc', "{}"])
+def test_a_request_without_its_content_asks_for_the_table_of_its_name(
+    tmp_path: Path, content: str
+) -> None:
+    topic = "cdc.eCommerce.größe"
+    requests = RereadRequests(tmp_path)
+    requests.add(topic, "a reason")
+    (path,) = (tmp_path / "run" / "reread").iterdir()
+    path.write_text(content)
+    request = requests.all()[topic]
+    assert requests.all() == {topic: request}
+    requests.remove(request)
+    assert requests.all() == {}

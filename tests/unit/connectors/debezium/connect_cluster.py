@@ -16,7 +16,10 @@ TRACE = (
 
 
 class Cluster:
-    """A Connect cluster: states by path, and the requests that would change something."""
+    """A Connect cluster: states by path, and the requests that would change something.
+
+    `gtids` is what the connector has written, empty before it has begun.
+    """
 
     def __init__(self) -> None:
         self.states: dict[str, Any] = {
@@ -28,6 +31,7 @@ class Cluster:
         self.broken: int | None = None
         self.unknown = False
         self.still_stopping = 0
+        self.gtids = ""
 
     def answer(
         self, method: str, path: str, body: dict[str, str] | None
@@ -54,7 +58,8 @@ class Cluster:
             self.still_stopping -= 1
             return 400, {"message": "must be in the STOPPED state"}
         if path.endswith("/offsets"):
-            return 200, {"offsets": []}
+            positions = [{"offset": {"gtids": self.gtids}}] if self.gtids else []
+            return 200, {"offsets": positions}
         if path.endswith("/status") and self.unknown:
             return 404, {"message": "no such connector"}
         return (200, self.states) if path.endswith("/status") else (200, [])

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from connectors.debezium.applied_rules import (
+    AppliedRules,
     RulesChange,
     RulesFile,
     RulesRecord,
@@ -13,6 +14,8 @@ from connectors.debezium.applied_rules import (
     table_columns,
 )
 from connectors.mysql.column_types import ColumnFacts
+from connectors.runtime.secrets import make_secrets
+from connectors.runtime.settings import load
 from schemas.capture_rules import CaptureRules
 
 RULES = CaptureRules(hash_columns=("user.email",), exclude_tables=("tmp*",))
@@ -99,6 +102,28 @@ def test_a_column_that_cannot_be_hashed_takes_its_table_out() -> None:
     released = compare(TABLES, change.record)
     assert released.tables == ("user",)
     assert released.record == APPLIED
+
+
+def test_a_new_table_that_is_included_and_excluded_is_taken_out_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    environment = {
+        "HOME": str(tmp_path),
+        "KAPPA_HOME": str(tmp_path),
+        "KAPPA_MYSQL_INCLUDE_TABLES": "user*",
+        "KAPPA_MYSQL_EXCLUDE_TABLES": "*_old",
+        "KAPPA_MYSQL_MASK_COLUMNS": "user.email",
+    }
+    make_secrets(tmp_path)
+    rules = AppliedRules(load(environment, tmp_path / "none.toml"))
+    monkeypatch.setattr(rules, "_read_tables", lambda: {"user": USER, "user_old": USER})
+    change = rules.next_change()
+    assert change is not None
+    assert change.tables == ("user",)
+    assert list(change.record.refused) == ["user_old"]
+    assert "mysql.exclude_tables both have a pattern" in change.record.refused["user_old"]
+    rules.write(change)
+    assert not rules.captures("user_old")
 
 
 def test_a_renamed_column_takes_its_table_out_until_the_rules_are_others() -> None:

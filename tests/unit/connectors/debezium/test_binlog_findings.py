@@ -125,7 +125,12 @@ def test_a_finding_says_its_first_and_its_newest_transaction(
         (row_change('DELETE FROM "users"'), {"users"}),
         (row_change("/*!50000 DELETE FROM users */"), {"users"}),
         (row_change("DELETE FROM ecommerce.users", database="other"), {"users"}),
-        (row_change("DELETE FROM users", database="other"), set()),
+        (
+            row_change("DELETE FROM users", database="other", updated=frozenset({"other"})),
+            set(),
+        ),
+        # MySQL lists no databases if a statement and its triggers changed more than 16.
+        (row_change("DELETE FROM t", database="other"), {ALL_TABLES}),
         (row_change("DELETE FROM a_view"), {ALL_TABLES}),
         (
             row_change("DELETE FROM t", database="other", updated=frozenset({"eCommerce"})),
@@ -273,6 +278,45 @@ def test_what_was_found_in_a_prepared_transaction_counts_from_its_commit_on(
     )
 
 
+@pytest.mark.parametrize(
+    ("text", "tables"),
+    [("UPDATE orders SET a = 1", {"orders"}), ("DELETE FROM a_view", set(TABLES))],
+)
+def test_rows_that_a_prepared_transaction_changed_by_a_statement_count_from_its_commit_on(
+    collector: FindingCollector, text: str, tables: set[str]
+) -> None:
+    prepared = transaction(1, statement=row_change(text), xa=xa("prepare"))
+    collector.add_transaction(prepared)
+    # Who reads the table now does not see them yet.
+    assert collector.state().prepared == {"X'31',X'',1": tuple(sorted(tables))}
+    collector.add_transaction(transaction(2, xa=xa("commit")))
+    findings = [collector.state().finding(table) for table in tables]
+    assert [finding and finding.gtid for finding in findings] == [f"{A}:2"] * len(tables)
+
+
+def test_a_commit_says_nothing_new_of_a_table_with_an_older_finding(
+    collector: FindingCollector,
+) -> None:
+    collector.add_transaction(transaction(1, partial=("orders",)))
+    collector.add_transaction(transaction(2, tables=("orders",), xa=xa("prepare")))
+    collector.add_transaction(transaction(3, xa=xa("commit")))
+    # It would be read again after each commit.
+    assert collector.state().findings["orders"].gtid == f"{A}:1"
+
+
+def test_another_process_knows_what_was_found_in_a_prepared_transaction(
+    collector: FindingCollector, catalogue: Catalogue, tmp_path: Path
+) -> None:
+    collector.add_transaction(transaction(1, partial=("orders",), xa=xa("prepare")))
+    file = BinlogWatchFile(tmp_path)
+    file.write(collector.state())
+    another = FindingCollector("eCommerce", catalogue.read, file.read())
+    another.add_transaction(transaction(2, xa=xa("commit")))
+    state = another.state()
+    assert state.findings["orders"].gtid == f"{A}:2"
+    assert state.prepared == state.prepared_findings == {}
+
+
 @pytest.mark.parametrize("step", ["commit", "rollback"])
 def test_the_end_of_an_unknown_xa_transaction_is_a_finding_for_all_tables(
     collector: FindingCollector, step: XaStep
@@ -297,6 +341,20 @@ def test_a_lost_log_is_a_finding_for_all_tables_and_the_watch_begins_again(
     assert state.prepared == {}
     finding = state.findings[ALL_TABLES]
     assert (finding.since, finding.gtid, finding.reason) == ("", "", "purged")
+
+
+def test_what_was_found_in_transactions_that_mysql_has_no_longer_is_forgotten(
+    collector: FindingCollector,
+) -> None:
+    collector.add_transaction(transaction(2, partial=("users",)))
+    collector.add_transaction(transaction(3, statement=ddl("ALTER TABLE users ADD a INT")))
+    collector.add_transaction(transaction(8, partial=("orders",)))
+    collector.add_transaction(transaction(9, statement=ddl("ALTER TABLE orders ADD a INT")))
+    collector.restart(gtid_set(f"{A}:1-3"), "its binary log was reset")
+    state = collector.state()
+    # No table will ever be read, and no connector be, after a transaction that is gone.
+    assert state.findings.keys() == {"users", ALL_TABLES}
+    assert [statement.gtid for statement in state.statements] == [f"{A}:3"]
 
 
 def test_the_state_file_is_read_as_it_was_written(tmp_path: Path) -> None:

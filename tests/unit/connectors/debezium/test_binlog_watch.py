@@ -1,8 +1,65 @@
 """The process itself; tests/integration/test_binlog_watch.py runs it on a real log."""
 
-from connectors.debezium.binlog_watch import EXCLUSION_OFFSET, reader_ids, server_id
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from connectors.debezium import binlog_watch
+from connectors.debezium.binlog_findings import ALL_TABLES
+from connectors.debezium.binlog_watch import (
+    CHECK_BATCHES,
+    EXCLUSION_OFFSET,
+    BinlogWatch,
+    reader_ids,
+    server_id,
+)
 from connectors.debezium.connector_config import SERVER_ID_BASE, connector_config
-from connectors.runtime.settings import load
+from connectors.mysql.binlog_events import BinlogTransaction
+from connectors.mysql.binlog_stream import BinlogPurged
+from connectors.runtime.settings import Login, load
+from schemas.gtid import gtid_set
+
+A = "3e11fa47-71ca-11e1-9e33-c80aa9429562"
+B = "4e11fa47-71ca-11e1-9e33-c80aa9429562"
+
+
+@pytest.fixture
+def watch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> BinlogWatch:
+    """Return a watch that has read A:1-3, and looks at MySQL's log at each chance."""
+    monkeypatch.setattr(binlog_watch, "CHECK_SECONDS", 0.0)
+    settings = load({"HOME": str(tmp_path), "KAPPA_HOME": str(tmp_path)})
+    watch = BinlogWatch(settings, Login("debezium", ""))
+    monkeypatch.setattr(watch, "_executed_gtids", lambda: gtid_set(f"{A}:1-3"))
+    watch._collector = watch._first_collector()
+    return watch
+
+
+@pytest.mark.parametrize(
+    ("purged", "is_lost"),
+    [("", False), (f"{A}:1-3", False), (f"{A}:1-4", False), (f"{A}:1-3,{B}:1-9", True)],
+    ids=["nothing", "what was read", "what is on its way", "what the log never had"],
+)
+def test_transactions_that_mysql_has_from_elsewhere_are_lost_ones(
+    watch: BinlogWatch, monkeypatch: pytest.MonkeyPatch, purged: str, is_lost: bool
+) -> None:
+    monkeypatch.setattr(watch, "_purged_gtids", lambda: gtid_set(purged))
+    stop = threading.Event()
+
+    def batches() -> Iterator[list[BinlogTransaction]]:
+        for number in range(5 * CHECK_BATCHES):
+            is_late = number == CHECK_BATCHES + 1
+            yield [BinlogTransaction(gtid=f"{A}:4", position=(1, 4))] if is_late else []
+        stop.set()
+        yield []
+
+    if is_lost:
+        with pytest.raises(BinlogPurged):
+            watch._follow(batches(), stop)
+    else:
+        watch._follow(batches(), stop)
+    assert stop.is_set() is not is_lost
 
 
 def test_no_watch_is_a_replica_under_the_number_of_a_connector() -> None:
@@ -19,3 +76,14 @@ def test_every_reader_of_the_log_is_listed_with_its_number() -> None:
         watch_id: "log:binlog-watch",
         watch_id + EXCLUSION_OFFSET: "log:capture",
     }
+
+
+@pytest.mark.parametrize("content", ["", '{"gtids": "', "{}"])
+def test_a_watch_whose_state_was_cut_off_begins_again_and_has_all_tables_read(
+    watch: BinlogWatch, content: str
+) -> None:
+    watch._file._path.write_text(content)
+    watch._first_collector()
+    state = watch._file.read()
+    assert state.gtids == gtid_set(f"{A}:1-3")
+    assert state.findings.keys() == {ALL_TABLES}

@@ -44,6 +44,17 @@ def test_tables_that_are_taken_out_for_a_while_are_excluded_by_name(
     assert filters(CaptureRules(), *tables)["table.exclude.list"] == expected
 
 
+@pytest.mark.parametrize("distinguishes_case", [True, False])
+def test_a_table_that_is_taken_out_leaves_one_in_that_has_its_name_in_another_case(
+    distinguishes_case: bool,
+) -> None:
+    config = capture_filters(
+        "shop", CaptureRules(), ["a,b"], "pepper", distinguishes_case=distinguishes_case
+    )
+    assert matches(config["table.exclude.list"], "shop.a,b")
+    assert matches(config["table.exclude.list"], "shop.A,b") is not distinguishes_case
+
+
 @pytest.mark.parametrize(
     ("table", "is_excluded"),
     [

@@ -1,3 +1,4 @@
+import re
 from dataclasses import replace
 
 import pytest
@@ -24,6 +25,16 @@ def config(settings):
 def test_every_table_of_the_database_is_captured(config):
     assert config["database.include.list"] == "eCommerce"
     assert "table.include.list" not in config
+
+
+@pytest.mark.parametrize("name", ["shop$", "shop.v2", "shop+eu", "a,b", "my-shop", "größe"])
+def test_a_database_of_any_name_is_captured_and_no_other(tmp_path, name):
+    settings = load({"HOME": str(tmp_path), "KAPPA_MYSQL_DATABASE": name})
+    config = connector_config.connector_config(settings)
+    (expression,) = re.split(r"(?<!\\),", config["database.include.list"])
+    assert re.fullmatch(expression, name)
+    assert not re.fullmatch(expression, "shop_v2")
+    assert not re.fullmatch(expression, "shoppeu")
 
 
 def test_the_password_is_not_in_the_configuration(config, settings):

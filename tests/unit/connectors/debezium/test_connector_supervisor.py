@@ -37,6 +37,9 @@ def capture(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Capture:
         "connectors.debezium.supervision.expected_config.large_tables",
         lambda _: ["history"],
     )
+    monkeypatch.setattr(
+        "connectors.debezium.connector_supervisor.kafka.list_topics", lambda _: {}
+    )
     make_secrets(settings.home)
     return Capture(settings, tool=None)
 

@@ -1,9 +1,19 @@
 """Which tables are compared with MySQL's own description."""
 
+from collections.abc import Iterable
+
 import pytest
 
-from connectors.debezium.binlog_findings import DdlStatement, WatchState
-from connectors.debezium.schema_repair import tables_since
+from connectors.control.reread_request import RereadRequests
+from connectors.debezium.binlog_findings import BinlogWatchFile, DdlStatement, WatchState
+from connectors.debezium.connect_api import ConnectApi
+from connectors.debezium.schema_repair import SchemaRepair, tables_since
+from connectors.mysql.table_description import MysqlTable
+from connectors.runtime.settings import Settings
+from schemas.gtid import gtid_set
+from tests.unit.connectors.debezium.connect_cluster import Cluster
+
+A = "3e11fa47-71ca-11e1-9e33-c80aa9429562"
 
 STATEMENTS = (
     DdlStatement(gtid="a:1", names=("orders",)),
@@ -25,3 +35,42 @@ def test_the_tables_of_statements_since_the_last_check(
     checked: str, expected: set[str]
 ) -> None:
     assert tables_since(WatchState(statements=STATEMENTS), checked) == expected
+
+
+@pytest.fixture
+def repair(
+    cluster: Cluster, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> SchemaRepair:
+    """Return the repair of a connector that has passed a statement about `orders` and `user`."""
+    cluster.gtids = f"{A}:1-9"
+    statement = DdlStatement(gtid=f"{A}:9", names=("orders", "user"))
+    watch = WatchState(gtids=gtid_set(f"{A}:1-9"), statements=(statement,))
+    BinlogWatchFile(settings.home).write(watch)
+    repair = SchemaRepair(settings, ConnectApi(settings.connect.url), lambda _: True)
+    described = MysqlTable(database="eCommerce", name="orders", columns=())
+    monkeypatch.setattr(repair, "_describe", lambda _: ([described], f"{A}:1-9"))
+    monkeypatch.setattr(repair._history, "tables", dict)
+    monkeypatch.setattr(repair, "_teach", lambda _: None)
+    return repair
+
+
+def test_a_table_whose_columns_were_set_right_is_read_again(
+    cluster: Cluster, settings: Settings, repair: SchemaRepair
+) -> None:
+    assert repair.step() == ["orders"]
+    assert set(RereadRequests(settings.home).all()) == {"cdc.eCommerce.orders"}
+    assert [path.rpartition("/")[2] for _, path in cluster.told] == ["stop", "resume"]
+    assert repair.is_current()
+    assert repair.step() == []
+
+
+def test_a_table_is_read_again_although_the_process_ends_once_its_columns_are_right(
+    settings: Settings, repair: SchemaRepair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def teach(_: Iterable[MysqlTable]) -> None:
+        raise SystemExit
+
+    monkeypatch.setattr(repair, "_teach", teach)
+    with pytest.raises(SystemExit):
+        repair.step()
+    assert set(RereadRequests(settings.home).all()) == {"cdc.eCommerce.orders"}

@@ -1,13 +1,49 @@
 """Which tables Debezium's snapshot leaves out, and how its configuration says so."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
 import pytest
 
 from connectors.debezium.snapshot_tables import (
     OVERRIDES,
     is_plain,
+    large_tables,
     left_out_tables,
     snapshot_part,
 )
+from connectors.mysql.client import SqlRefused
+from connectors.runtime.secrets import make_secrets
+from connectors.runtime.settings import load
+
+ROWS = {"orders": 9, "history": 500_000}
+
+
+class Mysql:
+    """A MySQL with a table whose tablespace is discarded."""
+
+    def query(self, sql: str, parameters: tuple[str, ...] = ()) -> list[dict[str, Any]]:
+        if parameters:
+            return [{"name": name} for name in ("discarded", *ROWS)]
+        if "`discarded`" in sql:
+            raise SqlRefused("Tablespace has been discarded for table", "", 1814)
+        return [{"count": rows} for name, rows in ROWS.items() if f"`{name}`" in sql]
+
+
+def test_tables_that_are_large_or_cannot_be_read_are_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @contextmanager
+    def connect(*_: object) -> Iterator[Mysql]:
+        yield Mysql()
+
+    monkeypatch.setattr("connectors.debezium.snapshot_tables.connect", connect)
+    make_secrets(tmp_path)
+    settings = load({"HOME": str(tmp_path), "KAPPA_HOME": str(tmp_path)})
+    # One that MySQL refuses to read would end Debezium's snapshot of all tables, each time anew.
+    assert large_tables(settings) == ["discarded", "history"]
 
 
 def test_the_rows_of_left_out_tables_are_selected_by_a_statement_that_finds_none() -> None:

@@ -5,14 +5,19 @@ from pathlib import Path
 import pytest
 
 from connectors.debezium.binlog_findings import DdlStatement, Finding, WatchState
+from connectors.debezium.connect_api import ConnectApi
 from connectors.debezium.table_exclusion import (
     Exclusion,
     ExclusionFile,
+    TableExclusion,
     doubtful_tables,
     tables_named,
 )
+from connectors.runtime.settings import Settings
 from schemas.gtid import gtid_set
+from tests.unit.connectors.debezium.connect_cluster import Cluster
 
+A = "3e11fa47-71ca-11e1-9e33-c80aa9429562"
 ERROR = "Error processing row in orders, internal schema size 4, but row size 1"
 
 
@@ -27,6 +32,46 @@ ERROR = "Error processing row in orders, internal schema size 4, but row size 1"
 )
 def test_an_error_names_tables_as_words(error: str, expected: set[str]) -> None:
     assert tables_named(error, ["order", "orders", "completed_orders"]) == expected
+
+
+def test_a_table_whose_name_is_a_word_of_the_error_does_not_hide_the_one_behind_it(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exclusion = TableExclusion(settings, ConnectApi(settings.connect.url))
+    tables = {"message", "documents"}
+    monkeypatch.setattr(exclusion, "_next_tables", lambda _: set(tables))
+    monkeypatch.setattr(exclusion, "_server_gtids", lambda: (f"{A}:1-9", ""))
+    error = "The message is 99 bytes when serialized"
+    excluded_tables = [exclusion.note_failure(error) for _ in range(5)]
+    # What Connect still shows from before does not count against the others.
+    assert excluded_tables == [[], ["message"], [], [], ["documents"]]
+    assert exclusion.tables() == ["documents", "message"]
+
+
+@pytest.mark.parametrize(
+    ("second_error", "second_position", "is_excluded"),
+    [
+        ("connection reset", f"{A}:1-5", True),
+        ("connection reset", f"{A}:1-7", False),
+        ("no schema for [B@5d5d", f"{A}:1-5", True),
+    ],
+    ids=["the same", "it went on since", "other words at the same place"],
+)
+def test_failures_count_against_tables_while_the_connector_does_not_get_further(
+    settings: Settings,
+    cluster: Cluster,
+    monkeypatch: pytest.MonkeyPatch,
+    second_error: str,
+    second_position: str,
+    is_excluded: bool,
+) -> None:
+    exclusion = TableExclusion(settings, ConnectApi(settings.connect.url))
+    monkeypatch.setattr(exclusion, "_next_tables", lambda _: {"orders"})
+    monkeypatch.setattr(exclusion, "_server_gtids", lambda: (f"{A}:1-9", ""))
+    cluster.gtids = f"{A}:1-5"
+    assert exclusion.note_failure("connection reset") == []
+    cluster.gtids = second_position
+    assert exclusion.note_failure(second_error) == (["orders"] if is_excluded else [])
 
 
 def test_the_excluded_tables_survive_the_process(tmp_path: Path) -> None:
@@ -47,3 +92,33 @@ def test_tables_beyond_what_is_written_are_doubtful() -> None:
         findings={"products": finding, "*": finding},
     )
     assert doubtful_tables(watch, gtid_set(f"{origin}:1-5")) == {"user", "products"}
+
+
+@pytest.mark.parametrize(
+    ("written", "executed", "purged", "is_back"),
+    [
+        (f"{A}:1-9", f"{A}:1-9", "", True),
+        (f"{A}:1-8", f"{A}:1-9", "", False),
+        (f"{A}:1-8", f"{A}:1-9", f"{A}:1-4", False),
+        # MySQL has them from elsewhere (SET GLOBAL gtid_purged), and never sends them.
+        (f"{A}:1-5", f"{A}:1-9", f"{A}:6-9", True),
+        # Its log was reset, or another server without the last ones took over.
+        (f"{A}:1-2", f"{A}:1-3", "", False),
+        (f"{A}:1-3", f"{A}:1-3", "", True),
+    ],
+)
+def test_a_table_is_put_back_once_the_connector_has_passed_all_that_mysql_will_send(
+    settings: Settings,
+    cluster: Cluster,
+    monkeypatch: pytest.MonkeyPatch,
+    written: str,
+    executed: str,
+    purged: str,
+    is_back: bool,
+) -> None:
+    exclusion = TableExclusion(settings, ConnectApi(settings.connect.url))
+    ExclusionFile(settings.home).write({"orders": Exclusion("why", f"{A}:1-9")})
+    monkeypatch.setattr(exclusion, "_server_gtids", lambda: (executed, purged))
+    cluster.gtids = written
+    exclusion.release()
+    assert exclusion.release() == (["orders"] if is_back else [])

@@ -65,3 +65,10 @@ def test_a_process_runs_until_it_has_ended(tmp_path):
         pass
     (tmp_path / "run" / "compactor.json").write_text(json.dumps({"pid": ended.pid}))
     assert not is_running(tmp_path, "compactor")
+
+
+@pytest.mark.parametrize("content", ["", '{"state": "runn', "[]"])
+def test_a_state_that_a_power_failure_cut_off_is_none(tmp_path, content):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "capture.json").write_text(content)
+    assert read_state(tmp_path, "capture") is None

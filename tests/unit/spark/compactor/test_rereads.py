@@ -165,6 +165,24 @@ def test_a_child_that_fails_is_started_again_after_a_pause(world: World) -> None
     assert len(world.started) == 2
 
 
+def test_a_table_that_cannot_be_read_does_not_delay_the_next_one(world: World) -> None:
+    rereads = world.rereads()
+    other_topic = "cdc.eCommerce.user"
+    both = {**PUBLISHED.lagging_topics, other_topic: PUBLISHED.lagging_topics[TOPIC]}
+    manifest = replace(PUBLISHED, lagging_topics=both)
+    rereads.request({TOPIC: REASON})
+    for _ in range(12):
+        rereads.read_next(manifest)
+        world.children[-1].code = 1
+        world.now += 60
+    rereads.read_next(manifest)
+    attempts = len(world.started)
+    rereads.request({other_topic: REASON})
+    world.now += 1
+    rereads.read_next(manifest)
+    assert world.started[attempts:] == [[other_topic]]
+
+
 def test_a_table_that_is_refused_again_and_again_is_read_more_and_more_rarely(
     world: World,
 ) -> None:

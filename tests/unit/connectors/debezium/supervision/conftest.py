@@ -54,6 +54,10 @@ def expected_config(
         "connectors.debezium.supervision.expected_config.large_tables",
         lambda _: ["history"],
     )
+    monkeypatch.setattr(
+        "connectors.debezium.supervision.expected_config.distinguishes_case",
+        lambda *_: False,
+    )
     make_secrets(settings.home)
     return ExpectedConfig(
         settings, connect_api=connect_api, rules=rules, exclusion=exclusion
@@ -91,6 +95,7 @@ def failing_tables(
         expected_config=expected_config,
         schema_repair=schema_repair,
         repairs=repairs,
+        check_targets=lambda: None,
     )
 
 

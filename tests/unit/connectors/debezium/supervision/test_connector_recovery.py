@@ -178,3 +178,13 @@ def test_a_failure_counts_against_tables_once_the_task_has_run_again(
     recover(recovery, 100 + seconds)
     assert len(noted) == failures
     assert len(cluster.restarts()) == 2
+
+
+def test_a_connector_that_a_killed_process_had_stopped_is_resumed(
+    cluster: Cluster, recovery: ConnectorRecovery
+) -> None:
+    cluster.states = {"connector": {"state": "STOPPED"}, "tasks": []}
+    recover(recovery, 100)
+    assert cluster.told == [("PUT", "/connectors/ecommerce/resume")]
+    recover(recovery, 102)
+    assert cluster.told == [("PUT", "/connectors/ecommerce/resume")]

@@ -3,6 +3,7 @@
 import pytest
 
 from connectors.debezium.applied_rules import AppliedRules
+from connectors.debezium.binlog_findings import STATE_FILE, BinlogWatchFile, WatchState
 from connectors.debezium.supervision.connector_setup import (
     CONFIGURE_SECONDS,
     ConnectorSetup,
@@ -11,7 +12,8 @@ from connectors.debezium.supervision.expected_config import ExpectedConfig
 from connectors.debezium.supervision.rule_changes import RuleChanges
 from connectors.kafka.schema_registry import SchemaRegistry
 from connectors.runtime.settings import Kafka, Settings
-from schemas.errors import Refused
+from schemas.errors import Refused, Unavailable
+from schemas.gtid import GtidSet
 from schemas.topics import KEEP_EVERYTHING, Topic
 from tests.unit.connectors.debezium.connect_cluster import Cluster
 
@@ -64,6 +66,8 @@ def setup(
     registry: Registry,
     checked_topics: list[Topic],
 ) -> ConnectorSetup:
+    """Return the setup of a stack whose binlog watch has begun."""
+    BinlogWatchFile(settings.home).write(WatchState(gtids=GtidSet()))
     return ConnectorSetup(
         settings,
         registry=registry,
@@ -79,6 +83,18 @@ def test_the_connector_is_configured_and_its_topics_keep_everything(
     setup.configure(100)
     assert cluster.told == [("PUT", "/connectors/ecommerce/config")]
     assert checked_topics == [Topic(ORDERS, 1, KEEP_EVERYTHING)]
+
+
+def test_capture_begins_once_the_binlog_watch_has_begun(
+    cluster: Cluster, settings: Settings, setup: ConnectorSetup
+) -> None:
+    (settings.home / "run" / STATE_FILE).unlink()
+    with pytest.raises(Unavailable, match="binlog-watch has not begun"):
+        setup.configure(100)
+    assert cluster.config is None
+    BinlogWatchFile(settings.home).write(WatchState(gtids=GtidSet()))
+    setup.configure(102)
+    assert cluster.config is not None
 
 
 def test_everything_is_looked_at_again_after_a_while(

@@ -48,6 +48,16 @@ def test_tables_are_taken_out_that_fail_or_that_the_rules_cannot_protect(
     assert config[EXCLUDED] == "eCommerce\\.orders,eCommerce\\.products"
 
 
+def test_only_the_very_table_is_taken_out_where_mysql_distinguishes_letter_case(
+    settings: Settings, expected_config: ExpectedConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "connectors.debezium.supervision.expected_config.distinguishes_case",
+        lambda *_: True,
+    )
+    assert expected_config.config(["orders"])[EXCLUDED] == "(?-i:eCommerce\\.orders)"
+
+
 def test_fields_are_distinguished_by_another_configuration(
     cluster: Cluster, expected_config: ExpectedConfig
 ) -> None:

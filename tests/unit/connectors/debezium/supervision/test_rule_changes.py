@@ -48,6 +48,10 @@ def hashing(
     monkeypatch.setattr(
         "connectors.debezium.supervision.expected_config.large_tables", lambda _: []
     )
+    monkeypatch.setattr(
+        "connectors.debezium.supervision.expected_config.distinguishes_case",
+        lambda *_: False,
+    )
 
     def reconfigure(config: Mapping[str, str], _tables: Iterable[str]) -> None:
         connect_api.put_config("ecommerce", config)

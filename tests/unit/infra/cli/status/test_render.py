@@ -308,3 +308,19 @@ def test_a_table_that_is_read_again_has_its_reason_and_its_progress(
     table: dict[str, Any], text: str
 ) -> None:
     assert reread_text(table) == text
+
+
+def test_names_and_errors_are_shown_as_they_are() -> None:
+    table = "cdc.eCommerce.[/old][red]orders"
+    error = "not in the union [null, string] [/var/log]"
+    status = {
+        **STATUS,
+        "processes": [{**READY, "trouble": error}],
+        "capture": {"detail": error},
+        "rereads": {table: {"reason": error}},
+    }
+    output = io.StringIO()
+    show(status, Console(file=output, width=150))
+    text = output.getvalue()
+    assert text.count(error) == 3
+    assert f"{table}: {error}" in text
