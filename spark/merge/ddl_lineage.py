@@ -68,6 +68,17 @@ class TableLineage:
         self.periods.append(SchemaPeriod(next_name, statement.position, key=key))
         self.name = next_name
 
+    def earlier_names(self) -> list[str]:
+        """Return the names that the table had before it was renamed, also the present one."""
+        last_rename = 0
+        for number, period in enumerate(self.periods, 1):
+            if (
+                period.statement is not None
+                and period.statement.kind is StatementKind.RENAME
+            ):
+                last_rename = number
+        return [period.name for period in self.periods[:last_rename]]
+
     def check(self) -> None:
         """Raise ContractError for a statement that rows cannot cross."""
         for period in self.periods:

@@ -92,7 +92,7 @@ class TableHistory:
                 changes.append(self._fact_change(group))
         lineages = [*self._lineages, *self._new_lineages(archived)]
         for lineage in sorted(lineages, key=self._has_other_name):
-            topics = self._topics(lineage)
+            topics = set(self._topics(lineage))
             group = [
                 ranges for ranges in _readable(archived) if ranges.source.topic in topics
             ]
@@ -100,8 +100,10 @@ class TableHistory:
                 change = self._checked_change(lineage, group, refused)
             except ContractError as error:
                 reason = f"{error}; {error.hint}" if error.hint else str(error)
-                group_topics = [ranges.source.topic for ranges in group]
-                for topic in [self._topic(lineage.name), *group_topics]:
+                refused_topics = {self._topic(lineage.name)}
+                refused_topics |= {ranges.source.topic for ranges in group}
+                refused_topics |= topics & self._previous.lagging_topics.keys()
+                for topic in refused_topics:
                     refused.setdefault(topic, reason)
                 continue
             if change is not None:
@@ -182,7 +184,21 @@ class TableHistory:
         for topic in self._topics(lineage):
             if topic in refused:
                 raise ContractError(refused[topic])
+        self._check_earlier_names(lineage)
         return self._change(lineage, group)
+
+    def _check_earlier_names(self, lineage: TableLineage) -> None:
+        """Raise ContractError if changes under an earlier name may be still to come.
+
+        Statements are followed up to the shared cut, where a lagging topic may not be yet. The next
+        version takes the changes under the present name only.
+        """
+        for name in lineage.earlier_names():
+            if self._topic(name) in self._previous.lagging_topics:
+                raise ContractError(
+                    f"table {lineage.name} had the name {name}, under which the warehouse does "
+                    "not have all of its changes yet"
+                )
 
     def _change(
         self, lineage: TableLineage, group: list[ArchivedRanges]

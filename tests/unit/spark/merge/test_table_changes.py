@@ -20,6 +20,7 @@ from schemas.manifest import (
     EMPTY_MANIFEST,
     DdlPosition,
     HivePartition,
+    LaggingTopic,
     Manifest,
     PublishedTable,
 )
@@ -385,6 +386,34 @@ def test_a_refused_renamed_table_is_refused_under_both_names() -> None:
     refused: dict[str, str] = {}
     assert history(previous, *statements).changes([records("user", 15)], refused) == []
     assert set(refused) == {source("user").topic, source("person").topic}
+
+
+@pytest.mark.parametrize("archived", [[], [records("user", 15)]], ids=["none", "some"])
+def test_a_table_that_is_renamed_while_its_topic_catches_up_is_read_again(
+    archived: list[ArchivedRanges],
+) -> None:
+    """Its changes under the old name that later versions read would belong to no table."""
+    lagging_topics = {source("user").topic: LaggingTopic(0, "")}
+    previous = replace(version_with(USER), lagging_topics=lagging_topics)
+    refused: dict[str, str] = {}
+    assert history(previous, rename(2, "user", "person")).changes(archived, refused) == []
+    assert set(refused) == {source("user").topic, source("person").topic}
+    assert "had the name user" in refused[source("person").topic]
+
+
+def test_a_table_that_gets_the_name_of_one_that_catches_up_is_read_with_it() -> None:
+    lagging_topics = {source("user").topic: LaggingTopic(0, "")}
+    tables = version_with(USER, published("products"))
+    swap = (
+        rename(2, "user", "spare"),
+        rename(3, "products", "user"),
+        rename(4, "spare", "products"),
+    )
+    refused: dict[str, str] = {}
+    previous = replace(tables, lagging_topics=lagging_topics)
+    changes = history(previous, *swap).changes([], refused)
+    assert [change for change in changes if change.source.topic not in refused] == []
+    assert set(refused) == {source("user").topic, source("products").topic}
 
 
 def test_two_tables_that_swap_their_names_swap_their_rows() -> None:
