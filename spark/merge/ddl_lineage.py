@@ -72,12 +72,16 @@ class TableLineage:
         """Return the names that the table had before it was renamed, also the present one."""
         last_rename = 0
         for number, period in enumerate(self.periods, 1):
-            if (
-                period.statement is not None
-                and period.statement.kind is StatementKind.RENAME
-            ):
+            if _ends_with_rename(period):
                 last_rename = number
         return [period.name for period in self.periods[:last_rename]]
+
+    def named_at(self) -> int:
+        """Return the offset of the statement since which the table has its name."""
+        for period in reversed(self.periods):
+            if period.statement is not None and _ends_with_rename(period):
+                return period.statement.offset
+        return self.start
 
     def check(self) -> None:
         """Raise ContractError for a statement that rows cannot cross."""
@@ -119,6 +123,10 @@ class TableLineage:
             if position is not None and period.contains(position):
                 last = number
         return last
+
+
+def _ends_with_rename(period: SchemaPeriod) -> bool:
+    return period.statement is not None and period.statement.kind is StatementKind.RENAME
 
 
 def check_no_hidden_changes(

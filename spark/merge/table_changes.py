@@ -136,7 +136,8 @@ class TableHistory:
     def _leave_out_missing_tables(self, log: Statements) -> None:
         """Leave out the tables that MySQL did not have when they were read again.
 
-        The log may not say that they are gone; a later statement may create them again.
+        The log may not say that they are gone; a later statement may create them again, or give
+        their name to another table.
         """
         ends = {}
         for base in self._previous.bases.values():
@@ -147,7 +148,7 @@ class TableHistory:
         self._lineages = [
             lineage
             for lineage in self._lineages
-            if lineage.base is not None or lineage.start >= ends.get(lineage.name, 0)
+            if lineage.base is not None or lineage.named_at() >= ends.get(lineage.name, 0)
         ]
 
     def _begin_after_bases(self) -> None:

@@ -23,6 +23,7 @@ from schemas.manifest import (
     LaggingTopic,
     Manifest,
     PublishedTable,
+    TableBase,
 )
 from schemas.warehouse_layout import Kind, Source
 from spark.archive.archived_ranges import ArchivedRanges, RecordSummary, SnapshotRows
@@ -57,6 +58,7 @@ WIDE = TableSchema(
 ADD_NAME = "ALTER TABLE user ADD name VARCHAR(9)"
 COMPUTED = "ALTER TABLE user ADD name VARCHAR(9) AS (CONCAT(id)) STORED"
 END = 100
+UUID = "3e11fa47-71ca-11e1-9e33-c80aa9429562"
 
 
 class Registry:
@@ -77,6 +79,10 @@ class Statements:
 
     def up_to(self, allowed: AllowedTransactions) -> tuple[list[DdlStatement], int]:
         return self.statements, END
+
+    def offset_after(self, gtids: GtidSet) -> int:
+        """Transaction number n is the statement at offset n."""
+        return gtids.last_number(UUID) + 1
 
 
 def source(name: str) -> Source:
@@ -478,6 +484,23 @@ def test_a_recreated_table_begins_empty_and_its_old_records_are_obsolete() -> No
 def test_records_of_a_table_that_was_dropped_and_recreated_belong_to_nobody() -> None:
     statements = (create(1, "user"), drop(2, "user"), create(3, "user"))
     assert history(version_with(USER), *statements).changes([records("user", 15)], {}) == []
+
+
+@pytest.mark.parametrize(
+    ("renamed_at", "tables"),
+    [(12, ["user"]), (8, [])],
+    ids=["after the reading", "before it"],
+)
+def test_a_table_that_gets_the_name_of_one_that_mysql_did_not_have_begins_with_its_rows(
+    renamed_at: int, tables: list[str]
+) -> None:
+    no_table = TableBase(
+        topic=source("user").topic, gtids=f"{UUID}:1-9", position=(1, 90), read_at=""
+    )
+    previous = replace(version_with(), bases={"user": no_table})
+    statements = (create(5, "user_new"), rename(renamed_at, "user_new", "user"))
+    changes = history(previous, *statements).changes([records("user", 130)], {})
+    assert [change.source.table for change in changes] == tables
 
 
 # The next version
