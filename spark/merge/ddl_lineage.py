@@ -249,9 +249,9 @@ class _LineageBuilder:
 
     def _continue(self, lineage: TableLineage, statement: DdlStatement) -> None:
         shape = self._shapes.get(statement.table)
+        if shape is not None:
+            lineage.periods[-1] = replace(lineage.periods[-1], key=shape.key)
         if statement.kind is StatementKind.ALTER:
-            if shape is not None:
-                lineage.periods[-1] = replace(lineage.periods[-1], key=shape.key)
             over = _conversion_of(shape, statement)
             lineage.end_period(statement, over, statement.table, statement.shape)
         elif statement.kind is StatementKind.RENAME:

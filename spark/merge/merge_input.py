@@ -6,6 +6,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from schemas.ddl.certain_effects import RowConversion
+from schemas.errors import ContractError
 from schemas.warehouse_layout import Kind
 from spark.merge.change_order import changes_between
 from spark.merge.ddl_lineage import SchemaPeriod
@@ -68,6 +69,10 @@ def _latest_in_period(
     merged = task.changes.merged.get(period.name, NO_TRANSACTIONS)
     snapshot = task.changes.snapshot
     key = _key_in_period(task, period)
+    if not set(key) <= set(schema.names):
+        raise ContractError(
+            f"table {task.table.name} had another key before a statement, and it is unknown which"
+        )
     if not key or has_rows_without_key(changes, key):
         return net_rows(changes, schema, merged, snapshot)
     return latest_per_key(changes, schema, key, merged, snapshot)

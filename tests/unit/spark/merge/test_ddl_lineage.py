@@ -74,6 +74,23 @@ def test_a_renamed_table_continues_the_published_one_with_changes_under_both_nam
     ]
 
 
+def test_a_renamed_table_keeps_the_key_that_it_had_under_its_old_name() -> None:
+    other_key = TableSchema((ColumnDefinition("uid", "INT"),), ("uid",))
+    statements = [
+        said(1, StatementKind.CREATE, "t"),
+        said(2, StatementKind.RENAME, "t", "u"),
+        said(
+            3,
+            StatementKind.ALTER,
+            "u",
+            shape=other_key,
+            text="ALTER TABLE u RENAME COLUMN id TO uid",
+        ),
+    ]
+    (lineage,) = table_lineages(statements, {}, [])
+    assert [period.key for period in lineage.periods] == [("id",), ("id",), ("uid",)]
+
+
 def test_tables_that_swap_their_names_swap_what_they_go_on_from() -> None:
     swap = [
         said(5, StatementKind.RENAME, "a", "x"),

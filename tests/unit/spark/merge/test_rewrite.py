@@ -320,6 +320,21 @@ def test_a_key_that_a_statement_changed_identifies_rows_of_its_own_period(
     assert rows_in(files, whole(rewrite_partitions(task, files).partitions)) == [ANN]
 
 
+def test_a_key_of_columns_that_older_changes_do_not_have_is_a_refusal(
+    files: MemoryFiles,
+) -> None:
+    older = pa.schema([("number", pa.int64()), ("name", pa.string())])
+    files.write_table(FILE, archived(older, insert(*ANN)))
+    files.write_table(
+        "/archive/2.parquet", archived(USER_SCHEMA, insert(2, "Ben"), first=3)
+    )
+    periods = altered(RowConversion(renames=(("number", "id"),)))
+    task = task_for(USERS, {WHOLE: None}, FILE, "/archive/2.parquet", periods=periods)
+    refusal = rewrite_partitions(task, files).refusal
+    assert refusal is not None
+    assert "had another key before a statement" in refusal
+
+
 NUMBERS = pa.schema([("id", pa.int64()), ("name", pa.int64())])
 
 
