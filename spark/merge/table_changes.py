@@ -15,7 +15,7 @@ from schemas.hive.names import readable_table_name
 from schemas.logical_types import Column, column_of_hive
 from schemas.manifest import NO_SCHEMA, DdlPosition, Manifest, PublishedTable
 from schemas.topics import change_topic, source_table
-from schemas.warehouse_layout import Kind, Source, TableNames, partitioning
+from schemas.warehouse_layout import Kind, Source, TableNames
 from spark.archive.archived_ranges import NO_SNAPSHOT, ArchivedRanges
 from spark.log.consistent_cut import AllowedTransactions
 from spark.log.ddl_statements import Statements
@@ -29,7 +29,7 @@ from spark.merge.ddl_lineage import (
     obsolete_positions,
     table_lineages,
 )
-from spark.merge.table_change import TableChange, arrow_schema
+from spark.merge.table_change import TableChange
 
 
 class TableHistory:
@@ -227,8 +227,7 @@ class TableHistory:
         topic = self._topic(lineage.name)
         hive_name = self._names.name(topic, self._wanted_name(lineage))
         source = Source(topic, hive_name, Kind.CHANGES)
-        self._check_partitioning(lineage, source, columns, base)
-        return TableChange(
+        change = TableChange(
             source=source,
             columns=columns,
             key=key,
@@ -239,28 +238,14 @@ class TableHistory:
             periods=tuple(periods),
             start=waiting_start or DdlPosition(self._end, lineage.name),
         )
+        _check_partitioning(lineage.name, change, base)
+        return change
 
     def _base_table(self, lineage: TableLineage) -> PublishedTable | None:
         """The published table that a lineage continues."""
         if lineage.base is None:
             return None
         return self._previous.tables[self._hive_names[lineage.base]]
-
-    def _check_partitioning(
-        self,
-        lineage: TableLineage,
-        source: Source,
-        columns: Sequence[Column],
-        base: PublishedTable | None,
-    ) -> None:
-        cut = partitioning(source.table, arrow_schema(columns))
-        hive_column = cut.hive_column if cut else None
-        if base is None or base.partition_column == hive_column:
-            return
-        raise ContractError(
-            f"table {lineage.name} was published by {base.partition_column or 'whole'} "
-            "partitions, and is not any more",
-        )
 
     def _columns(
         self, ranges: Sequence[ArchivedRanges], base: PublishedTable | None
@@ -374,6 +359,19 @@ def distinguishing_key(key: Sequence[str], columns: Sequence[Column]) -> tuple[s
         if column.nullable or pa.types.is_float32(column.type.arrow):
             return ()
     return tuple(key)
+
+
+def _check_partitioning(
+    name: str, change: TableChange, base: PublishedTable | None
+) -> None:
+    """Raise ContractError if a table is partitioned otherwise than it was published."""
+    hive_column = change.partitioning.hive_column if change.partitioning else None
+    if base is None or base.partition_column == hive_column:
+        return
+    raise ContractError(
+        f"table {name} was published by {base.partition_column or 'whole'} "
+        "partitions, and is not any more",
+    )
 
 
 def _readable(archived: Iterable[ArchivedRanges]) -> list[ArchivedRanges]:

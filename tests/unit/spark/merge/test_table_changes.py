@@ -591,6 +591,19 @@ def test_a_table_without_a_key_is_one_and_its_last_change_decides() -> None:
     assert (change.key, change.is_keyless) == ((), True)
 
 
+@pytest.mark.parametrize("column", [None, "order_date"], ids=["whole", "partitioned"])
+def test_a_table_of_orders_without_a_key_is_published_whole(column: str | None) -> None:
+    keyless = records("orders", schema_id=ORDERS_ID, key_schema_id=None)
+    keyless.summary.is_keyless = True
+    orders = published("orders", partition_column=column, schema_id=ORDERS_ID, key=())
+    refused: dict[str, str] = {}
+    changes = history(version_with(orders)).changes([keyless], refused)
+    if column is None:
+        assert (only(changes).partitioning, refused) == (None, {})
+    else:
+        assert "was published by order_date partitions" in refused[source("orders").topic]
+
+
 @pytest.mark.parametrize(
     ("columns", "key"),
     [
