@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from schemas.ddl.alter_table import CHANGED_CHARSET, CHANGED_KEY, AlterTable
 from schemas.ddl.column_mapping import ColumnMapping, UnclearColumns, map_columns, type_of
-from schemas.ddl.data_types import DataType, keeps_values
+from schemas.ddl.data_types import DataType, holds_wider_characters, keeps_values
 from schemas.ddl.definitions import ColumnText, Default, DefaultKind
 from schemas.ddl.parser import IndexStatement, parse
 from schemas.ddl.statements import ColumnDefinition, DdlStatement, TableSchema
@@ -113,7 +113,7 @@ class _Conversion:
         if self.before.may_compute and is_other_type:
             raise _UnknownEffect(_computation(f"column {new.name}"))
         if text.type.is_text:
-            self._check_charset(new, text)
+            self._check_charset(new, text, holds_wider_characters(old_type, text.type))
 
     def _check_definition(
         self, old: ColumnDefinition, new: ColumnDefinition, text: ColumnText
@@ -125,16 +125,21 @@ class _Conversion:
         if old.optional and old.name not in self.before.key and not _is_nullable(text):
             raise _UnknownEffect(f"column {new.name} loses its NULLs")
 
-    def _check_charset(self, new: ColumnDefinition, text: ColumnText) -> None:
+    def _check_charset(
+        self, new: ColumnDefinition, text: ColumnText, holds_wider: bool
+    ) -> None:
         """A definition that does not say the character set means that of the table's default, which
         is the column's if all have the same.
+
+        A session without a strict sql_mode cuts a text whose characters no longer fit.
         """
         is_same = not (
             text.charset
             or self.before.mixed_charsets
             or self.statement.changes_default_charset
         )
-        if not is_same and text.charset != WIDEST_CHARSET:
+        is_wider = text.charset == WIDEST_CHARSET and holds_wider
+        if not (is_same or is_wider):
             raise _UnknownEffect(f"{CHANGED_CHARSET}: column {new.name}")
 
     def _first_value(self, text: ColumnText, column: ColumnDefinition) -> str | None:

@@ -238,6 +238,16 @@ def _text_fits(old: DataType, new: DataType) -> bool:
     return old_bytes <= (new_bytes or new.length or 0)
 
 
+def holds_wider_characters(old: DataType, new: DataType) -> bool:
+    """Return whether texts that fit as they are also do if their characters get more bytes.
+
+    Only a TEXT has its size in bytes.
+    """
+    old_bytes = TEXT_LENGTHS.get(old.base, 0)
+    new_bytes = TEXT_LENGTHS.get(new.base, 0)
+    return not (old_bytes and new_bytes) or old_bytes * MAX_CHARACTER_BYTES <= new_bytes
+
+
 def _blob_fits(old: DataType, new: DataType) -> bool:
     if any(kind.base != "VARBINARY" and kind.length is not None for kind in (old, new)):
         return False

@@ -321,6 +321,27 @@ def test_a_computed_column_may_follow_from_one_that_changes(
     assert not conversion(sql, *columns).problem
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "is_certain"),
+    [
+        ("TINYTEXT", "TINYTEXT", False),
+        ("TEXT", "TEXT", False),
+        ("TINYTEXT", "TEXT", True),
+        ("TEXT", "MEDIUMTEXT", True),
+    ],
+)
+def test_a_text_measured_in_bytes_may_be_cut_if_its_characters_become_wider(
+    old: str, new: str, is_certain: bool
+) -> None:
+    before = TableSchema((ID, column("b", old, charset="latin1")), ("id",))
+    after = column("b", new, charset="utf8mb4")
+    sql = f"ALTER TABLE t MODIFY b {new} CHARACTER SET utf8mb4"
+    problem = conversion(sql, ID, after, before=before).problem
+    assert problem == (
+        "" if is_certain else "the character set of the values changes: column b"
+    )
+
+
 def test_a_column_of_another_character_set_than_its_table_gets_the_table_s() -> None:
     sql = "ALTER TABLE t MODIFY b VARCHAR(9)"
     mixed = replace(BEFORE, mixed_charsets=True)
