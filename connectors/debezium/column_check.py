@@ -25,7 +25,8 @@ SAME_TYPES = {"GEOMCOLLECTION": "GEOMETRYCOLLECTION"}
 def is_same(
     model: Mapping[str, Any], table: MysqlTable, hashed_columns: Collection[str] = ()
 ) -> bool:
-    """Return whether Debezium's description of a table reads its rows as MySQL means them.
+    """Return whether Debezium's description of a table reads its rows as MySQL means them, and
+    tells them apart.
 
     Of `hashed_columns` the length counts too: Debezium cuts the hash to it.
     """
@@ -39,7 +40,23 @@ def is_same(
             return False
         if facts.name in hashed_columns and not _has_same_length(column, facts):
             return False
-    return True
+    return _identifies_rows(model.get("primaryKeyColumnNames") or (), table)
+
+
+def _identifies_rows(key: Collection[str], table: MysqlTable) -> bool:
+    """Return whether Debezium's key does not make one row of several of MySQL's.
+
+    Debezium takes a unique index for the key of a table without one, and does not notice that an
+    index is dropped. A key with NULLs counts as none where records are merged.
+    """
+    names = {name.lower() for name in key}
+    nullable_names = set()
+    for read_column in table.columns:
+        if read_column.facts.nullable:
+            nullable_names.add(read_column.facts.name.lower())
+    if not names or names & nullable_names:
+        return True
+    return bool(table.key) and names >= {name.lower() for name in table.key}
 
 
 def _is_same_column(
@@ -94,7 +111,11 @@ def description(table: MysqlTable) -> dict[str, Any]:
         if facts.type in LABELLED_TYPES:
             column["enumValues"] = LABEL.findall(facts.full_type)
         columns.append(column)
-    return {"defaultCharsetName": None, "columns": columns}
+    return {
+        "defaultCharsetName": None,
+        "columns": columns,
+        "primaryKeyColumnNames": list(table.key),
+    }
 
 
 def statements(table: MysqlTable) -> tuple[str, str]:

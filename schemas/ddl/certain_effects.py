@@ -65,7 +65,8 @@ def _parsed_alter(statement: DdlStatement) -> AlterTable:
     """Raises NotUnderstood."""
     parsed = parse(statement.text)
     if isinstance(parsed, IndexStatement):
-        return AlterTable(table=TableName(None, statement.table))
+        problem = CHANGED_KEY if parsed.drops_primary else ""
+        return AlterTable(table=TableName(None, statement.table), problem=problem)
     if not isinstance(parsed, AlterTable):
         raise NotUnderstood("the statement is not understood")
     return parsed

@@ -55,7 +55,9 @@ class DropDatabase:
 
 @dataclass(frozen=True)
 class IndexStatement:
-    """A CREATE INDEX or DROP INDEX."""
+    """A CREATE INDEX or DROP INDEX; the latter may remove the primary key."""
+
+    drops_primary: bool = False
 
 
 @dataclass(frozen=True)
@@ -152,7 +154,7 @@ def _drop(
     if reader.accept("TEMPORARY"):
         return DropTemporaryTable()
     if reader.accept("INDEX"):
-        return IndexStatement()
+        return IndexStatement(drops_primary=reader.name().upper() == "PRIMARY")
     if not reader.accept_one_of("DATABASE", "SCHEMA"):
         return OtherStatement()
     reader.accept("IF", "EXISTS")

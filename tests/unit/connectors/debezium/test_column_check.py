@@ -85,6 +85,42 @@ def test_a_table_with_another_number_of_columns_is_another_one() -> None:
     assert not is_same(model, table(FACTS["int"], FACTS["double"]))
 
 
+ID = ColumnFacts("id", "int", "int", nullable=False)
+CODE = ColumnFacts("code", "int", "int", nullable=False)
+
+
+@pytest.mark.parametrize(
+    ("debezium_key", "facts", "mysql_key", "expected"),
+    [
+        ([], (ID, CODE), ("id",), True),
+        (["ID"], (ID, CODE), ("id",), True),
+        (["code", "id"], (ID, CODE), ("id",), True),
+        (["code"], (ID, CODE), (), False),
+        (["code"], (ID, CODE), ("id",), False),
+        (["id"], (ID, CODE), ("id", "code"), False),
+        (["c"], (ID, FACTS["int"]), (), True),
+    ],
+    ids=[
+        "none",
+        "the same",
+        "a longer one",
+        "a dropped one",
+        "another one",
+        "a shorter one",
+        "one with NULLs",
+    ],
+)
+def test_debezium_s_key_must_tell_mysql_s_rows_apart(
+    debezium_key: list[str],
+    facts: tuple[ColumnFacts, ...],
+    mysql_key: tuple[str, ...],
+    expected: bool,
+) -> None:
+    columns = [column("INT", name=each.name) for each in facts]
+    model = {"columns": columns, "primaryKeyColumnNames": debezium_key}
+    assert is_same(model, table(*facts, key=mysql_key)) is expected
+
+
 def test_debezium_learns_the_columns_and_the_key_and_nothing_else() -> None:
     described = table(
         ColumnFacts("id`", "int", "int unsigned", nullable=False),

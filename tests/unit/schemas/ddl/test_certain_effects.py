@@ -273,6 +273,7 @@ def described(sql: str) -> ColumnDefinition:
         ("ALTER TABLE t TRUNCATE PARTITION p1", (ID, A, B), "rows that the log does not"),
         ("ALTER TABLE t EXCHANGE PARTITION p WITH TABLE u", (ID, A, B), "the log does not"),
         ("ALTER TABLE t DROP PRIMARY KEY, ADD PRIMARY KEY (a)", (ID, A, B), "primary key"),
+        ("DROP INDEX `PRIMARY` ON t", (ID, A, B), "primary key"),
         ("ALTER TABLE t ADD n INT FROBNICATE", (ID, A, B, N), "not understood at FROB"),
         ("TRUNCATE t", (ID, A, B), "not understood"),
         # Debezium loses a column.
