@@ -298,6 +298,9 @@ class _LineageBuilder:
                 shapes[statement.table] = replace(shape, is_unclear=True)
         elif statement.kind is StatementKind.ARRIVED:
             shapes[statement.table] = statement.shape.after(None)
+        elif statement.only_if_absent and statement.table in shapes:
+            # MySQL did nothing. Debezium may take the table for a copy of another one (LIKE).
+            shapes[statement.table] = statement.shape.after(None)
         elif statement.kind is StatementKind.ALTER:
             previous = shapes.get(statement.table)
             over = row_conversion(previous, statement)

@@ -354,6 +354,25 @@ def test_a_schema_remembers_computed_columns_over_an_alter() -> None:
     assert "MySQL may compute other values" in problems[1]
 
 
+def test_the_columns_of_a_table_that_a_creation_found_are_not_certain() -> None:
+    copy = replace(WIDE, key=())
+    statements = [
+        said(1, StatementKind.CREATE, "t"),
+        said(
+            2,
+            StatementKind.CREATE,
+            "t",
+            shape=copy,
+            text="CREATE TABLE IF NOT EXISTS t LIKE u",
+            only_if_absent=True,
+        ),
+        said(3, StatementKind.ALTER, "t", shape=copy, text="ALTER TABLE t ADD INDEX (c)"),
+    ]
+    (lineage,) = table_lineages(statements, {}, [])
+    with pytest.raises(ContractError, match="Debezium does not know"):
+        lineage.check()
+
+
 def test_what_a_gone_table_left_in_its_topic_binds_nobody() -> None:
     found = table_lineages(
         [
