@@ -38,6 +38,7 @@ ALL_TABLES = "*"
 
 PARTIAL_ROWS = "a session logged rows without all their columns"
 STATEMENT_ROWS = "a session logged changed rows as a statement (binlog_format)"
+TEMPORARY_NAMESAKE = "a statement may be about a temporary table of the same name"
 XA_ROLLBACK = "a prepared XA transaction was rolled back"
 UNREAD_XA = "an XA transaction ended whose rows were logged before the watch began"
 INCIDENT = "MySQL noted in its binary log that changes may be missing"
@@ -255,9 +256,10 @@ class FindingCollector:
         tables = self._tables_named(names_in_text)
         if drops_database(statement.text, self._database):
             tables = sorted(self._tables)
-        if inserts_rows(statement.text):
+        reason = self._reason_to_read(statement.text, names_in_text)
+        if reason:
             for table in tables:
-                self._add_finding(table, gtid, STATEMENT_ROWS)
+                self._add_finding(table, gtid, reason)
         temporary_table = created_temporary_table(statement.text)
         if temporary_table:
             self._temporary_tables.add(temporary_table.lower())
@@ -272,6 +274,13 @@ class FindingCollector:
             )
             del self._statements[:-MAX_STATEMENTS]
             self.has_news = True
+
+    def _reason_to_read(self, text: str, names_in_text: frozenset[str]) -> str:
+        """Return why Debezium does not know what a DDL statement does; empty if it may."""
+        if inserts_rows(text):
+            return STATEMENT_ROWS
+        is_about_temporary = not names_in_text.isdisjoint(self._temporary_tables)
+        return TEMPORARY_NAMESAKE if is_about_temporary else ""
 
     def _add_changed_rows(self, gtid: str, names_in_text: frozenset[str]) -> None:
         """Add the finding of a statement that changed rows of the database."""

@@ -10,6 +10,7 @@ from connectors.debezium.binlog_findings import (
     MAX_STATEMENTS,
     PARTIAL_ROWS,
     STATEMENT_ROWS,
+    TEMPORARY_NAMESAKE,
     UNREAD_XA,
     XA_ROLLBACK,
     BinlogWatchFile,
@@ -160,6 +161,24 @@ def test_rows_of_a_temporary_table_are_no_finding(collector: FindingCollector) -
     statement = row_change("INSERT INTO orders SELECT * FROM scratch")
     collector.add_transaction(transaction(3, statement=statement))
     assert reasons(collector) == {"orders": STATEMENT_ROWS}
+
+
+@pytest.mark.parametrize(
+    ("text", "tables"),
+    [
+        ("TRUNCATE TABLE users", {"users"}),
+        ("ALTER TABLE Users RENAME TO people", {"users", "people"}),
+        ("TRUNCATE TABLE orders", set()),
+    ],
+)
+def test_a_statement_about_a_temporary_table_is_a_finding_for_the_table_of_its_name(
+    collector: FindingCollector, text: str, tables: set[str]
+) -> None:
+    creation = ddl("CREATE TEMPORARY TABLE `users` (a INT)")
+    collector.add_transaction(transaction(1, statement=creation))
+    assert reasons(collector) == {}
+    collector.add_transaction(transaction(2, statement=ddl(text)))
+    assert reasons(collector) == dict.fromkeys(tables, TEMPORARY_NAMESAKE)
 
 
 @pytest.mark.parametrize(
