@@ -130,7 +130,7 @@ class Rereads:
         for topic, (request, base) in list(self._found_bases.items()):
             name = names.name(topic)
             adopted_base = manifest.bases.get(name)
-            if adopted_base is not None and adopted_base.gtids == base.gtids:
+            if adopted_base is not None and _reading(adopted_base) == _reading(base):
                 self._requests.remove(request)
                 self._bases.remove_attempts(topic, request.id, manifest.locations())
                 del self._found_bases[topic]
@@ -215,6 +215,11 @@ class Rereads:
 
     def _is_table(self, topic: str) -> bool:
         return table_of(topic, self._database) is not None
+
+
+def _reading(base: TableBase) -> tuple[str, str]:
+    """What tells a reading from others: MySQL may be at the same set in two of them."""
+    return base.gtids, base.read_at
 
 
 def rereads_of(settings: Settings, hdfs: Hdfs) -> Rereads:
