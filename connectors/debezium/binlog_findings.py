@@ -19,6 +19,7 @@ from connectors.debezium.binlog_statements import (
     drops_database,
     inserts_rows,
     may_change_tables,
+    moved_tables,
     truncates_table,
 )
 from connectors.mysql.binlog_events import (
@@ -39,6 +40,7 @@ ALL_TABLES = "*"
 PARTIAL_ROWS = "a session logged rows without all their columns"
 STATEMENT_ROWS = "a session logged changed rows as a statement (binlog_format)"
 TEMPORARY_NAMESAKE = "a statement may be about a temporary table of the same name"
+MOVED_TABLE = "it was moved into another database"
 XA_ROLLBACK = "a prepared XA transaction was rolled back"
 UNREAD_XA = "an XA transaction ended whose rows were logged before the watch began"
 INCIDENT = "MySQL noted in its binary log that changes may be missing"
@@ -257,9 +259,11 @@ class FindingCollector:
         if drops_database(statement.text, self._database):
             tables = sorted(self._tables)
         reason = self._reason_to_read(statement.text, names_in_text)
-        if reason:
-            for table in tables:
-                self._add_finding(table, gtid, reason)
+        reasons = dict.fromkeys(tables, reason) if reason else {}
+        # Of such a statement Debezium may record the other tables only.
+        moved = moved_tables(statement.text, statement.database, self._database)
+        for table, reason in (reasons | dict.fromkeys(moved, MOVED_TABLE)).items():
+            self._add_finding(table, gtid, reason)
         temporary_table = created_temporary_table(statement.text)
         if temporary_table:
             self._temporary_tables.add(temporary_table.lower())

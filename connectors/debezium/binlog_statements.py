@@ -1,5 +1,7 @@
 """The tables that a DDL statement in MySQL's binary log concerns, as far as its words tell."""
 
+from schemas.ddl.parser import RenameTables, parse
+from schemas.ddl.tokens import NotUnderstood
 from schemas.sql_tokens import MYSQL, Kind
 
 # Words after RENAME in an ALTER TABLE that renames something else than the table.
@@ -96,6 +98,27 @@ def created_tables(statement: str, default_database: str) -> list[tuple[str, str
         case _:
             return []
     return [(database or default_database, name) for database, name in names]
+
+
+def moved_tables(statement: str, default_database: str, database: str) -> set[str]:
+    """Return the tables that a RENAME TABLE moves from a database into others, without those of
+    which another table gets the name.
+    """
+    try:
+        parsed = parse(statement)
+    except NotUnderstood:
+        return set()
+    tables: set[str] = set()
+    for pair in parsed.pairs if isinstance(parsed, RenameTables) else ():
+        old_name, new_name = pair
+        is_ours, stays_ours = (
+            (name.database or default_database).lower() == database.lower() for name in pair
+        )
+        if stays_ours:
+            tables.discard(new_name.table)
+        elif is_ours:
+            tables.add(old_name.table)
+    return tables
 
 
 def drops_database(statement: str, database: str) -> bool:

@@ -8,6 +8,7 @@ from connectors.debezium.binlog_findings import (
     ALL_TABLES,
     INCIDENT,
     MAX_STATEMENTS,
+    MOVED_TABLE,
     PARTIAL_ROWS,
     STATEMENT_ROWS,
     TEMPORARY_NAMESAKE,
@@ -179,6 +180,24 @@ def test_a_statement_about_a_temporary_table_is_a_finding_for_the_table_of_its_n
     assert reasons(collector) == {}
     collector.add_transaction(transaction(2, statement=ddl(text)))
     assert reasons(collector) == dict.fromkeys(tables, TEMPORARY_NAMESAKE)
+
+
+@pytest.mark.parametrize(
+    ("statement", "tables"),
+    [
+        (ddl("RENAME TABLE orders TO archive.orders, users TO people"), {"orders"}),
+        (ddl("RENAME TABLE ecommerce.users TO users", database="archive"), {"users"}),
+        (ddl("RENAME TABLE users TO archive.users, fresh TO users"), set()),
+        (ddl("RENAME TABLE users TO people"), set()),
+        (ddl("RENAME TABLE archive.users TO users"), set()),
+        (ddl("RENAME TABLE a.users TO b.users"), set()),
+    ],
+)
+def test_a_table_that_is_moved_into_another_database_is_a_finding(
+    collector: FindingCollector, statement: LoggedStatement, tables: set[str]
+) -> None:
+    collector.add_transaction(transaction(1, statement=statement))
+    assert reasons(collector) == dict.fromkeys(tables, MOVED_TABLE)
 
 
 @pytest.mark.parametrize(
