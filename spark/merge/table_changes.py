@@ -137,7 +137,7 @@ class TableHistory:
         """Leave out the tables that MySQL did not have when they were read again.
 
         The log may not say that they are gone; a later statement may create them again, or give
-        their name to another table.
+        their name to another table. A published table that was renamed to one of them is gone too.
         """
         ends = {}
         for base in self._previous.bases.values():
@@ -145,11 +145,13 @@ class TableHistory:
                 end = log.offset_after(gtid_set(base.gtids))
                 ends[source_table(base.topic)] = end
         self._missing_tables = ends.keys()
-        self._lineages = [
-            lineage
-            for lineage in self._lineages
-            if lineage.base is not None or lineage.named_at() >= ends.get(lineage.name, 0)
-        ]
+        lineages = []
+        for lineage in self._lineages:
+            is_later = lineage.named_at() >= ends.get(lineage.name, 0)
+            is_published = lineage.base is not None and not lineage.earlier_names()
+            if is_later or is_published:
+                lineages.append(lineage)
+        self._lineages = lineages
 
     def _begin_after_bases(self) -> None:
         """Leave out the changes from before a table was read again, while its topic catches up.

@@ -503,6 +503,16 @@ def test_a_table_that_gets_the_name_of_one_that_mysql_did_not_have_begins_with_i
     assert [change.source.table for change in changes] == tables
 
 
+def test_a_table_that_was_gone_under_its_new_name_leaves_hive() -> None:
+    no_table = TableBase(
+        topic=source("spare").topic, gtids=f"{UUID}:1-9", position=(1, 90), read_at=""
+    )
+    previous = replace(version_with(USER), bases={"spare": no_table})
+    moved = history(previous, rename(5, "user", "spare"))
+    changes = moved.changes([], {})
+    assert (changes, moved.removed_tables(changes)) == ([], {"user"})
+
+
 # The next version
 
 
