@@ -14,6 +14,7 @@ from schemas.ddl.tokens import (
     Token,
     TokenKind,
     TokenReader,
+    first_tokens,
     tokens,
 )
 
@@ -87,6 +88,17 @@ def parse(text: str) -> Statement:
     if any(statement != statements[0] for statement in statements):
         raise NotUnderstood("the meaning of a backslash depends on the session's sql_mode")
     return statements[0]
+
+
+def altered_table(text: str) -> TableName | None:
+    """Return the table that an ALTER TABLE begins with, also if the rest is not understood."""
+    reader = TokenReader(first_tokens(text))
+    if not reader.accept("ALTER", "TABLE"):
+        return None
+    try:
+        return reader.table_name()
+    except NotUnderstood:
+        return None
 
 
 def _readings(text: str) -> list[list[Token]]:

@@ -13,6 +13,7 @@ from schemas.ddl.parser import (
     DropTemporaryTable,
     RenameTables,
     Statement,
+    altered_table,
     may_compute,
     names_charset,
     parse,
@@ -171,6 +172,7 @@ class _RecordReading:
             parsed = parse(self._statement.text)
         except NotUnderstood:
             yield from self._described_changes()
+            yield from self._altered_under_another_name()
             return
         if isinstance(parsed, RenameTables):
             for old_name, new_name in parsed.pairs:
@@ -202,6 +204,14 @@ class _RecordReading:
                 yield replace(self._statement, kind=StatementKind.DROP, table=table)
             elif kind == "ALTER" and (schema is not None or parsed is None):
                 yield self._alteration(table)
+
+    def _altered_under_another_name(self) -> Iterator[DdlStatement]:
+        """The table of an ALTER TABLE that is not understood, if Debezium describes another one:
+        the statement may have renamed it.
+        """
+        table = altered_table(self._statement.text)
+        if table is not None and self._is_ours(table) and table.table not in self._schemas:
+            yield self._alteration(table.table)
 
     def _alter(self, parsed: AlterTable) -> Iterator[DdlStatement]:
         """The change of a table, and of its name.

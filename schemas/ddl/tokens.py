@@ -7,7 +7,8 @@ Names, 11.7 Comments.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 
@@ -91,7 +92,21 @@ def tokens(text: str, *, escapes: bool = True) -> list[Token]:
     NotUnderstood for a quote without its end.
     """
     pattern = WITH_ESCAPES if escapes else WITHOUT_ESCAPES
+    return list(_tokens(text, pattern))
+
+
+def first_tokens(text: str) -> list[Token]:
+    """Return the tokens before the first that sessions may read differently, or that is unclear."""
     found_tokens = []
+    with suppress(NotUnderstood):
+        for token in _tokens(text, WITHOUT_ESCAPES):
+            if "\\" in token.text:
+                break
+            found_tokens.append(token)
+    return found_tokens
+
+
+def _tokens(text: str, pattern: re.Pattern[str]) -> Iterator[Token]:
     position = 0
     while position < len(text):
         match = pattern.match(text, position)
@@ -102,8 +117,7 @@ def tokens(text: str, *, escapes: bool = True) -> list[Token]:
         if group == "executed":
             _check_version(match[0])
         elif group != "blank":
-            found_tokens.append(_token(TokenKind(group), match[0]))
-    return found_tokens
+            yield _token(TokenKind(group), match[0])
 
 
 def _check_version(text: str) -> None:

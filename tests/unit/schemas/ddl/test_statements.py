@@ -112,6 +112,23 @@ def test_a_record_gives_the_statements_about_its_tables(
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
+        (r'ALTER TABLE s COMMENT "\"", RENAME TO t', [(ALTER, "t"), (ALTER, "s")]),
+        (r'ALTER TABLE t COMMENT "\""', [(ALTER, "t")]),
+        ("ALTER TABLE s FROBNICATE, RENAME TO t", [(ALTER, "t"), (ALTER, "s")]),
+        ("ALTER TABLE other.s FROBNICATE, RENAME TO shop.t", [(ALTER, "t")]),
+        (r"ALTER TABLE `\` FROBNICATE", [(ALTER, "t")]),
+    ],
+)
+def test_a_statement_that_is_not_understood_may_have_renamed_its_table(
+    text: str, expected: list[tuple[StatementKind, str]]
+) -> None:
+    statements = read_statements(record(text, "ALTER"), 3, "shop")
+    assert [(each.kind, each.table) for each in statements] == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
         ("RENAME TABLE shop.t TO archive.t", [(DROP, "t")]),
         ("RENAME TABLE t TO archive.t", [(DROP, "t")]),
         ("ALTER TABLE `shop`.t RENAME TO archive.t, ADD x INT", [(DROP, "t")]),
