@@ -2,7 +2,7 @@
 on. Pure.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from schemas.ddl.certain_effects import RowConversion, row_conversion
@@ -164,55 +164,49 @@ def table_lineages(
 
 
 class _LineageBuilder:
+    """Follows all statements from the first on. A name has one table at a time.
+
+    A published table takes its place where its own statements begin: what the history before says
+    about the name that it had there is in it.
+    """
+
     def __init__(self, published: Mapping[str, DdlPosition]) -> None:
         self._published = published
+        self._next_published = sorted(published, key=lambda name: published[name].offset)
         self._shapes: dict[str, TableSchema] = {}
         self._mentioned: set[str] = set()
-        self._may_share_names = False
-        self._lineages = []
-        for name, start in published.items():
-            periods = [SchemaPeriod(start.name)]
-            self._lineages.append(TableLineage(start.name, name, start.offset, periods))
+        self._lineages: dict[str, TableLineage] = {}
 
     def apply(self, statement: DdlStatement) -> None:
         """Apply the next statement of the history."""
-        self._leave_names_to_newer(statement.offset)
+        self._begin_published(statement.offset)
         if statement.kind is StatementKind.DROP_ALL:
-            self._remove(lambda lineage: lineage.start <= statement.offset)
+            self._lineages.clear()
             self._shapes.clear()
             return
         self._mentioned.add(statement.table)
-        lineage = self._lineage_of(statement)
-        if lineage is not None and _creates_table(statement):
+        if _creates_table(statement):
             # The table was dropped before, or MySQL would have refused.
-            self._lineages.remove(lineage)
-            lineage = None
+            self._lineages.pop(statement.table, None)
+        lineage = self._lineages.get(statement.table)
         if lineage is not None:
             self._continue(lineage, statement)
-        elif not self._is_published(statement.table, statement.offset):
+        else:
             self._begin(statement)
         self._note_shape(statement)
 
-    def _remove(self, is_removed: Callable[[TableLineage], bool]) -> None:
-        self._lineages = [lineage for lineage in self._lineages if not is_removed(lineage)]
-
-    def _leave_names_to_newer(self, offset: int | None) -> None:
-        """Remove published tables that others continue, which were read again under a new name.
-
-        A table that waits may have that name for a while only, before the other one gets it. At
-        `offset` (None: at the end), it still has the name if it is the same table.
-        """
-        if not self._may_share_names:
-            return
-        newest: dict[str, int] = {}
-        for lineage in self._lineages:
-            if lineage.base is not None and (offset is None or lineage.start <= offset):
-                newest[lineage.name] = max(newest.get(lineage.name, 0), lineage.start)
-        self._remove(
-            lambda lineage: (
-                lineage.base is not None and lineage.start < newest.get(lineage.name, 0)
+    def _begin_published(self, offset: int | None) -> None:
+        """Begin the published tables that include no statement from an offset on (None: all)."""
+        while self._next_published:
+            name = self._next_published[0]
+            start = self._published[name]
+            if offset is not None and start.offset > offset:
+                return
+            self._next_published.pop(0)
+            periods = [SchemaPeriod(start.name)]
+            self._lineages[start.name] = TableLineage(
+                start.name, name, start.offset, periods
             )
-        )
 
     def _begin(self, statement: DdlStatement) -> None:
         """Begin the lineage of a table with the first that is known of it.
@@ -231,21 +225,18 @@ class _LineageBuilder:
             lineage.has_unknown_rows = True
             over = _conversion_of(None, statement)
             lineage.end_period(statement, over, name, statement.shape)
-        self._lineages.append(lineage)
+        self._lineages[name] = lineage
 
     def finish(self, names: Iterable[str]) -> list[TableLineage]:
-        """Return all lineages, with those of named tables that no statement mentions."""
-        self._leave_names_to_newer(None)
-        known_names = {lineage.name for lineage in self._lineages}
-        known_names |= self._mentioned | set(self._published)
-        new_names = [name for name in names if name not in known_names]
-        return self._lineages + [new_lineage(name) for name in new_names]
+        """Return all lineages, with those of named tables that no statement mentions.
 
-    def _lineage_of(self, statement: DdlStatement) -> TableLineage | None:
-        for lineage in self._lineages:
-            if lineage.name == statement.table and lineage.start <= statement.offset:
-                return lineage
-        return None
+        Published tables come first: they keep their names in Hive.
+        """
+        self._begin_published(None)
+        lineages = sorted(self._lineages.values(), key=lambda lineage: lineage.base is None)
+        known_names = self._lineages.keys() | self._mentioned | set(self._published)
+        new_names = [name for name in names if name not in known_names]
+        return lineages + [new_lineage(name) for name in new_names]
 
     def _continue(self, lineage: TableLineage, statement: DdlStatement) -> None:
         shape = self._shapes.get(statement.table)
@@ -255,34 +246,13 @@ class _LineageBuilder:
             over = _conversion_of(shape, statement)
             lineage.end_period(statement, over, statement.table, statement.shape)
         elif statement.kind is StatementKind.RENAME:
-            self._rename(lineage, statement, shape)
+            # A table of the new name has left, or MySQL would have refused: Debezium does not log
+            # that a table goes into another database.
+            del self._lineages[statement.table]
+            self._lineages[statement.to] = lineage
+            lineage.end_period(statement, NO_CONVERSION, statement.to, shape)
         elif statement.kind is StatementKind.DROP:
-            self._lineages.remove(lineage)
-
-    def _rename(
-        self, lineage: TableLineage, statement: DdlStatement, shape: TableSchema | None
-    ) -> None:
-        if self._is_published(statement.to, statement.offset):
-            if lineage.base is None:
-                # The published table continues this one.
-                self._lineages.remove(lineage)
-                return
-            self._may_share_names = True
-        # A table of that name has left, or MySQL would have refused: Debezium does not log that a
-        # table goes into another database.
-        self._remove(
-            lambda candidate: (
-                candidate.name == statement.to and candidate.start <= statement.offset
-            )
-        )
-        lineage.end_period(statement, NO_CONVERSION, statement.to, shape)
-
-    def _is_published(self, table: str, offset: int) -> bool:
-        """Whether a published table includes the effect of a statement about a table already."""
-        for name, start in self._published.items():
-            if offset < start.offset and table in (name, start.name):
-                return True
-        return False
+            del self._lineages[statement.table]
 
     def _note_shape(self, statement: DdlStatement) -> None:
         shapes = self._shapes

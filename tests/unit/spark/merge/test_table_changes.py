@@ -437,6 +437,22 @@ def test_two_tables_that_swap_their_names_swap_their_rows() -> None:
     }
 
 
+def test_an_empty_table_that_swapped_its_name_with_a_published_one_gets_its_rows() -> None:
+    statements = (
+        create(1, "live"),
+        create(2, "staging"),
+        rename(3, "live", "spare"),
+        rename(4, "staging", "live"),
+        rename(5, "spare", "staging"),
+    )
+    starts = {"staging": DdlPosition(6, "staging")}
+    previous = version_with(published("staging"), starts=starts)
+    swapped = history(previous, *statements)
+    change = only(swapped.changes([records("live", 65)], {}))
+    assert (change.source, change.base) == (source("live"), None)
+    assert swapped.removed_tables([change]) == set()
+
+
 def test_a_new_table_whose_name_another_has_now_is_refused_with_it() -> None:
     statements = (
         create(1, "user"),
