@@ -196,6 +196,7 @@ OTHER_SUBJECTS = {
     "infra/cli/launcher.py": "./kappa",
     "infra/docs/pictures.py": "the pictures of the pages",
     "infra/stack/services/configurations.py": "all servers' configurations and commands",
+    "spark/merge/random_histories.py": "the lineages of tables, over many versions",
 }
 
 
