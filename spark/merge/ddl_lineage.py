@@ -14,6 +14,9 @@ NO_CONVERSION = RowConversion()
 UNKNOWN_ROWS = RowConversion(
     problem="it comes from another database, and the log does not have its rows"
 )
+UNKNOWN_ORIGIN = RowConversion(
+    problem="the log does not say how the table was created that is renamed"
+)
 MAX_STATEMENT_TEXT = 120
 END: Position = (2**31, 0)
 
@@ -211,15 +214,15 @@ class _LineageBuilder:
     def _begin(self, statement: DdlStatement) -> None:
         """Begin the lineage of a table with the first that is known of it.
 
-        That is an ALTER if Debezium did not understand how the table was created.
+        That is an ALTER or a RENAME if Debezium did not understand how the table was created.
         """
         kind = statement.kind
-        name = statement.table
-        has_unknown_rows = kind in (StatementKind.ARRIVED, StatementKind.ALTER)
-        if not has_unknown_rows and kind not in (StatementKind.CREATE, StatementKind.FOUND):
+        if kind is StatementKind.DROP:
             return
-        is_new = kind in (StatementKind.CREATE, StatementKind.ARRIVED)
-        after = statement.position if is_new else START
+        name = statement.to or statement.table
+        has_unknown_rows = kind not in (StatementKind.CREATE, StatementKind.FOUND)
+        is_old = kind in (StatementKind.FOUND, StatementKind.ALTER)
+        after = START if is_old else statement.position
         lineage = TableLineage(name, None, statement.offset, [SchemaPeriod(name, after)])
         if has_unknown_rows:
             lineage.has_unknown_rows = True
@@ -295,6 +298,8 @@ def _creates_table(statement: DdlStatement) -> bool:
 def _conversion_of(shape: TableSchema | None, statement: DdlStatement) -> RowConversion:
     if statement.kind is StatementKind.ARRIVED:
         over = UNKNOWN_ROWS
+    elif statement.kind is StatementKind.RENAME:
+        over = UNKNOWN_ORIGIN
     else:
         over = row_conversion(shape, statement)
     if not over.problem:

@@ -240,7 +240,7 @@ def test_a_table_that_was_read_again_under_its_new_name_replaces_the_one_that_wa
 ) -> None:
     published = {"d": DdlPosition(5, "d"), "c": DdlPosition(9, "c")}
     found = table_lineages([*WAITING_ON_ITS_WAY, *later], published, ["c", "d"])
-    assert [(lineage.name, lineage.base) for lineage in found] == [
+    assert [(lineage.name, lineage.base) for lineage in found if lineage.base] == [
         ("e" if later else "c", "c")
     ]
     assert dropped_tables(published, found) == {"d"}
@@ -304,6 +304,24 @@ def test_a_table_whose_creation_is_unknown_is_to_be_read_at_its_first_statement(
     assert lineage.has_unknown_rows
     with pytest.raises(ContractError, match="Debezium does not know the table's columns"):
         lineage.check()
+
+
+def test_a_table_whose_creation_is_unknown_is_to_be_read_under_its_new_name() -> None:
+    statements = [
+        said(1, StatementKind.CREATE, "t"),
+        said(4, StatementKind.RENAME, "t", "t_old"),
+        said(5, StatementKind.RENAME, "t_new", "t"),
+    ]
+    found = by_name(table_lineages(statements, {"t_old": DdlPosition(5, "t_old")}, ["t"]))
+    assert {name: lineage.has_unknown_rows for name, lineage in found.items()} == {
+        "t_old": False,
+        "t": True,
+    }
+    with pytest.raises(ContractError, match="does not say how the table was created"):
+        found["t"].check()
+    published = {"t_old": DdlPosition(5, "t_old"), "t": DdlPosition(6, "t")}
+    found = by_name(table_lineages(statements, published, ["t"]))
+    assert not found["t"].has_unknown_rows
 
 
 def test_an_alter_of_unknown_columns_is_not_skipped() -> None:
