@@ -71,13 +71,10 @@ class TableLineage:
         self.periods.append(SchemaPeriod(next_name, statement.position, key=key))
         self.name = next_name
 
-    def earlier_names(self) -> list[str]:
-        """Return the names that the table had before it was renamed, also the present one."""
-        last_rename = 0
-        for number, period in enumerate(self.periods, 1):
-            if _ends_with_rename(period):
-                last_rename = number
-        return [period.name for period in self.periods[:last_rename]]
+    @property
+    def is_renamed(self) -> bool:
+        """Whether one of the statements gave the table its name."""
+        return any(map(_ends_with_rename, self.periods))
 
     def named_at(self) -> int:
         """Return the offset of the statement since which the table has its name."""

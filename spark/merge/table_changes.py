@@ -148,7 +148,7 @@ class TableHistory:
         lineages = []
         for lineage in self._lineages:
             is_later = lineage.named_at() >= ends.get(lineage.name, 0)
-            is_published = lineage.base is not None and not lineage.earlier_names()
+            is_published = lineage.base is not None and not lineage.is_renamed
             if is_later or is_published:
                 lineages.append(lineage)
         self._lineages = lineages
@@ -187,20 +187,22 @@ class TableHistory:
         for topic in self._topics(lineage):
             if topic in refused:
                 raise ContractError(refused[topic])
-        self._check_earlier_names(lineage)
+        self._check_names(lineage)
         return self._change(lineage, group)
 
-    def _check_earlier_names(self, lineage: TableLineage) -> None:
-        """Raise ContractError if changes under an earlier name may be still to come.
+    def _check_names(self, lineage: TableLineage) -> None:
+        """Raise ContractError if changes from before a table was renamed may be still to come.
 
         Statements are followed up to the shared cut, where a lagging topic may not be yet. The next
-        version takes the changes under the present name only.
+        version takes the changes under the present name only, and all of them.
         """
-        for name in lineage.earlier_names():
-            if self._topic(name) in self._previous.lagging_topics:
+        if not lineage.is_renamed:
+            return
+        for topic in self._topics(lineage):
+            if topic in self._previous.lagging_topics:
                 raise ContractError(
-                    f"table {lineage.name} had the name {name}, under which the warehouse does "
-                    "not have all of its changes yet"
+                    f"table {lineage.name} was renamed, and the warehouse does not have all "
+                    f"changes of {source_table(topic)} from before yet"
                 )
 
     def _change(

@@ -404,7 +404,20 @@ def test_a_table_that_is_renamed_while_its_topic_catches_up_is_read_again(
     refused: dict[str, str] = {}
     assert history(previous, rename(2, "user", "person")).changes(archived, refused) == []
     assert set(refused) == {source("user").topic, source("person").topic}
-    assert "had the name user" in refused[source("person").topic]
+    assert "all changes of user from before" in refused[source("person").topic]
+
+
+def test_a_table_that_gets_the_name_of_a_dropped_one_that_catches_up_is_read_again() -> (
+    None
+):
+    """Changes of the dropped table are still to come, under the same name."""
+    lagging_topics = {source("user").topic: LaggingTopic(0, "")}
+    tables = version_with(USER, published("products"))
+    previous = replace(tables, lagging_topics=lagging_topics)
+    refused: dict[str, str] = {}
+    statements = (drop(2, "user"), rename(3, "products", "user"))
+    assert history(previous, *statements).changes([], refused) == []
+    assert set(refused) == {source("user").topic}
 
 
 def test_a_table_that_gets_the_name_of_one_that_catches_up_is_read_with_it() -> None:
