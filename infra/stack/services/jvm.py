@@ -13,7 +13,9 @@ status=WARN
 appender.console.type=Console
 appender.console.name=console
 appender.console.layout.type=PatternLayout
-appender.console.layout.pattern=%d{yyyy-MM-dd'T'HH:mm:ss.SSS'Z'}{UTC} %p %c{2}: %m%n
+# Debezium logs its settings, and has the salt of hashed columns in a setting's name.
+appender.console.layout.pattern=%d{yyyy-MM-dd'T'HH:mm:ss.SSS'Z'}{UTC} %p %c{2}: \\
+  %replace{%m}{with[.]salt[.][^ =,]+}{with.salt.***}%n
 # Capture asks for its connector all the time: no line per request.
 logger.rest.name=org.apache.kafka.connect.runtime.rest.RestServer
 logger.rest.level=WARN
