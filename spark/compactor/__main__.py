@@ -51,6 +51,8 @@ HOLD_TICK_SECONDS = 0.02
 FIRST_WAIT_SECONDS = 1.0
 LONGEST_WAIT_SECONDS = 15.0
 EXPIRE_EVERY_SECONDS = 60.0
+# How long the removal of what killed runs have left may delay a round.
+ORPHAN_SECONDS = 0.5
 
 
 class CompactorProcess:
@@ -87,7 +89,7 @@ class CompactorProcess:
         self._knows_left_out_tables = False
         self._mixed_seconds = 0.0
         self._expired_at = time.monotonic()
-        self._has_swept = False
+        self._orphan_removal = self._expiry.orphan_removal()
 
     def run(self) -> None:
         """Compact without end.
@@ -321,14 +323,19 @@ class CompactorProcess:
     def _expire_versions(self) -> None:
         if is_replay_running(self._settings.home):
             return  # a replay reads what would be removed
-        if not self._has_swept:
-            self._has_swept = True
-            self._log.info(
-                "removed %d folders of killed runs", self._expiry.remove_orphans()
-            )
+        self._remove_orphans()
         if time.monotonic() - self._expired_at > EXPIRE_EVERY_SECONDS:
             self._expired_at = time.monotonic()
             self._expiry.expire_versions()
+
+    def _remove_orphans(self) -> None:
+        """Go on with the removal of what killed runs have left, for a part of a round."""
+        deadline = time.monotonic() + ORPHAN_SECONDS
+        for removed in self._orphan_removal:
+            if removed:
+                self._log.info("removed %d folders of killed runs", removed)
+            if time.monotonic() > deadline:
+                return
 
     def _pause(self, seconds: float, report: bool = True) -> None:
         """Wait until the next round is due, or requested."""

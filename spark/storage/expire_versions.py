@@ -70,6 +70,7 @@ class VersionExpiry:
         """
         numbers = self._versions.numbers()
         expired_versions = 0
+        manifest: Manifest | None = None
         for number, next_number in pairwise(numbers):
             successor = self._versions.read(next_number)
             # Since the successor's commit, no new query reads the old version; unless the successor
@@ -81,32 +82,40 @@ class VersionExpiry:
             if successor.rebuilt_tables:
                 # Folders that a replay replaced may be in use again after a rollback.
                 needed_folders = self._folders_after(numbers, number)
-            stated_files = stated_folders(self._versions.read(number))
+            stated_files = stated_folders(manifest or self._versions.read(number))
             for folder in successor.replaced_folders:
                 if folder not in needed_folders:
                     self._delete_folder(folder, stated_files.get(folder))
             self._versions.forget(number)
+            manifest = successor
             expired_versions += 1
         return expired_versions
 
-    def remove_orphans(self) -> int:
+    def orphan_removal(self) -> Iterator[int]:
         """Remove the folders of killed runs: older than the grace time, and in no version.
 
-        Returns how many folders were removed. Raises Unavailable.
+        There may be hundreds of versions to read, so it can pause at each yield: 0, and at last how
+        many folders were removed. Raises Unavailable.
         """
-        needed_folders = set()
-        for number in self._versions.numbers():
-            manifest = self._versions.read(number)
-            needed_folders |= manifest.locations() | _waiting_folders(manifest)
-        orphans = []
+        old_folders = []
         for root in (f"{self._root}/data_warehouse", f"{self._root}/data_lake"):
             for folder, changed_at in self._leaf_folders(root):
-                is_old = time.time() - changed_at > self._grace_seconds
-                if is_old and folder not in needed_folders:
-                    orphans.append(folder)
+                if time.time() - changed_at > self._grace_seconds:
+                    old_folders.append(folder)
+                yield 0
+        needed_folders = set[str]()
+        read_numbers = set[int]()
+        # Versions that came in the pauses may need an old folder, after a replay or a rollback.
+        while unread_numbers := set(self._versions.numbers()) - read_numbers:
+            number = min(unread_numbers)
+            manifest = self._versions.read(number)
+            read_numbers.add(number)
+            needed_folders |= manifest.locations() | _waiting_folders(manifest)
+            yield 0
+        orphans = [folder for folder in old_folders if folder not in needed_folders]
         for folder in orphans:
             self._files.delete(folder)
-        return len(orphans)
+        yield len(orphans)
 
     def _delete_folder(self, folder: str, stated_files: StatedFiles | None) -> None:
         """Delete a folder. Foreign files in it are set aside before."""

@@ -218,10 +218,28 @@ def test_only_old_folders_that_no_version_names_are_orphans(settings: Settings) 
     }
     waiting = (f"{folders['waiting']}/f", f"{ROOT}/data_lake/t/f")
     keeper = expiry(settings, files, version(1, 10, folders["needed"], arrivals=(waiting,)))
-    assert keeper.remove_orphans() == 3
+    assert list(keeper.orphan_removal())[-1] == 3
     assert set(files.contents) == {
         f"{folders[name]}/f" for name in ("needed", "young", "waiting")
     }
+
+
+@pytest.mark.usefixtures("hive")
+def test_versions_that_come_and_go_while_the_removal_pauses_keep_their_folders(
+    settings: Settings,
+) -> None:
+    folders = [f"{WAREHOUSE}/t/v={number}-a" for number in range(3)]
+    files = MemoryFiles({f"{folder}/f": b"" for folder in folders})
+    old = NOW.timestamp() - GRACE_SECONDS - 1
+    files.changed_at = dict.fromkeys(folders, old)
+    versions = Versions({1: version(1, 10), 2: version(2, 5, folders[0])})
+    removal = VersionExpiry(settings, files, versions).orphan_removal()
+    for _ in folders:
+        next(removal)
+    versions.forget(1)
+    versions.manifests[3] = version(3, 0, folders[1])
+    assert list(removal)[-1] == 1
+    assert set(files.contents) == {f"{folders[0]}/f", f"{folders[1]}/f"}
 
 
 ARRIVALS = (("/staging/a/1", "/lake/day/1"), ("/staging/a/2", "/lake/day/2"))
