@@ -83,6 +83,7 @@ def wait_for_version_after(stack: Stack, version: int, because: str) -> None:
     eventually(lambda: versions(stack).numbers()[-1] > version, within=60, because=because)
 
 
+@pytest.mark.long
 def test_the_warehouse_is_replayed_and_rolled_back_while_it_is_written_and_read(
     stack: Stack, shoppers: list[Shoppers], readers: list[Reader]
 ) -> None:
