@@ -252,16 +252,16 @@ def test_a_zero_date_is_null_and_a_number_of_a_boolean_is_that_number(
     columns = (
         "id, cast(day AS string), cast(at AS string), cast(seen AS string), made, flag"
     )
-    rows = eventually(
-        lambda: hive_rows(stack, f"SELECT {columns} FROM {ZERO} ORDER BY id"),
-        within=30,
-        because="the rows are in Hive",
+    # Debezium takes BOOLEAN for another type: the table may be being read again.
+    eventually(
+        lambda: stack.kappa("verify", "warehouse", "--table", ZERO).returncode == 0,
+        within=180,
+        because="the rows are those of MySQL",
     )
+    rows = hive_rows(stack, f"SELECT {columns} FROM {ZERO} ORDER BY id")
     assert [tuple(map(plain_text, row)) for row in rows] == [
         tuple(map(plain_text, row)) for row in ZERO_ROWS.values()
     ]
-    proof = stack.kappa("verify", "warehouse", "--table", ZERO)
-    assert proof.returncode == 0, proof.stdout
 
 
 def plain_text(value: Any) -> Any:
