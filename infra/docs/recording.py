@@ -16,6 +16,7 @@ import os
 import pty
 import re
 import select
+import signal
 import struct
 import subprocess
 import sys
@@ -185,6 +186,8 @@ def _start(command: str, environment: Mapping[str, str]) -> tuple[int, int]:
     """Start a shell command in a new terminal. Return its process id and the terminal."""
     child, terminal = pty.fork()
     if child == 0:
+        # Under nohup or a shell's & it is ignored, and the child would inherit that.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         with contextlib.suppress(OSError):
             fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, 0, 0))
             os.execve("/bin/sh", ["sh", "-c", command], dict(environment))  # noqa: S606
