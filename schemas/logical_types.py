@@ -179,7 +179,6 @@ SEMANTIC: dict[str, Logical] = {
     "io.debezium.time.Time": _clock(1000),
     "io.debezium.time.MicroTime": _clock(1),
     "io.debezium.time.Year": _by_value(pa.int32(), "int", mysql_values.year, 2000),
-    "io.debezium.data.EnumSet": TEXT,
     "io.debezium.data.Json": _by_value(pa.string(), "string", mysql_values.json_text),
     "io.debezium.data.Xml": TEXT,
     "io.debezium.data.Uuid": TEXT,
@@ -190,6 +189,9 @@ PARAMETRIC: dict[str, Callable[[Mapping[str, str]], Logical]] = {
     "io.debezium.data.Bits": _bits,
     "io.debezium.data.Enum": lambda parameters: _by_value(
         pa.string(), "string", mysql_values.label_reader(parameters.get("allowed", ""))
+    ),
+    "io.debezium.data.EnumSet": lambda parameters: _by_value(
+        pa.string(), "string", mysql_values.set_reader(parameters.get("allowed", ""))
     ),
 }
 

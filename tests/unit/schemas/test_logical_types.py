@@ -121,6 +121,17 @@ LINES: list[tuple[str, Any, Any, str, Any]] = [
         "1",
     ),
     ("SET", semantic("string", "io.debezium.data.EnumSet"), "a,b", "string", "a,b"),
+    (
+        "SET with a backslash",
+        semantic(
+            "string",
+            "io.debezium.data.EnumSet",
+            **{"connect.parameters": {"allowed": r"a,x\\y"}},
+        ),
+        r"a,x\\y",
+        "string",
+        r"a,x\y",
+    ),
     ("JSON", semantic("string", "io.debezium.data.Json"), '{"a": 1}', "string", '{"a": 1}'),
     (
         "BIT(9)",

@@ -16,6 +16,7 @@ FACTS = {
     "decimal": ColumnFacts("c", "decimal", "decimal(10,2)", digits=10, scale=2),
     "text": ColumnFacts("c", "varchar", "varchar(9)", charset="utf8mb4"),
     "labels": ColumnFacts("c", "enum", "enum('x','it''s')", charset="utf8mb4"),
+    "escapes": ColumnFacts("c", "enum", r"enum('a\\b','ends\\')", charset="utf8mb4"),
     "bits": ColumnFacts("c", "bit", "bit(9)", digits=9),
 }
 
@@ -47,6 +48,9 @@ def column(kind: str, name: str = "c", **more: Any) -> Column:
         ("text", column("VARCHAR", charsetName="latin1"), False),
         ("labels", column("ENUM", enumValues=["'x'", "'it''s'"]), True),
         ("labels", column("ENUM", enumValues=["'x '", "'it''s'"]), False),
+        ("escapes", column("ENUM", enumValues=[r"'a\\b'", r"'ends\\'"]), True),
+        # Of a session with NO_BACKSLASH_ESCAPES.
+        ("escapes", column("ENUM", enumValues=[r"'a\b'", r"'ends\'"]), False),
         ("bits", column("BIT", length=9), True),
         ("bits", column("BIT", length=8), False),
     ],
