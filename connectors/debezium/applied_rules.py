@@ -16,7 +16,7 @@ from typing import Any
 from connectors.debezium.binlog_findings import BinlogWatchFile
 from connectors.mysql.client import connect
 from connectors.mysql.column_protection import protection, unprotectable
-from connectors.mysql.column_types import ColumnFacts
+from connectors.mysql.column_types import ColumnFacts, as_text
 from connectors.runtime.files import replace_file
 from connectors.runtime.settings import Settings
 from schemas.capture_rules import CaptureRules
@@ -192,7 +192,7 @@ def table_columns(
     columns: dict[str, list[ColumnFacts]] = {}
     for row in column_rows:
         facts = ColumnFacts(
-            row["name"], _text(row["type"]).lower(), _text(row["full_type"])
+            row["name"], as_text(row["type"]).lower(), as_text(row["full_type"])
         )
         columns.setdefault(row["t"], []).append(facts)
     tables = {}
@@ -305,7 +305,3 @@ def _escaped_values(
 def columns_text(columns: Mapping[str, str], name: str) -> str:
     """Return what becomes of a column, in any letter case of its name."""
     return next(text for column, text in columns.items() if column.lower() == name)
-
-
-def _text(value: str | bytes) -> str:
-    return value.decode() if isinstance(value, bytes) else value

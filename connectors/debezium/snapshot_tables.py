@@ -2,7 +2,8 @@
 
 Debezium writes each row of a snapshot to the log, one after the other. The compactor reads such a
 table from MySQL in columns instead (spark/reread), and continues from there with its changes in
-the log. Debezium still reads the table's columns: without them it would skip its changes. So its
+the log. So it does with tables that a snapshot cannot read, or reads otherwise than the stream.
+Debezium still reads the table's columns: without them it would skip its changes. So its
 rows are selected by a statement that finds none, instead of the table being left out of
 `snapshot.include.collection.list`.
 """
@@ -10,8 +11,10 @@ rows are selected by a statement that finds none, instead of the table being lef
 import logging
 import re
 from collections.abc import Collection, Iterable, Mapping
+from typing import Any
 
 from connectors.mysql.client import Connection, SqlRefused, connect
+from connectors.mysql.column_types import as_text
 from connectors.runtime.settings import Settings
 from schemas.shop_tables import quoted
 
@@ -22,25 +25,49 @@ BASE_TABLES = (
     "SELECT table_name AS name FROM information_schema.tables "
     "WHERE table_schema = %s AND table_type = 'BASE TABLE' ORDER BY table_name"
 )
+# Columns that may have values which a snapshot cannot read, or not as the stream does.
+SPECIAL_COLUMNS = (
+    "SELECT table_name AS name, data_type AS type, column_type AS full_type "
+    "FROM information_schema.columns "
+    "WHERE table_schema = %s AND data_type IN ('decimal', 'enum', 'set')"
+)
 
 log = logging.getLogger("capture")
 
 
 def large_tables(settings: Settings) -> list[str]:
-    """Return the tables that have too many rows for the log, or cannot be read.
+    """Return the tables that have too many rows for the log, or values that a snapshot misreads.
 
     Raises Unavailable.
     """
     mysql = settings.mysql
     tables = []
     with connect(mysql, settings.login("mysql.debezium"), mysql.database) as connection:
+        misread_names = misread_tables(connection.query(SPECIAL_COLUMNS, (mysql.database,)))
         for row in connection.query(BASE_TABLES, (mysql.database,)):
             name = str(row["name"])
             if not (mysql.capture_rules.captures(name) and is_plain(mysql.database, name)):
                 continue
-            if _is_large(connection, name, mysql.snapshot_rows_in_log):
+            if name in misread_names or _is_large(
+                connection, name, mysql.snapshot_rows_in_log
+            ):
                 tables.append(name)
     return tables
+
+
+def misread_tables(rows: Iterable[Mapping[str, Any]]) -> set[str]:
+    """Return the tables of rows of SPECIAL_COLUMNS that a snapshot does not read as the stream.
+
+    MySQL's driver fails at decimals that are filled with zeros. A label with a backslash may be
+    another label in the stream (schemas/mysql_values.py).
+    """
+    names = set()
+    for row in rows:
+        full_type = as_text(row["full_type"])
+        is_number = as_text(row["type"]).lower() == "decimal"
+        if "zerofill" in full_type if is_number else "\\" in full_type:
+            names.add(str(row["name"]))
+    return names
 
 
 def _is_large(connection: Connection, table: str, most_rows: int) -> bool:

@@ -205,3 +205,8 @@ READINGS: dict[str, Reading | Callable[[ColumnFacts], Reading]] = {
     **dict.fromkeys(TEXTS, Reading(TEXT, text_values.text)),
     **dict.fromkeys(BYTES, Reading(BINARY, lambda values: values)),
 }
+
+
+def as_text(value: str | bytes) -> str:
+    """Return a text of information_schema, of which MySQL's versions send some as bytes."""
+    return value.decode() if isinstance(value, bytes) else value

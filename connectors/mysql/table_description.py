@@ -9,7 +9,7 @@ import pyarrow as pa
 from pymysql.constants import ER
 
 from connectors.mysql.client import Connection, SqlRefused
-from connectors.mysql.column_types import ColumnFacts, ReadColumn, read_column
+from connectors.mysql.column_types import ColumnFacts, ReadColumn, as_text, read_column
 from schemas.errors import Refused
 from schemas.shop_tables import quoted
 
@@ -195,15 +195,11 @@ def choose_key(
 def _facts(row: Mapping[str, Any]) -> ColumnFacts:
     return ColumnFacts(
         name=row["name"],
-        type=_text(row["type"]).lower(),
-        full_type=_text(row["full_type"]),
+        type=as_text(row["type"]).lower(),
+        full_type=as_text(row["full_type"]),
         nullable=row["nullable"] == "YES",
         digits=int(row["digits"] or 0),
         scale=None if row["scale"] is None else int(row["scale"]),
         fraction=int(row["fraction"] or 0),
         charset=row["charset"] or "",
     )
-
-
-def _text(value: str | bytes) -> str:
-    return value.decode() if isinstance(value, bytes) else value

@@ -12,19 +12,24 @@ from connectors.debezium.snapshot_tables import (
     is_plain,
     large_tables,
     left_out_tables,
+    misread_tables,
     snapshot_part,
 )
 from connectors.mysql.client import SqlRefused
 from connectors.runtime.secrets import make_secrets
 from connectors.runtime.settings import load
 
-ROWS = {"orders": 9, "history": 500_000}
+ROWS = {"orders": 9, "history": 500_000, "padded": 1}
 
 
 class Mysql:
     """A MySQL with a table whose tablespace is discarded."""
 
     def query(self, sql: str, parameters: tuple[str, ...] = ()) -> list[dict[str, Any]]:
+        if "column_type" in sql:
+            return [
+                {"name": "padded", "type": "decimal", "full_type": "decimal(5,5) zerofill"}
+            ]
         if parameters:
             return [{"name": name} for name in ("discarded", *ROWS)]
         if "`discarded`" in sql:
@@ -43,7 +48,25 @@ def test_tables_that_are_large_or_cannot_be_read_are_left_out(
     make_secrets(tmp_path)
     settings = load({"HOME": str(tmp_path), "KAPPA_HOME": str(tmp_path)})
     # One that MySQL refuses to read would end Debezium's snapshot of all tables, each time anew.
-    assert large_tables(settings) == ["discarded", "history"]
+    assert large_tables(settings) == ["discarded", "history", "padded"]
+
+
+@pytest.mark.parametrize(
+    ("type_name", "full_type", "expected"),
+    [
+        ("decimal", "decimal(5,5) unsigned zerofill", {"t"}),
+        (b"DECIMAL", b"decimal(5,5) unsigned zerofill", {"t"}),
+        ("decimal", "decimal(5,5)", set()),
+        ("enum", r"enum('a\\b','c')", {"t"}),
+        ("set", r"set('a\n')", {"t"}),
+        ("enum", "enum('a','zerofill')", set()),
+    ],
+)
+def test_tables_whose_values_a_snapshot_misreads_are_left_out(
+    type_name: str | bytes, full_type: str | bytes, expected: set[str]
+) -> None:
+    row = {"name": "t", "type": type_name, "full_type": full_type}
+    assert misread_tables([row]) == expected
 
 
 def test_the_rows_of_left_out_tables_are_selected_by_a_statement_that_finds_none() -> None:
