@@ -10,6 +10,7 @@ table is read from MySQL again.
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from connectors.control.reread_request import RereadRequests
 from connectors.debezium.binlog_findings import BinlogWatchFile, WatchState
@@ -22,13 +23,22 @@ from connectors.mysql.table_description import MysqlTable, describe_table
 from connectors.retry import wait_until
 from connectors.runtime.settings import Settings
 from schemas.errors import ContractError
-from schemas.gtid import gtid_set
+from schemas.gtid import GtidSet, gtid_set
 from schemas.topics import change_topic
 
 STOP_SECONDS = 30.0
 REASON = "Debezium's columns were not MySQL's, and were set right"
 
 log = logging.getLogger("capture")
+
+
+@dataclass(frozen=True)
+class DescribedTables:
+    """MySQL's tables after the statement `gtid`, and MySQL's transactions then."""
+
+    gtid: str
+    tables: Sequence[MysqlTable]
+    executed_gtids: str
 
 
 class SchemaRepair:
@@ -48,6 +58,7 @@ class SchemaRepair:
         self._watch = BinlogWatchFile(settings.home)
         self._history = SchemaHistory(settings.kafka, settings.mysql.database)
         self._checked_gtid = ""
+        self._described: DescribedTables | None = None
 
     def step(self) -> list[str]:
         """Repair the tables of new statements that differ. Returns their names.
@@ -61,19 +72,35 @@ class SchemaRepair:
         last_gtid = watch.statements[-1].gtid
         if not self._has_passed(last_gtid):
             return []
-        names = list(filter(self._is_captured, all_names))
-        described_tables, executed_gtids = self._describe(names)
-        if not gtid_set(str(self._watch.read().gtids or "")).covers(
-            gtid_set(executed_gtids)
-        ):
+        described = self._described_after(last_gtid, all_names)
+        watch = self._watch.read()
+        if not (watch.gtids or GtidSet()).covers(gtid_set(described.executed_gtids)):
             return []  # further statements may be on their way
-        if self._watch.read().statements[-1].gtid != last_gtid:
+        if not watch.statements or watch.statements[-1].gtid != last_gtid:
             return []
-        different_tables = self._different(described_tables)
+        different_tables = self._different(described.tables)
         if different_tables:
             self._repair(different_tables)
         self._checked_gtid = last_gtid
+        self._described = None
         return [table.name for table in different_tables]
+
+    def _described_after(self, gtid: str, names: Iterable[str]) -> DescribedTables:
+        """Return what MySQL says of tables after a statement.
+
+        The watch is always behind a server that is written to. So what was once asked counts until
+        the watch has reached it, or another statement, or the server has lost what it had then.
+        """
+        described = self._described
+        if described is None or described.gtid != gtid or not self._is_valid(described):
+            captured_names = list(filter(self._is_captured, names))
+            described = DescribedTables(gtid, *self._describe(captured_names))
+            self._described = described
+        return described
+
+    def _is_valid(self, described: DescribedTables) -> bool:
+        executed_gtids = gtid_set(self._executed_gtids())
+        return executed_gtids.covers(gtid_set(described.executed_gtids))
 
     def reconfigure(self, config: Mapping[str, str], names: Iterable[str]) -> None:
         """Give the connector a configuration by which other tables or columns are captured.
@@ -105,6 +132,12 @@ class SchemaRepair:
 
     def _has_passed(self, gtid: str) -> bool:
         return gtid in gtid_set(self._connect.gtids(self._name) or "")
+
+    def _executed_gtids(self) -> str:
+        """Return the transactions that MySQL has."""
+        mysql = self._settings.mysql
+        with connect(mysql, self._settings.login("mysql.debezium")) as connection:
+            return gtid_executed(connection)
 
     def _describe(self, names: Iterable[str]) -> tuple[list[MysqlTable], str]:
         """Return MySQL's tables of some names, and its transactions afterwards."""

@@ -74,3 +74,56 @@ def test_a_table_is_read_again_although_the_process_ends_once_its_columns_are_ri
     with pytest.raises(SystemExit):
         repair.step()
     assert set(RereadRequests(settings.home).all()) == {"cdc.eCommerce.orders"}
+
+
+def watch_up_to(settings: Settings, number: int, *more: DdlStatement) -> None:
+    """Have the watch read on in MySQL's log."""
+    file = BinlogWatchFile(settings.home)
+    statements = (*file.read().statements, *more)
+    file.write(WatchState(gtids=gtid_set(f"{A}:1-{number}"), statements=statements))
+
+
+def describe_at(repair: SchemaRepair, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    """Have MySQL be at a transaction."""
+    described = MysqlTable(database="eCommerce", name="orders", columns=())
+    gtids = f"{A}:1-{number}"
+    monkeypatch.setattr(repair, "_describe", lambda _: ([described], gtids))
+    monkeypatch.setattr(repair, "_executed_gtids", lambda: gtids)
+
+
+def test_tables_are_compared_although_mysql_always_has_transactions_that_the_watch_has_not(
+    settings: Settings, repair: SchemaRepair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repaired_tables = []
+    for number in (10, 11, 12):
+        describe_at(repair, monkeypatch, number)
+        repaired_tables.append(repair.step())
+        watch_up_to(settings, number)
+    assert repaired_tables == [[], ["orders"], []]
+
+
+def test_what_mysql_said_before_a_further_statement_does_not_count(
+    cluster: Cluster,
+    settings: Settings,
+    repair: SchemaRepair,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    cluster.gtids = f"{A}:1-11"
+    describe_at(repair, monkeypatch, 10)
+    assert repair.step() == []
+    watch_up_to(settings, 11, DdlStatement(gtid=f"{A}:11", names=("orders",)))
+    describe_at(repair, monkeypatch, 12)
+    assert repair.step() == []
+    watch_up_to(settings, 12)
+    assert repair.step() == ["orders"]
+
+
+def test_what_a_server_said_that_lost_its_last_transactions_does_not_count(
+    settings: Settings, repair: SchemaRepair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    describe_at(repair, monkeypatch, 12)
+    assert repair.step() == []
+    describe_at(repair, monkeypatch, 10)
+    assert repair.step() == []
+    watch_up_to(settings, 10)
+    assert repair.step() == ["orders"]
