@@ -36,6 +36,8 @@ from schemas.errors import KappaError, Unavailable
 
 NAME = "capture"
 POLL_SECONDS = 2.0
+# While tables wait until their columns are compared.
+BUSY_POLL_SECONDS = 0.5
 REQUEST_SECONDS = 4
 
 log = logging.getLogger(NAME)
@@ -129,6 +131,11 @@ class Capture:
         else:
             self._report_connector()
 
+    @property
+    def poll_seconds(self) -> float:
+        """The pause before the next step."""
+        return POLL_SECONDS if self._schema_repair.is_current() else BUSY_POLL_SECONDS
+
     def _restart_failed(self, now: float) -> None:
         """Look at the connector, and restart what has failed of it."""
         self._status = self._connect.status(self._name)
@@ -211,7 +218,7 @@ def main() -> None:
     capture = Capture(settings, tool)
     while not stop.is_set():
         capture.step(time.time())
-        stop.wait(POLL_SECONDS)
+        stop.wait(capture.poll_seconds)
     log.info("stopped")
 
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from connectors.control.checked_columns import CheckedColumnsFile, unchecked_tables
 from connectors.control.reread_request import RereadRequests
 from connectors.debezium.binlog_findings import BinlogWatchFile, WatchState
 from connectors.debezium.column_check import description, is_same, statements
@@ -34,9 +35,12 @@ log = logging.getLogger("capture")
 
 @dataclass(frozen=True)
 class DescribedTables:
-    """MySQL's tables after the statement `gtid`, and MySQL's transactions then."""
+    """MySQL's tables, and MySQL's transactions then.
 
-    gtid: str
+    `gtids` are those of the newest statement about each table that the watch had seen before.
+    """
+
+    gtids: Mapping[str, str]
     tables: Sequence[MysqlTable]
     executed_gtids: str
 
@@ -57,46 +61,55 @@ class SchemaRepair:
         self._name = settings.connect.connector
         self._watch = BinlogWatchFile(settings.home)
         self._history = SchemaHistory(settings.kafka, settings.mysql.database)
-        self._checked_gtid = ""
+        self._checked_file = CheckedColumnsFile(settings.home)
         self._described: DescribedTables | None = None
 
     def step(self) -> list[str]:
         """Repair the tables of new statements that differ. Returns their names.
 
-        Does nothing until the connector has passed all statements. Raises Unavailable, Refused.
+        A table is looked at once the connector has passed all statements about it. Raises
+        Unavailable, Refused.
         """
-        watch = self._watch.read()
-        all_names = tables_since(watch, self._checked_gtid)
-        if not watch.statements or not all_names:
+        described = self._described_tables()
+        if described is None:
             return []
-        last_gtid = watch.statements[-1].gtid
-        if not self._has_passed(last_gtid):
-            return []
-        described = self._described_after(last_gtid, all_names)
         watch = self._watch.read()
         if not (watch.gtids or GtidSet()).covers(gtid_set(described.executed_gtids)):
             return []  # further statements may be on their way
-        if not watch.statements or watch.statements[-1].gtid != last_gtid:
-            return []
-        different_tables = self._different(described.tables)
+        self._described = None
+        unchecked = self._unchecked(watch)
+        unchanged = {
+            name: gtid
+            for name, gtid in described.gtids.items()
+            if unchecked.get(name) == gtid
+        }
+        different_tables = self._different(
+            table for table in described.tables if table.name in unchanged
+        )
         if different_tables:
             self._repair(different_tables)
-        self._checked_gtid = last_gtid
-        self._described = None
+        self._checked_file.write(self._checked_file.read() | unchanged)
         return [table.name for table in different_tables]
 
-    def _described_after(self, gtid: str, names: Iterable[str]) -> DescribedTables:
-        """Return what MySQL says of tables after a statement.
+    def _described_tables(self) -> DescribedTables | None:
+        """Return what MySQL said of the tables that are due; None without any.
 
         The watch is always behind a server that is written to. So what was once asked counts until
-        the watch has reached it, or another statement, or the server has lost what it had then.
+        the watch has reached it, or the server has lost what it had then.
         """
-        described = self._described
-        if described is None or described.gtid != gtid or not self._is_valid(described):
-            captured_names = list(filter(self._is_captured, names))
-            described = DescribedTables(gtid, *self._describe(captured_names))
-            self._described = described
-        return described
+        if self._described is None or not self._is_valid(self._described):
+            unchecked = self._unchecked(self._watch.read())
+            if not unchecked:
+                return None
+            passed = gtid_set(self._connect.gtids(self._name) or "")
+            due = {name: gtid for name, gtid in unchecked.items() if gtid in passed}
+            self._described = DescribedTables(due, *self._describe(due)) if due else None
+        return self._described
+
+    def _unchecked(self, watch: WatchState) -> dict[str, str]:
+        """Return the captured tables that are not compared since a statement, with its GTID."""
+        unchecked = unchecked_tables(watch.statements, self._checked_file.read())
+        return {name: gtid for name, gtid in unchecked.items() if self._is_captured(name)}
 
     def _is_valid(self, described: DescribedTables) -> bool:
         executed_gtids = gtid_set(self._executed_gtids())
@@ -126,12 +139,8 @@ class SchemaRepair:
         return different_tables
 
     def is_current(self) -> bool:
-        """Return whether all statements that the watch has seen are checked."""
-        statements_seen = self._watch.read().statements
-        return not statements_seen or statements_seen[-1].gtid == self._checked_gtid
-
-    def _has_passed(self, gtid: str) -> bool:
-        return gtid in gtid_set(self._connect.gtids(self._name) or "")
+        """Return whether all tables are compared after the statements that the watch has seen."""
+        return not self._unchecked(self._watch.read())
 
     def _executed_gtids(self) -> str:
         """Return the transactions that MySQL has."""
@@ -195,13 +204,3 @@ class SchemaRepair:
     def _has_stopped(self) -> bool:
         status = self._connect.status(self._name)
         return status is not None and status.connector.state == STOPPED and not status.tasks
-
-
-def tables_since(watch: WatchState, checked_gtid: str) -> set[str]:
-    """Return the tables that statements after one name; after none, all tables seen so far."""
-    names: set[str] = set()
-    for statement in reversed(watch.statements):
-        if statement.gtid == checked_gtid:
-            break
-        names.update(statement.names)
-    return names

@@ -14,6 +14,7 @@ from types import FrameType
 from typing import Any
 from uuid import uuid4
 
+from connectors.control.checked_columns import CheckedColumnsFile
 from connectors.control.cut_request import CutFiles, CutResponse
 from connectors.control.repair_request import RepublishFile, RepublishRequest
 from connectors.control.replay_lease import CompactorPause, is_replay_running
@@ -38,7 +39,12 @@ from spark.compactor.compaction import CompactionResult, Compactor
 from spark.compactor.refused_topics import RefusedTopics
 from spark.compactor.rereads import reached_gtids, rereads_of
 from spark.compactor.status import describe_status, names_in_hive
-from spark.compactor.suspects import Suspects, captured_suspects, find_suspects
+from spark.compactor.suspects import (
+    Suspects,
+    captured_suspects,
+    find_suspects,
+    healing_topics,
+)
 from spark.publish.foreign_files import ForeignFiles
 from spark.publish.hive_publisher import HivePublisher
 from spark.session import Session, SparkEnded
@@ -77,11 +83,13 @@ class CompactorProcess:
         self._visible: Manifest | None = None  # the newest version that Hive shows whole
         self._refused_topics = RefusedTopics()
         self._refusals_shown: dict[str, str] = {}
+        self._healing_topics: set[str] = set()
         self._last_result = CompactionResult()
         self._last_seconds: dict[str, float] = {}
         self._rereads = rereads_of(settings, self._hdfs)
         self._watch = BinlogWatchFile(settings.home)
         self._exclusions = ExclusionFile(settings.home)
+        self._checked_columns = CheckedColumnsFile(settings.home)
         self._rules_file = RulesFile(settings.home)
         self._waits: list[str] = []
         self._connector_gtids = ""
@@ -193,6 +201,7 @@ class CompactorProcess:
             gtids_reached,
             database,
             self._exclusions.read(),
+            self._checked_columns.read(),
         )
         suspects = captured_suspects(
             suspects,
@@ -365,6 +374,7 @@ class CompactorProcess:
         for topic in self._refused_topics.note_refused(new_refusals):
             self._log.warning("%s is not replicated: %s", topic, refusals[topic])
         self._refusals_shown = dict(refusals)
+        self._healing_topics = healing_topics(suspects, self._rereads.waiting_topics())
         return new_refusals
 
     def _status(self) -> str:
@@ -391,6 +401,7 @@ class CompactorProcess:
             unreadable=dict(visible.unreadable_records) if visible else {},
             waits=self._waits,
             refused=self._refusals_shown,
+            healing=sorted(self._healing_topics),
             names_in_hive=names_in_hive(visible) if visible else {},
         )
 

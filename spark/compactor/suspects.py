@@ -4,10 +4,12 @@ The watch reads MySQL's binary log beside Debezium (connectors/debezium/binlog_w
 makes the compactor read a table again, unless it was read since.
 """
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from types import MappingProxyType
 
+from connectors.control.checked_columns import unchecked_tables
 from connectors.debezium.binlog_findings import ALL_TABLES, Finding, WatchState
 from schemas.capture_rules import CaptureRules
 from schemas.gtid import GtidSet, gtid_set, split_gtid
@@ -18,6 +20,7 @@ from spark.log.ddl_statements import RecordedStatements
 
 LEFT_OUT_REASON = "Debezium has left out a statement about it"
 UNREAD_REASON = "waits until Debezium has read a statement about it"
+UNCHECKED_REASON = "waits until its columns are compared with MySQL's, after a statement"
 EXCLUSION_REASON = "waits until Debezium has passed what it cannot follow"
 UNCAPTURED_REASON = "the settings do not capture it any more"
 XA_REASON = "waits for a prepared XA transaction"
@@ -39,12 +42,14 @@ def find_suspects(
     gtids_reached: GtidSet,
     database: str,
     excluded_tables: Collection[str] = (),
+    checked_tables: Mapping[str, str] = MappingProxyType({}),
 ) -> Suspects:
     """Return the topics that the next version must not continue as they are.
 
     `bases` are what tables were read as last, by topic; `recorded_statements` the
     statements in Debezium's topic; `gtids_reached` the transactions that Debezium has behind it;
-    `excluded_tables` the tables that it leaves out for a while.
+    `excluded_tables` the tables that it leaves out for a while; `checked_tables` the newest
+    statement, by table, after which its columns were MySQL's.
     """
     suspects = Suspects()
     for table, finding in _findings(watch, manifest, database):
@@ -60,6 +65,8 @@ def find_suspects(
             suspects.to_read.setdefault(topic, f"{LEFT_OUT_REASON} ({gtid})")
         else:
             suspects.to_wait.setdefault(topic, UNREAD_REASON)
+    for table in unchecked_tables(watch.statements, checked_tables):
+        suspects.to_wait.setdefault(change_topic(database, table), UNCHECKED_REASON)
     for table in excluded_tables:
         topic = change_topic(database, table)
         suspects.to_read.pop(topic, None)
@@ -96,6 +103,14 @@ def captured_suspects(
         to_read.pop(topic, None)
         to_wait[topic] = reason
     return Suspects(to_read, to_wait)
+
+
+def healing_topics(suspects: Suspects, topics_to_read: Iterable[str]) -> set[str]:
+    """Return the topics that go on soon by themselves: they are compared, or read again."""
+    compared_topics = {
+        topic for topic, reason in suspects.to_wait.items() if reason == UNCHECKED_REASON
+    }
+    return compared_topics | (set(topics_to_read) - suspects.to_wait.keys())
 
 
 def _captured(reasons: Mapping[str, str], rules: CaptureRules) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """Having the compactor catch up with the log, and how far the log is ahead of a version."""
 
+import time
 from dataclasses import dataclass
 
 from connectors.hadoop.manifest_store import ManifestStore
@@ -15,6 +16,8 @@ from schemas.warehouse_layout import is_source
 PROCESS = "compactor"
 REQUEST = "compact.request"
 POLL_SECONDS = 0.2
+# Most tables that are compared or read again are back after seconds; a large one takes minutes.
+HEALING_SECONDS = 60.0
 NEXT_STEP = "see ./kappa status and ./kappa logs compactor"
 
 EndOffsets = dict[TopicPartition, int]
@@ -24,16 +27,19 @@ EndOffsets = dict[TopicPartition, int]
 class CatchUp:
     """How far the compactor has come towards the end of the log; `missing` are the ends that no
     version holds yet.
+
+    Tables that heal by themselves are awaited until `healing_deadline` (monotonic seconds).
     """
 
     settings: Settings
     versions: ManifestStore
     missing: EndOffsets
+    healing_deadline: float = 0.0
 
     def published_version(self) -> Manifest | None:
         """Return the newest published version if it holds everything up to the ends.
 
-        Tables that the compactor refuses are left out.
+        Tables that the compactor refuses are left out, and in the end those that do not heal.
         """
         state = read_state(self.settings.home, PROCESS) or {}
         numbers = self.versions.numbers()
@@ -41,9 +47,16 @@ class CatchUp:
             return None
         newest = self.versions.read(numbers[-1])
         refused_topics = {kafka_topic(topic) for topic in state.get("refused", {})}
+        healing_topics = set()
+        if time.monotonic() < self.healing_deadline:
+            healing_topics = {kafka_topic(topic) for topic in state.get("healing", ())}
         missing = {}
         for (topic, partition), end in self.missing.items():
-            if topic not in refused_topics and is_behind(newest, (topic, partition), end):
+            if topic in refused_topics:
+                is_missing = topic in healing_topics
+            else:
+                is_missing = is_behind(newest, (topic, partition), end)
+            if is_missing:
                 missing[topic, partition] = end
         self.missing = missing
         is_published = not missing and state["version"] >= newest.version
@@ -83,7 +96,8 @@ def catch_up(
 
     Returns the version that holds it. Raises Unavailable after `timeout_seconds`.
     """
-    progress = CatchUp(settings, versions, log_ends(settings))
+    healing_deadline = time.monotonic() + min(HEALING_SECONDS, timeout_seconds / 2)
+    progress = CatchUp(settings, versions, log_ends(settings), healing_deadline)
     request = settings.home / "run" / REQUEST
     request.parent.mkdir(parents=True, exist_ok=True)
     request.touch()

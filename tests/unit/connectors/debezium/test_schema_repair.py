@@ -1,40 +1,20 @@
-"""Which tables are compared with MySQL's own description."""
+"""When tables are compared with MySQL's own description, and what follows."""
 
 from collections.abc import Iterable
 
 import pytest
 
+from connectors.control.checked_columns import CheckedColumnsFile
 from connectors.control.reread_request import RereadRequests
 from connectors.debezium.binlog_findings import BinlogWatchFile, DdlStatement, WatchState
 from connectors.debezium.connect_api import ConnectApi
-from connectors.debezium.schema_repair import SchemaRepair, tables_since
+from connectors.debezium.schema_repair import SchemaRepair
 from connectors.mysql.table_description import MysqlTable
 from connectors.runtime.settings import Settings
 from schemas.gtid import gtid_set
 from tests.unit.connectors.debezium.connect_cluster import Cluster
 
 A = "3e11fa47-71ca-11e1-9e33-c80aa9429562"
-
-STATEMENTS = (
-    DdlStatement(gtid="a:1", names=("orders",)),
-    DdlStatement(gtid="a:2", names=("user", "orders")),
-    DdlStatement(gtid="a:3", names=("products",)),
-)
-
-
-@pytest.mark.parametrize(
-    ("checked", "expected"),
-    [
-        ("", {"orders", "user", "products"}),
-        ("a:1", {"orders", "user", "products"}),
-        ("a:2", {"products"}),
-        ("a:3", set()),
-    ],
-)
-def test_the_tables_of_statements_since_the_last_check(
-    checked: str, expected: set[str]
-) -> None:
-    assert tables_since(WatchState(statements=STATEMENTS), checked) == expected
 
 
 @pytest.fixture
@@ -127,3 +107,38 @@ def test_what_a_server_said_that_lost_its_last_transactions_does_not_count(
     assert repair.step() == []
     watch_up_to(settings, 10)
     assert repair.step() == ["orders"]
+
+
+def test_a_table_is_compared_although_others_are_changed_all_the_time(
+    cluster: Cluster,
+    settings: Settings,
+    repair: SchemaRepair,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    repaired_tables = []
+    for number in (10, 11, 12):
+        cluster.gtids = f"{A}:1-{number}"
+        describe_at(repair, monkeypatch, number)
+        repaired_tables += repair.step()
+        watch_up_to(
+            settings, number, DdlStatement(gtid=f"{A}:{number}", names=(f"t{number}",))
+        )
+    assert "orders" in repaired_tables
+
+
+def test_a_table_is_checked_from_then_on(settings: Settings, repair: SchemaRepair) -> None:
+    assert repair.step() == ["orders"]
+    checked = CheckedColumnsFile(settings.home).read()
+    assert checked == {"orders": f"{A}:9", "user": f"{A}:9"}
+
+
+def test_no_table_is_checked_before_its_columns_are_right(
+    settings: Settings, repair: SchemaRepair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def teach(_: Iterable[MysqlTable]) -> None:
+        raise SystemExit
+
+    monkeypatch.setattr(repair, "_teach", teach)
+    with pytest.raises(SystemExit):
+        repair.step()
+    assert CheckedColumnsFile(settings.home).read() == {}

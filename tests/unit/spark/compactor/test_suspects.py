@@ -17,11 +17,13 @@ from spark.compactor.suspects import (
     EXCLUSION_REASON,
     LEFT_OUT_REASON,
     UNCAPTURED_REASON,
+    UNCHECKED_REASON,
     UNREAD_REASON,
     XA_REASON,
     Suspects,
     captured_suspects,
     find_suspects,
+    healing_topics,
 )
 from spark.log.ddl_statements import RecordedStatements
 from tests.unit.spark.reread.test_adopt import BASE, PUBLISHED, TOPIC, UUID, gtids
@@ -33,8 +35,19 @@ ALTER = DdlStatement(gtid=f"{UUID}:20", names=("orders", "user"))
 
 
 def suspects(
-    watch: WatchState, base: TableBase | None = None, recorded: str = "", reached: int = 0
+    watch: WatchState,
+    base: TableBase | None = None,
+    recorded: str = "",
+    reached: int = 0,
+    *,
+    is_checked: bool = True,
 ) -> tuple[dict[str, str], dict[str, str]]:
+    checked_tables = {
+        table: statement.gtid
+        for statement in watch.statements
+        for table in statement.names
+        if is_checked
+    }
     found = find_suspects(
         watch,
         PUBLISHED,
@@ -42,6 +55,7 @@ def suspects(
         RecordedStatements(frozenset({recorded}), frozenset({"orders"})),
         gtid_set(gtids(reached) if reached else ""),
         "eCommerce",
+        checked_tables=checked_tables,
     )
     return found.to_read, found.to_wait
 
@@ -131,6 +145,13 @@ def test_a_truncate_is_left_out_if_the_log_has_a_later_transaction_and_not_it(
     assert found.to_wait == {}
 
 
+def test_a_table_waits_until_its_columns_are_compared() -> None:
+    watch = WatchState(statements=(ALTER,))
+    to_read, to_wait = suspects(watch, recorded=ALTER.gtid, is_checked=False)
+    assert to_read == {}
+    assert to_wait == {TOPIC: UNCHECKED_REASON, USERS: UNCHECKED_REASON}
+
+
 def test_a_table_out_of_the_connector_waits_and_is_not_read_yet() -> None:
     found = find_suspects(
         WatchState(findings={"orders": FOUND}),
@@ -195,3 +216,9 @@ def test_a_table_for_which_the_rules_cannot_be_kept_waits() -> None:
     captured = captured_suspects(found, PUBLISHED, {}, CaptureRules(), refused, "eCommerce")
     assert captured.to_read == {}
     assert captured.to_wait == {USERS: "mysql.mask_columns names user.id"}
+
+
+def test_tables_heal_that_are_compared_or_read_again() -> None:
+    found = Suspects(to_wait={TOPIC: UNCHECKED_REASON, USERS: XA_REASON})
+    products = "cdc.eCommerce.products"
+    assert healing_topics(found, [USERS, products]) == {TOPIC, products}

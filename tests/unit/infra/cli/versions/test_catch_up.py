@@ -1,4 +1,5 @@
 import json
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -151,3 +152,22 @@ def test_the_compactor_is_asked_and_awaited(
     assert (settings.home / "run" / REQUEST).exists()
     monkeypatch.setitem(OFFSETS[ORDERS], 0, 12)
     assert catch_up(settings, VERSIONS, 0.05) is MANIFEST
+
+
+@pytest.mark.parametrize(
+    ("state", "seconds_left", "is_published"),
+    [
+        ({"refused": {ORDERS: "it is read again"}, "healing": [ORDERS]}, 10, False),
+        ({"refused": {ORDERS: "it is read again"}, "healing": [ORDERS]}, -1, True),
+        ({"refused": {ORDERS: "why"}, "healing": []}, 10, True),
+        ({"refused": {}, "healing": []}, 10, True),
+    ],
+    ids=["it heals", "it takes too long", "it does not heal", "it has healed"],
+)
+def test_a_table_that_heals_by_itself_is_awaited_for_a_while(
+    settings: Settings, state: dict[str, Any], seconds_left: float, is_published: bool
+) -> None:
+    report(settings, version=4, **state)
+    deadline = time.monotonic() + seconds_left
+    progress = CatchUp(settings, VERSIONS, {(ORDERS, 0): 10}, deadline)
+    assert (progress.published_version() is MANIFEST) is is_published
