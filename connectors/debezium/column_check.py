@@ -11,6 +11,8 @@ from typing import Any
 
 from connectors.mysql.column_types import ColumnFacts
 from connectors.mysql.table_description import MysqlTable
+from schemas.ddl.data_types import data_type
+from schemas.ddl.tokens import NotUnderstood
 from schemas.shop_tables import quoted
 
 LABEL = re.compile(r"'(?:[^']|'')*'")
@@ -18,8 +20,12 @@ SIZES = re.compile(r"\(([0-9]+)(?:,([0-9]+))?\)")
 # Types whose size decides how their bytes are read.
 SIZED_TYPES = ("decimal", "bit", "binary")
 LABELLED_TYPES = ("enum", "set")
-# Names of one type of which MySQL's dictionary has the first only.
-SAME_TYPES = {"GEOMCOLLECTION": "GEOMETRYCOLLECTION"}
+TIME_TYPES = ("time", "datetime", "timestamp")
+# Names of types whose values Debezium logs otherwise than those of the type that MySQL makes of
+# them: as truths, or with a name that decides how they are read (schemas/logical_types.py).
+OTHER_VALUES = ("BOOL", "BOOLEAN", "FLOAT4", "FLOAT8")
+# The name that MySQL's statements also have for a character set.
+SAME_CHARSETS = {"utf8": "utf8mb3"}
 
 
 def is_same(
@@ -64,18 +70,35 @@ def _is_same_column(
 ) -> bool:
     if column["name"].lower() != facts.name.lower():
         return False
-    words = str(column["typeName"]).upper().split()
-    base = facts.type.upper()
-    if SAME_TYPES.get(words[0], words[0]) != SAME_TYPES.get(base, base):
+    type_name = str(column["typeName"]).upper()
+    if _base(type_name) != _base(facts.type.upper()):
         return False
-    if ("UNSIGNED" in words) != facts.is_unsigned:
+    if ("UNSIGNED" in type_name.split()) != facts.is_unsigned:
         return False
     if facts.type in LABELLED_TYPES:
         return list(column.get("enumValues") or ()) == LABEL.findall(facts.full_type)
     if facts.type in SIZED_TYPES and not _has_same_size(column, facts):
         return False
+    if facts.type == "float" and column.get("scale") != facts.scale:
+        return False  # values of the log are rounded to it
+    if facts.type in TIME_TYPES and (column.get("length") or 0) < facts.fraction:
+        return False  # with more digits it reads the same values
     charset = str(column.get("charsetName") or default_charset).lower()
-    return not facts.charset or charset == facts.charset
+    return not facts.charset or _charset(charset) == _charset(facts.charset)
+
+
+def _base(type_name: str) -> str:
+    """Return the one name of a type, without its sign."""
+    if type_name.split()[0] in OTHER_VALUES:
+        return type_name
+    try:
+        return data_type(type_name).base
+    except NotUnderstood:
+        return type_name
+
+
+def _charset(name: str) -> str:
+    return SAME_CHARSETS.get(name, name)
 
 
 def _has_same_size(column: Mapping[str, Any], facts: ColumnFacts) -> bool:
@@ -105,7 +128,7 @@ def description(table: MysqlTable) -> dict[str, Any]:
             "typeName": f"{facts.type} unsigned" if facts.is_unsigned else facts.type,
             "charsetName": facts.charset or None,
             "length": int(sizes[1]) if sizes else None,
-            "scale": int(sizes[2] or 0) if sizes else None,
+            "scale": int(sizes[2] or 0) if sizes else facts.scale,
             "enumValues": [],
         }
         if facts.type in LABELLED_TYPES:

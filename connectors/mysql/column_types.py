@@ -73,7 +73,7 @@ class ColumnFacts:
     @property
     def is_unsigned(self) -> bool:
         """Whether a number cannot be negative."""
-        return "unsigned" in self.full_type
+        return "unsigned" in self.full_type.rpartition(")")[2]
 
 
 @dataclass(frozen=True, kw_only=True)
