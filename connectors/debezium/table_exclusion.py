@@ -89,7 +89,7 @@ class TableExclusion:
         """Exclude the tables behind an error that comes again at one place. Returns the new ones.
 
         They are those that the error names, or all, of the transactions that the connector has not
-        written. Raises Unavailable or Refused if MySQL or Connect does not answer.
+        written, and those of statements and findings there. Raises Unavailable or Refused if MySQL or Connect does not answer.
         """
         written_gtids = self._connect.gtids(self._settings.connect.connector)
         self._failures = self._failures + 1 if written_gtids == self._failed_after else 1
@@ -100,10 +100,10 @@ class TableExclusion:
         taken_out = _taken_out(exclusions)
         candidates = self._next_tables(self._failures - PATIENCE + 1) - taken_out
         candidates = tables_named(error, candidates) or candidates
+        # They would make it fail one after the other, if it is not one of them already.
+        candidates |= doubtful_tables(self._watch.read(), self._written()) - taken_out
         if not candidates:
             return []
-        # They would make it fail one after the other.
-        candidates |= doubtful_tables(self._watch.read(), self._written()) - taken_out
         executed_gtids, _ = self._server_gtids()
         reason = f"Debezium cannot follow it: {error}"
         for table in candidates:

@@ -4,7 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from connectors.debezium.binlog_findings import DdlStatement, Finding, WatchState
+from connectors.debezium.binlog_findings import (
+    BinlogWatchFile,
+    DdlStatement,
+    Finding,
+    WatchState,
+)
 from connectors.debezium.connect_api import ConnectApi
 from connectors.debezium.table_exclusion import (
     Exclusion,
@@ -46,6 +51,24 @@ def test_a_table_whose_name_is_a_word_of_the_error_does_not_hide_the_one_behind_
     # What Connect still shows from before does not count against the others.
     assert excluded_tables == [[], ["message"], [], [], ["documents"]]
     assert exclusion.tables() == ["documents", "message"]
+
+
+def test_the_tables_of_a_statement_that_ends_the_connector_are_excluded(
+    settings: Settings, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exclusion = TableExclusion(settings, ConnectApi(settings.connect.url))
+    # A statement has no rows, and nothing else was written since.
+    monkeypatch.setattr(exclusion, "_next_tables", lambda _: set())
+    monkeypatch.setattr(exclusion, "_server_gtids", lambda: (f"{A}:1-9", ""))
+    cluster.gtids = f"{A}:1-8"
+    statements = (
+        DdlStatement(gtid=f"{A}:7", names=("user",)),
+        DdlStatement(gtid=f"{A}:9", names=("orders",)),
+    )
+    BinlogWatchFile(settings.home).write(
+        WatchState(gtids=gtid_set(f"{A}:1-9"), statements=statements)
+    )
+    assert [exclusion.note_failure("why") for _ in range(3)] == [[], ["orders"], []]
 
 
 @pytest.mark.parametrize(
