@@ -1,5 +1,6 @@
 """Kafka Connect's REST interface: a connector's configuration, its state, and restarts."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,10 @@ FAILED = "FAILED"
 STOPPED = "STOPPED"
 SEE_CONNECT = "see ./kappa logs connect"
 CAUSE = "Caused by: "
+# Debezium's io.debezium.relational.RelationalSnapshotChangeEventSource.
+SNAPSHOT_FAILURE = re.compile(
+    r"Snapshotting of table (?P<table>.+?)(?: chunk \S+)? failed(?=: |$)"
+)
 
 
 @dataclass(frozen=True)
@@ -21,7 +26,7 @@ class ComponentState:
     """The state of a connector or of one of its tasks.
 
     `state` is in Connect's words; `error` is the innermost cause in its stack trace, one line,
-    empty if it has not failed.
+    empty if it has not failed. If a snapshot could not read a table, it says which.
     """
 
     state: str
@@ -140,6 +145,10 @@ class ConnectApi:
         """Return where a connector continues, in Debezium's words; None if it has not begun."""
         return next(iter(self._positions(name)), None)
 
+    def is_in_snapshot(self, name: str) -> bool:
+        """Return whether a connector has written a part of a snapshot only."""
+        return any(position.get("snapshot") for position in self._positions(name))
+
     def restart_connector(self, name: str) -> None:
         """Restart the connector itself, not its tasks."""
         self._json("POST", f"{_path(name)}/restart", f"restarting connector {name}")
@@ -221,9 +230,17 @@ def _component_state(body: Mapping[str, Any]) -> ComponentState:
 
 
 def _innermost_cause(trace: list[str]) -> str:
-    """Return the innermost cause of a stack trace; the outermost only says that a task failed."""
+    """Return the innermost cause of a stack trace; the outermost only says that a task failed.
+
+    The table that a snapshot could not read is in another one.
+    """
     causes = [line.strip().removeprefix(CAUSE) for line in trace if line.startswith(CAUSE)]
-    return causes[-1] if causes else trace[0].strip()
+    if not causes:
+        return trace[0].strip()
+    tables = [
+        match[0] for cause in causes[:-1] if (match := SNAPSHOT_FAILURE.search(cause))
+    ]
+    return ": ".join([*tables[-1:], causes[-1]])
 
 
 def _reason(response: requests.Response) -> str:

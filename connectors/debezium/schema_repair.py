@@ -99,7 +99,8 @@ class SchemaRepair:
         """
         if self._described is None or not self._is_valid(self._described):
             unchecked = self._unchecked(self._watch.read())
-            if not unchecked:
+            # A snapshot that is interrupted begins again.
+            if not unchecked or self._connect.is_in_snapshot(self._name):
                 return None
             passed = gtid_set(self._connect.gtids(self._name) or "")
             due = {name: gtid for name, gtid in unchecked.items() if gtid in passed}

@@ -2,7 +2,8 @@
 
 Debezium ends with an exception on a few row changes, such as rows that a session logged without
 all their columns, and on records that are too large. Restarting it meets the same change again. So
-the table is taken out until the connector has passed that point, and then put back.
+the table is taken out until the connector has passed that point, and then put back. So is a table
+that a snapshot cannot read: it would never end.
 """
 
 import json
@@ -16,7 +17,7 @@ from pathlib import Path
 from connectors.control.reread_request import RereadRequests
 from connectors.debezium.binlog_findings import ALL_TABLES, BinlogWatchFile, WatchState
 from connectors.debezium.binlog_watch import EXCLUSION_OFFSET, server_id
-from connectors.debezium.connect_api import ConnectApi
+from connectors.debezium.connect_api import SNAPSHOT_FAILURE, ConnectApi
 from connectors.mysql.binlog_events import BinlogTransaction
 from connectors.mysql.binlog_stream import BinlogStream
 from connectors.mysql.client import connect, gtid_executed, gtid_purged
@@ -78,7 +79,7 @@ class TableExclusion:
         self._connect = connect_api
         self._file = ExclusionFile(settings.home)
         self._watch = BinlogWatchFile(settings.home)
-        self._failed_after: str | None = None
+        self._failed_at: str | None = None
         self._failures = 0
 
     def tables(self) -> list[str]:
@@ -88,20 +89,23 @@ class TableExclusion:
     def note_failure(self, error: str) -> list[str]:
         """Exclude the tables behind an error that comes again at one place. Returns the new ones.
 
-        They are those that the error names, or all, of the transactions that the connector has not
-        written, and those of statements and findings there. Raises Unavailable or Refused if MySQL or Connect does not answer.
+        They are the one that a snapshot could not read; else those that the error names, or all, of
+        the transactions that the connector has not written, and those of statements and findings
+        there. Raises Unavailable or Refused if MySQL or Connect does not answer.
         """
-        written_gtids = self._connect.gtids(self._settings.connect.connector)
-        self._failures = self._failures + 1 if written_gtids == self._failed_after else 1
-        self._failed_after = written_gtids
+        unread_table = snapshot_table(error, self._settings.mysql.database)
+        # Each snapshot begins at another place.
+        place = unread_table or self._connect.gtids(self._settings.connect.connector)
+        self._failures = self._failures + 1 if place == self._failed_at else 1
+        self._failed_at = place
         if self._failures < PATIENCE:
             return []
         exclusions = self._file.read()
         taken_out = _taken_out(exclusions)
-        candidates = self._next_tables(self._failures - PATIENCE + 1) - taken_out
-        candidates = tables_named(error, candidates) or candidates
-        # They would make it fail one after the other, if it is not one of them already.
-        candidates |= doubtful_tables(self._watch.read(), self._written()) - taken_out
+        candidates = (
+            {unread_table} if unread_table else self._tables_behind(error, taken_out)
+        )
+        candidates -= taken_out
         if not candidates:
             return []
         executed_gtids, _ = self._server_gtids()
@@ -114,13 +118,20 @@ class TableExclusion:
         log.warning("taking %s out of the connector: %s", ", ".join(candidates), error)
         return sorted(candidates)
 
+    def _tables_behind(self, error: str, taken_out: set[str]) -> set[str]:
+        """Return the tables behind an error in the binary log."""
+        candidates = self._next_tables(self._failures - PATIENCE + 1) - taken_out
+        candidates = tables_named(error, candidates) or candidates
+        # They would make it fail one after the other, if it is not one of them already.
+        return candidates | doubtful_tables(self._watch.read(), self._written())
+
     def release(self) -> list[str]:
         """Put the tables back that the connector has passed. Returns all that are put back.
 
         They are to be requested once the connector is configured with them. Raises Unavailable.
         """
         exclusions = self._file.read()
-        if not exclusions:
+        if not exclusions or self._connect.is_in_snapshot(self._settings.connect.connector):
             return []
         next_states = {
             table: exclusion if exclusion.is_put_back else self._next_state(exclusion)
@@ -211,6 +222,14 @@ def doubtful_tables(watch: WatchState, written: GtidSet) -> set[str]:
         if finding.gtid and finding.gtid not in written and table != ALL_TABLES:
             tables.add(table)
     return tables
+
+
+def snapshot_table(error: str, database: str) -> str:
+    """Return the table of a database that a snapshot could not read; empty for another error."""
+    match = SNAPSHOT_FAILURE.match(error)
+    if match is None or not match["table"].startswith(f"{database}."):
+        return ""
+    return match["table"].removeprefix(f"{database}.")
 
 
 def tables_named(error: str, tables: Iterable[str]) -> set[str]:

@@ -18,7 +18,8 @@ TRACE = (
 class Cluster:
     """A Connect cluster: states by path, and the requests that would change something.
 
-    `gtids` is what the connector has written, empty before it has begun.
+    `gtids` is what the connector has written, empty before it has begun; `snapshot` is the kind of
+    the snapshot of which that is a part.
     """
 
     def __init__(self) -> None:
@@ -32,6 +33,7 @@ class Cluster:
         self.unknown = False
         self.still_stopping = 0
         self.gtids = ""
+        self.snapshot = ""
 
     def answer(
         self, method: str, path: str, body: dict[str, str] | None
@@ -58,8 +60,10 @@ class Cluster:
             self.still_stopping -= 1
             return 400, {"message": "must be in the STOPPED state"}
         if path.endswith("/offsets"):
-            positions = [{"offset": {"gtids": self.gtids}}] if self.gtids else []
-            return 200, {"offsets": positions}
+            offset = {"gtids": self.gtids}
+            if self.snapshot:
+                offset["snapshot"] = self.snapshot
+            return 200, {"offsets": [{"offset": offset}] if self.gtids else []}
         if path.endswith("/status") and self.unknown:
             return 404, {"message": "no such connector"}
         return (200, self.states) if path.endswith("/status") else (200, [])

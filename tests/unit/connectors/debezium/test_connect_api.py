@@ -15,6 +15,30 @@ def test_a_failure_is_told_by_its_innermost_cause(cluster: Cluster, url: str) ->
     assert status.error == "java.io.IOException: no binlog"
 
 
+def test_a_failure_of_a_snapshot_also_names_the_table(cluster: Cluster, url: str) -> None:
+    cluster.fail(
+        "a.ConnectException: the task failed\n\tat Task.java:1\n"
+        "Caused by: a.ConnectException: Snapshotting of table shop.t failed\n\tat A.java:1\n"
+        "Caused by: java.sql.SQLException: why\n\tat B.java:2"
+    )
+    status = ConnectApi(url).status("ecommerce")
+    assert status is not None
+    assert status.error == "Snapshotting of table shop.t failed: java.sql.SQLException: why"
+
+
+@pytest.mark.parametrize(
+    ("snapshot", "expected"), [("INITIAL", True), ("", False)], ids=["yes", "no"]
+)
+def test_a_position_says_whether_a_snapshot_is_taken(
+    cluster: Cluster, url: str, snapshot: str, expected: bool
+) -> None:
+    api = ConnectApi(url)
+    assert not api.is_in_snapshot("ecommerce")
+    cluster.gtids = "3e11fa47-71ca-11e1-9e33-c80aa9429562:1"
+    cluster.snapshot = snapshot
+    assert api.is_in_snapshot("ecommerce") is expected
+
+
 def test_an_unchanged_configuration_is_not_sent_again(cluster: Cluster, url: str) -> None:
     api = ConnectApi(url)
     assert api.put_config("ecommerce", {"tasks.max": "1"}) is True

@@ -142,3 +142,10 @@ def test_no_table_is_checked_before_its_columns_are_right(
     with pytest.raises(SystemExit):
         repair.step()
     assert CheckedColumnsFile(settings.home).read() == {}
+
+
+def test_a_snapshot_is_not_interrupted(cluster: Cluster, repair: SchemaRepair) -> None:
+    cluster.snapshot = "INITIAL"
+    assert repair.step() == []
+    cluster.snapshot = ""
+    assert repair.step() == ["orders"]

@@ -16,6 +16,7 @@ from connectors.debezium.table_exclusion import (
     ExclusionFile,
     TableExclusion,
     doubtful_tables,
+    snapshot_table,
     tables_named,
 )
 from connectors.runtime.settings import Settings
@@ -95,6 +96,47 @@ def test_failures_count_against_tables_while_the_connector_does_not_get_further(
     assert exclusion.note_failure("connection reset") == []
     cluster.gtids = second_position
     assert exclusion.note_failure(second_error) == (["orders"] if is_excluded else [])
+
+
+def test_a_table_that_no_snapshot_can_read_is_excluded_although_each_begins_elsewhere(
+    settings: Settings, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exclusion = TableExclusion(settings, ConnectApi(settings.connect.url))
+    monkeypatch.setattr(exclusion, "_server_gtids", lambda: (f"{A}:1-9", ""))
+    error = "Snapshotting of table eCommerce.größen failed: 0.50000 is no number"
+    excluded_tables = []
+    for number in (5, 6, 7):
+        cluster.gtids = f"{A}:1-{number}"
+        excluded_tables.append(exclusion.note_failure(error))
+    assert excluded_tables == [[], ["größen"], []]
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        ("Snapshotting of table shop.orders failed: why", "orders"),
+        ("Snapshotting of table shop.orders chunk orders-3 failed: why", "orders"),
+        ("Snapshotting of table shop.orders failed by another word: why", ""),
+        ("Snapshotting of table sh.op.orders failed: why", ""),
+        ("Snapshotting of table shop.größe 1.x failed: x failed", "größe 1.x"),
+        ("connection reset", ""),
+    ],
+)
+def test_an_error_of_a_snapshot_names_its_table(error: str, expected: str) -> None:
+    assert snapshot_table(error, "shop") == expected
+
+
+def test_a_table_is_not_put_back_while_a_snapshot_is_taken(
+    settings: Settings, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exclusion = TableExclusion(settings, ConnectApi(settings.connect.url))
+    ExclusionFile(settings.home).write({"orders": Exclusion("why", f"{A}:1-9")})
+    monkeypatch.setattr(exclusion, "_server_gtids", lambda: (f"{A}:1-9", ""))
+    cluster.gtids = f"{A}:1-9"
+    cluster.snapshot = "INITIAL"
+    assert exclusion.release() == []
+    cluster.snapshot = ""
+    assert exclusion.release() == ["orders"]
 
 
 def test_the_excluded_tables_survive_the_process(tmp_path: Path) -> None:
