@@ -17,9 +17,10 @@ from connectors.debezium.binlog_findings import BinlogWatchFile
 from connectors.mysql.client import connect
 from connectors.mysql.column_protection import protection, unprotectable
 from connectors.mysql.column_types import ColumnFacts, as_text
-from connectors.runtime.files import replace_file
+from connectors.runtime.files import UnreadableState, read_json_file, replace_file
 from connectors.runtime.settings import Settings
 from schemas.capture_rules import CaptureRules
+from schemas.errors import KappaError
 
 STATE_FILE = "capture_rules.json"
 REASON = "what is captured of it has changed"
@@ -36,6 +37,10 @@ FROM information_schema.statistics
 WHERE table_schema = %s AND non_unique = 0
 ORDER BY table_name, index_name, seq_in_index"""
 PRIMARY = "PRIMARY"
+LOST = (
+    "see that the rules name every column whose values are to be protected, whatever it is called "
+    "now; then remove the file, and ./kappa resync the tables whose rules are others than before"
+)
 
 
 @dataclass(frozen=True)
@@ -89,15 +94,16 @@ class RulesFile:
         self._path = home / "run" / STATE_FILE
 
     def read(self) -> RulesRecord | None:
-        """Return the record, None if there never were rules."""
+        """Return the record, None if there never were rules.
+
+        Raises KappaError if it is cut off: a column that was renamed could get out.
+        """
         try:
-            content: dict[str, Any] = json.loads(self._path.read_text())
-        except FileNotFoundError:
-            return None
-        columns = {table: tuple(names) for table, names in content.pop("columns").items()}
-        uncaptured = tuple(content.pop("uncaptured"))
-        tables = tuple(content.pop("tables"))
-        return RulesRecord(**content, columns=columns, uncaptured=uncaptured, tables=tables)
+            return read_json_file(self._path, _record, None)
+        except UnreadableState as error:
+            raise KappaError(
+                f"{error}, so what was protected is not known", LOST
+            ) from error
 
     def refused(self) -> dict[str, str]:
         """Return the tables that are taken out since the rules cannot be kept, with the reason."""
@@ -305,3 +311,10 @@ def _escaped_values(
 def columns_text(columns: Mapping[str, str], name: str) -> str:
     """Return what becomes of a column, in any letter case of its name."""
     return next(text for column, text in columns.items() if column.lower() == name)
+
+
+def _record(content: dict[str, Any]) -> RulesRecord | None:
+    columns = {table: tuple(names) for table, names in content.pop("columns").items()}
+    uncaptured = tuple(content.pop("uncaptured"))
+    tables = tuple(content.pop("tables"))
+    return RulesRecord(**content, columns=columns, uncaptured=uncaptured, tables=tables)

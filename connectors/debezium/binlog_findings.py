@@ -28,7 +28,7 @@ from connectors.mysql.binlog_events import (
     Table,
     XaEvent,
 )
-from connectors.runtime.files import replace_file
+from connectors.runtime.files import read_json_file, replace_file
 from schemas.gtid import GtidSet, gtid_set
 from schemas.sql_tokens import mentioned_names
 
@@ -110,32 +110,11 @@ class BinlogWatchFile:
         self._path = home / "run" / STATE_FILE
 
     def read(self) -> WatchState:
-        """Return the last state; an empty one if the watch has never run."""
-        try:
-            content = json.loads(self._path.read_text())
-        except FileNotFoundError:
-            return WatchState()
-        return WatchState(
-            gtids=gtid_set(content["gtids"]),
-            findings={
-                table: Finding(**finding) for table, finding in content["findings"].items()
-            },
-            statements=tuple(
-                DdlStatement(
-                    gtid=item["gtid"],
-                    names=tuple(item["names"]),
-                    only_if_absent=item["only_if_absent"],
-                    is_truncate=item.get("is_truncate", False),
-                )
-                for item in content["statements"]
-            ),
-            prepared=_tables_by_xa(content["prepared"]),
-            # Earlier versions did not distinguish them.
-            prepared_findings=_tables_by_xa(
-                content.get("prepared_findings", content["prepared"])
-            ),
-            tables=frozenset(content["tables"]),
-        )
+        """Return the last state; an empty one if the watch has never run.
+
+        Raises UnreadableState if it is cut off, until the watch has begun again.
+        """
+        return read_json_file(self._path, _watch_state, WatchState())
 
     def write(self, state: WatchState) -> None:
         """Replace the state."""
@@ -348,3 +327,28 @@ class FindingCollector:
 
 def _tables_by_xa(content: Mapping[str, Iterable[str]]) -> dict[str, tuple[str, ...]]:
     return {xa_id: tuple(names) for xa_id, names in content.items()}
+
+
+def _watch_state(content: Mapping[str, Any]) -> WatchState:
+    statements = []
+    for item in content["statements"]:
+        statements.append(
+            DdlStatement(
+                gtid=item["gtid"],
+                names=tuple(item["names"]),
+                only_if_absent=item["only_if_absent"],
+                is_truncate=item.get("is_truncate", False),
+            )
+        )
+    # Earlier versions did not distinguish them.
+    prepared_findings = content.get("prepared_findings", content["prepared"])
+    return WatchState(
+        gtids=gtid_set(content["gtids"]),
+        findings={
+            table: Finding(**finding) for table, finding in content["findings"].items()
+        },
+        statements=tuple(statements),
+        prepared=_tables_by_xa(content["prepared"]),
+        prepared_findings=_tables_by_xa(prepared_findings),
+        tables=frozenset(content["tables"]),
+    )

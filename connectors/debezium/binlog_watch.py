@@ -13,7 +13,6 @@ import time
 from collections.abc import Iterator, Sequence
 
 from connectors.debezium.binlog_findings import (
-    STATE_FILE,
     BinlogWatchFile,
     FindingCollector,
     WatchState,
@@ -23,6 +22,7 @@ from connectors.mysql.binlog_events import BinlogTransaction
 from connectors.mysql.binlog_stream import BinlogPurged, BinlogStream
 from connectors.mysql.client import Connection, connect, gtid_executed, gtid_purged
 from connectors.retry import FOREVER, RetryPolicy
+from connectors.runtime.files import UnreadableState
 from connectors.runtime.process import begin
 from connectors.runtime.process_state import ProcessState, State
 from connectors.runtime.settings import Login, Settings
@@ -96,8 +96,8 @@ class BinlogWatch:
         lost_reason = ""
         try:
             state = self._file.read()
-        except (ValueError, KeyError) as error:
-            lost_reason = f"what the watch had found is lost: {STATE_FILE}: {error}"
+        except UnreadableState as error:
+            lost_reason = f"what the watch had found is lost: {error}"
             state = WatchState()
         if state.gtids is None:
             state = WatchState(gtids=self._executed_gtids())

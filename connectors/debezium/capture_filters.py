@@ -7,12 +7,15 @@ io.debezium.relational.mapping.ColumnMappers and MaskStrings.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from schemas.capture_rules import MASK, CaptureRules, any_expression
 
 # Letter case does not count in any script, and a point stands for a line break too.
 FLAGS = "(?isu)"
+# An entry of a list.
+ENTRY = re.compile(r"(?:[^\\,]|\\.)+", re.DOTALL)
+CASED = re.compile(r"\(\?-i:(.*)\)", re.DOTALL)
 SOURCE_TYPES = "propagate.source.type"
 HASH = "column.mask.hash.v2.SHA-256.with.salt"
 
@@ -55,6 +58,19 @@ def capture_filters(
 def name_expression(name: str) -> str:
     """Return the expression of one name in Debezium's lists, in which commas separate names."""
     return re.escape(name).replace(",", "\\,")
+
+
+def tables_excluded_by_name(config: Mapping[str, str], database: str) -> list[str]:
+    """Return the tables that a configuration of a connector excludes by their names."""
+    tables = []
+    for entry in ENTRY.findall(config.get("table.exclude.list", "")):
+        if entry.startswith(FLAGS):
+            continue  # the rules'
+        match = CASED.fullmatch(entry)
+        name = re.sub(r"\\(.)", r"\1", match[1] if match else entry, flags=re.DOTALL)
+        if name.startswith(f"{database}."):
+            tables.append(name.removeprefix(f"{database}."))
+    return tables
 
 
 def _excluded(prefix: str, rules: CaptureRules, names: Iterable[str]) -> list[str]:

@@ -15,7 +15,7 @@ from typing import Any
 
 from connectors.mysql.client import Connection, SqlRefused, connect
 from connectors.mysql.column_types import as_text
-from connectors.runtime.settings import Settings
+from connectors.runtime.settings import Mysql, Settings
 from schemas.shop_tables import quoted
 
 OVERRIDES = "snapshot.select.statement.overrides"
@@ -44,15 +44,26 @@ def large_tables(settings: Settings) -> list[str]:
     tables = []
     with connect(mysql, settings.login("mysql.debezium"), mysql.database) as connection:
         misread_names = misread_tables(connection.query(SPECIAL_COLUMNS, (mysql.database,)))
-        for row in connection.query(BASE_TABLES, (mysql.database,)):
-            name = str(row["name"])
-            if not (mysql.capture_rules.captures(name) and is_plain(mysql.database, name)):
+        for name in _captured_tables(connection, mysql):
+            if not is_plain(mysql.database, name):
                 continue
             if name in misread_names or _is_large(
                 connection, name, mysql.snapshot_rows_in_log
             ):
                 tables.append(name)
     return tables
+
+
+def captured_tables(settings: Settings) -> list[str]:
+    """Return the tables that MySQL has and the capture rules name. Raises Unavailable."""
+    mysql = settings.mysql
+    with connect(mysql, settings.login("mysql.debezium")) as connection:
+        return _captured_tables(connection, mysql)
+
+
+def _captured_tables(connection: Connection, mysql: Mysql) -> list[str]:
+    names = [str(row["name"]) for row in connection.query(BASE_TABLES, (mysql.database,))]
+    return list(filter(mysql.capture_rules.captures, names))
 
 
 def misread_tables(rows: Iterable[Mapping[str, Any]]) -> set[str]:

@@ -13,21 +13,26 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from connectors.control.reread_request import RereadRequests
+from connectors.debezium.applied_rules import RulesFile
 from connectors.debezium.binlog_findings import ALL_TABLES, BinlogWatchFile, WatchState
 from connectors.debezium.binlog_watch import EXCLUSION_OFFSET, server_id
+from connectors.debezium.capture_filters import tables_excluded_by_name
 from connectors.debezium.connect_api import SNAPSHOT_FAILURE, ConnectApi
+from connectors.debezium.snapshot_tables import captured_tables
 from connectors.mysql.binlog_events import BinlogTransaction
 from connectors.mysql.binlog_stream import BinlogStream
 from connectors.mysql.client import connect, gtid_executed, gtid_purged
-from connectors.runtime.files import replace_file
+from connectors.runtime.files import UnreadableState, read_json_file, replace_file
 from connectors.runtime.settings import Settings
 from schemas.gtid import GtidSet, gtid_set
 from schemas.topics import change_topic
 
 STATE_FILE = "excluded_tables.json"
 PUT_BACK = "Debezium could not follow it for a while"
+LOST = "it is not known any more which tables Debezium could not follow for a while"
 # An error is the change's own fault if the connector fails so often without getting any further.
 PATIENCE = 2
 # How many transactions are looked at first; with each attempt as many times more.
@@ -58,12 +63,8 @@ class ExclusionFile:
         self._path = home / "run" / STATE_FILE
 
     def read(self) -> dict[str, Exclusion]:
-        """Return the excluded tables."""
-        try:
-            content = json.loads(self._path.read_text())
-        except FileNotFoundError:
-            return {}
-        return {table: Exclusion(**fields) for table, fields in content.items()}
+        """Return the excluded tables. Raises UnreadableState if they are lost."""
+        return read_json_file(self._path, _exclusions, {})
 
     def write(self, exclusions: Mapping[str, Exclusion]) -> None:
         """Replace the excluded tables."""
@@ -84,7 +85,7 @@ class TableExclusion:
 
     def tables(self) -> list[str]:
         """Return the excluded tables, without those that are put back."""
-        return sorted(_taken_out(self._file.read()))
+        return sorted(_taken_out(self._read()))
 
     def note_failure(self, error: str) -> list[str]:
         """Exclude the tables behind an error that comes again at one place. Returns the new ones.
@@ -100,7 +101,7 @@ class TableExclusion:
         self._failed_at = place
         if self._failures < PATIENCE:
             return []
-        exclusions = self._file.read()
+        exclusions = self._read()
         taken_out = _taken_out(exclusions)
         candidates = (
             {unread_table} if unread_table else self._tables_behind(error, taken_out)
@@ -130,7 +131,7 @@ class TableExclusion:
 
         They are to be requested once the connector is configured with them. Raises Unavailable.
         """
-        exclusions = self._file.read()
+        exclusions = self._read()
         if not exclusions or self._connect.is_in_snapshot(self._settings.connect.connector):
             return []
         next_states = {
@@ -159,7 +160,7 @@ class TableExclusion:
         """Have tables read again that are in the connector again, and forget their exclusion."""
         requests = RereadRequests(self._settings.home)
         rules = self._settings.mysql.capture_rules
-        exclusions = self._file.read()
+        exclusions = self._read()
         for table in tables:
             if rules.captures(table):
                 topic = change_topic(self._settings.mysql.database, table)
@@ -196,6 +197,30 @@ class TableExclusion:
             }
         return tables
 
+    def _read(self) -> dict[str, Exclusion]:
+        """Return the excluded tables; those that the connector lacks if their file is lost.
+
+        It may have named others that were to be read again, so all are. Raises Unavailable.
+        """
+        try:
+            return self._file.read()
+        except UnreadableState as error:
+            log.warning("all tables are to be read again: %s", error)
+            mysql = self._settings.mysql
+            config = self._connect.config(self._settings.connect.connector) or {}
+            executed_gtids, _ = self._server_gtids()
+            exclusions = {}
+            refused_tables = RulesFile(self._settings.home).refused()
+            for table in tables_excluded_by_name(config, mysql.database):
+                if table not in refused_tables:
+                    exclusions[table] = Exclusion(LOST, executed_gtids)
+            requests = RereadRequests(self._settings.home)
+            for table in captured_tables(self._settings):
+                if table not in exclusions and table not in refused_tables:
+                    requests.add(change_topic(mysql.database, table), LOST)
+            self._file.write(exclusions)
+            return exclusions
+
     def _written(self) -> GtidSet:
         """Return the transactions that the connector has written."""
         return gtid_set(self._connect.gtids(self._settings.connect.connector) or "")
@@ -205,6 +230,10 @@ class TableExclusion:
         mysql = self._settings.mysql
         with connect(mysql, self._settings.login("mysql.debezium")) as connection:
             return gtid_executed(connection), gtid_purged(connection)
+
+
+def _exclusions(content: Mapping[str, Mapping[str, Any]]) -> dict[str, Exclusion]:
+    return {table: Exclusion(**fields) for table, fields in content.items()}
 
 
 def _taken_out(exclusions: Mapping[str, Exclusion]) -> set[str]:

@@ -1,10 +1,11 @@
 """Files that several processes share: replaced as a whole, or locked."""
 
 import contextlib
+import json
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import uuid4
 
 from schemas.errors import KappaError, Unavailable
@@ -13,6 +14,25 @@ from schemas.errors import KappaError, Unavailable
 # module, before the environment with filelock exists.
 if TYPE_CHECKING:
     from filelock import FileLock
+
+T = TypeVar("T")
+
+
+class UnreadableState(Unavailable):
+    """A file of JSON is cut off, as by a power failure, or has another form."""
+
+
+def read_json_file(path: Path, parse: Callable[[Any], T], absent: T) -> T:
+    """Return what a file of JSON says, `absent` if there is none. Raises UnreadableState.
+
+    `parse` raises ValueError, KeyError, TypeError or AttributeError for another form.
+    """
+    try:
+        return parse(json.loads(path.read_text()))
+    except FileNotFoundError:
+        return absent
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UnreadableState(f"{path} cannot be read: {error!r}") from error
 
 
 def replace_file(path: Path, data: str | bytes, *, mode: int = 0o666) -> None:

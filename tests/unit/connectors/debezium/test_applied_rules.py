@@ -17,6 +17,7 @@ from connectors.mysql.column_types import ColumnFacts
 from connectors.runtime.secrets import make_secrets
 from connectors.runtime.settings import load
 from schemas.capture_rules import CaptureRules
+from schemas.errors import KappaError
 
 RULES = CaptureRules(hash_columns=("user.email",), exclude_tables=("tmp*",))
 NOTHING = RulesRecord()
@@ -194,3 +195,14 @@ def test_the_record_survives_the_process(tmp_path: Path) -> None:
     assert file.refused() == {}
     file.write(APPLIED)
     assert file.read() == APPLIED
+
+
+@pytest.mark.parametrize("content", ["", '{"rules": "', "{}", "[]"])
+def test_a_record_that_is_lost_is_not_taken_for_none(tmp_path: Path, content: str) -> None:
+    file = RulesFile(tmp_path)
+    file.write(APPLIED)
+    (tmp_path / "run" / "capture_rules.json").write_text(content)
+    # A refused table would be let in with the values that it was refused for.
+    with pytest.raises(KappaError, match="what was protected is not known") as error:
+        file.read()
+    assert "remove the file" in error.value.hint

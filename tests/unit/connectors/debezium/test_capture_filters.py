@@ -7,7 +7,11 @@ from collections.abc import Mapping
 
 import pytest
 
-from connectors.debezium.capture_filters import FLAGS, capture_filters
+from connectors.debezium.capture_filters import (
+    FLAGS,
+    capture_filters,
+    tables_excluded_by_name,
+)
 from schemas.capture_rules import CaptureRules
 
 SALT_KEY = "column.mask.hash.v2.SHA-256.with.salt.pepper"
@@ -73,6 +77,19 @@ def test_included_excluded_and_failing_tables_make_one_list(
     config = filters(rules, "orders_2")
     assert matches(config["table.exclude.list"], table) is is_excluded
     assert "table.include.list" not in config, "Debezium takes one of the two lists only"
+
+
+@pytest.mark.parametrize("distinguishes_case", [True, False])
+def test_a_configuration_says_which_tables_it_excludes_by_name(
+    distinguishes_case: bool,
+) -> None:
+    rules = CaptureRules(include_tables=("user*",), exclude_tables=("tmp*",))
+    tables = ["orders", "a+b", "c,d", "größe", "(e)", "f)", "g\\h"]
+    config = capture_filters(
+        "sh,op", rules, tables, "pepper", distinguishes_case=distinguishes_case
+    )
+    assert tables_excluded_by_name(config, "sh,op") == tables
+    assert tables_excluded_by_name({}, "sh,op") == []
 
 
 def test_columns_are_left_out_masked_and_hashed() -> None:

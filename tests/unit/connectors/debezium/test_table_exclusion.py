@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from connectors.control.reread_request import RereadRequests
+from connectors.debezium.applied_rules import RulesFile, RulesRecord
 from connectors.debezium.binlog_findings import (
     BinlogWatchFile,
     DdlStatement,
@@ -144,6 +146,29 @@ def test_the_excluded_tables_survive_the_process(tmp_path: Path) -> None:
     assert ExclusionFile(tmp_path).read() == {}
     ExclusionFile(tmp_path).write(exclusions)
     assert ExclusionFile(tmp_path).read() == exclusions
+
+
+@pytest.mark.parametrize("content", ["", '{"orders": {"reason"', "[]", '{"orders": {}}'])
+def test_if_the_excluded_tables_are_lost_all_tables_are_read_again(
+    settings: Settings,
+    cluster: Cluster,
+    monkeypatch: pytest.MonkeyPatch,
+    content: str,
+) -> None:
+    monkeypatch.setattr(
+        "connectors.debezium.table_exclusion.captured_tables",
+        lambda _: ["orders", "user", "secrets"],
+    )
+    RulesFile(settings.home).write(RulesRecord(refused={"secrets": "by the rules"}))
+    exclusion = TableExclusion(settings, ConnectApi(settings.connect.url))
+    monkeypatch.setattr(exclusion, "_server_gtids", lambda: (f"{A}:1-9", ""))
+    cluster.config = {"table.exclude.list": r"eCommerce\.orders,eCommerce\.secrets"}
+    ExclusionFile(settings.home).write({})
+    (settings.home / "run" / "excluded_tables.json").write_text(content)
+    assert exclusion.tables() == ["orders"]
+    # It is read once the connector has it again.
+    assert set(RereadRequests(settings.home).all()) == {"cdc.eCommerce.user"}
+    assert ExclusionFile(settings.home).read()["orders"].until == f"{A}:1-9"
 
 
 def test_tables_beyond_what_is_written_are_doubtful() -> None:

@@ -8,7 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from connectors.runtime.files import lock_file, replace_file
+from connectors.runtime.files import (
+    UnreadableState,
+    lock_file,
+    read_json_file,
+    replace_file,
+)
 from connectors.runtime.settings import ROOT
 from schemas.errors import StackError, Unavailable
 
@@ -162,3 +167,26 @@ def test_a_killed_process_holds_no_lock(tmp_path: Path) -> None:
         holder.kill()
         with lock_file(path, timeout_seconds=10):
             pass
+
+
+def read_number(path: Path) -> int:
+    return read_json_file(path, lambda content: int(content["number"]), 0)
+
+
+def test_a_file_of_json_is_read_or_is_absent(tmp_path: Path) -> None:
+    path = tmp_path / "state.json"
+    assert read_number(path) == 0
+    replace_file(path, '{"number": 7}')
+    assert read_number(path) == 7
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b'{"number": 7', b"[]", b"{}", b"null", b"\xff", b'{"number": null}']
+)
+def test_a_file_of_json_that_is_cut_off_or_of_another_form_is_named(
+    tmp_path: Path, content: bytes
+) -> None:
+    path = tmp_path / "state.json"
+    path.write_bytes(content)
+    with pytest.raises(UnreadableState, match=str(path)):
+        read_number(path)
