@@ -21,11 +21,14 @@ from connectors.runtime.files import UnreadableState, read_json_file, replace_fi
 from connectors.runtime.settings import Settings
 from schemas.capture_rules import CaptureRules
 from schemas.errors import KappaError
+from schemas.shop_tables import quoted
+from schemas.sql_tokens import mentioned_names
 
 STATE_FILE = "capture_rules.json"
 REASON = "what is captured of it has changed"
 COLUMNS_SQL = """\
-SELECT c.table_name AS t, column_name AS name, data_type AS type, column_type AS full_type
+SELECT c.table_name AS t, column_name AS name, data_type AS type, column_type AS full_type,
+  IF(INSTR(extra, 'DEFAULT_GENERATED'), column_default, generation_expression) AS expression
 FROM information_schema.columns c
 JOIN information_schema.tables t
   ON t.table_schema = c.table_schema AND t.table_name = c.table_name AND t.table_type = 'BASE TABLE'
@@ -45,10 +48,14 @@ LOST = (
 
 @dataclass(frozen=True)
 class TableColumns:
-    """The columns of a table, and those that may be its key for Debezium."""
+    """The columns of a table, and those that may be its key for Debezium.
+
+    `computed` are the expressions by which MySQL computes values or defaults, by column.
+    """
 
     columns: tuple[ColumnFacts, ...]
     key: frozenset[str] = frozenset()
+    computed: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -196,7 +203,10 @@ def table_columns(
     for row in key_rows:
         indexes.setdefault(row["t"], {}).setdefault(row["i"], []).append(row)
     columns: dict[str, list[ColumnFacts]] = {}
+    computed: dict[str, dict[str, str]] = {}
     for row in column_rows:
+        if expression := as_text(row["expression"] or ""):
+            computed.setdefault(row["t"], {})[row["name"]] = expression
         facts = ColumnFacts(
             row["name"], as_text(row["type"]).lower(), as_text(row["full_type"])
         )
@@ -210,7 +220,9 @@ def table_columns(
         for rows in candidates.values():
             if all(row["name"] and row["nullable"] != "YES" for row in rows):
                 key.update(row["name"] for row in rows)
-        tables[name] = TableColumns(tuple(facts_of_table), frozenset(key))
+        tables[name] = TableColumns(
+            tuple(facts_of_table), frozenset(key), computed.get(name, {})
+        )
     return tables
 
 
@@ -233,6 +245,7 @@ def compare_rules(
             uncaptured.append(name)
             continue
         problem = problem or unprotectable(name, table.columns, table.key, rules)
+        problem = problem or _computed_values(name, table, rules)
         if not problem and repr(rules) == record.rules:
             problem = _escaped_values(name, table, rules, record, tables)
         now = protection(name, table.columns, rules)
@@ -268,6 +281,24 @@ def compare_rules(
         tables=tuple(tables),
     )
     return RulesChange(new_record, tuple(to_read))
+
+
+def _computed_values(name: str, table: TableColumns, rules: CaptureRules) -> str:
+    """Return why a table shows what is computed of protected values; empty if it does not."""
+    protected = protection(name, table.columns, rules)
+    for column, expression in table.computed.items():
+        if column in protected:
+            continue
+        names = mentioned_names(expression)
+        for source, text in protected.items():
+            # MySQL escapes the quotes of texts in it, so that they may seem to end elsewhere.
+            is_quoted = quoted(source).lower() in expression.lower()
+            if is_quoted or source.lower() in names:
+                return (
+                    f"its column {column} is computed from {source}, which is {text}: name it in "
+                    "mysql.leave_out_columns, mysql.mask_columns or mysql.hash_columns too"
+                )
+    return ""
 
 
 def _escaped_values(

@@ -1,5 +1,6 @@
 """What the capture rules mean for tables, before and after statements and other settings."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -105,6 +106,41 @@ def test_a_column_that_cannot_be_hashed_takes_its_table_out() -> None:
     assert released.record == APPLIED
 
 
+EXPRESSIONS = (
+    "concat(`email`,_utf8mb4\\'x\\')",
+    "concat(_utf8mb4\\'`\\',`EMAIL`)",
+    "lower(email)",
+    'lower("email")',
+)
+
+
+@pytest.mark.parametrize("expression", EXPRESSIONS)
+def test_a_column_that_is_computed_from_a_protected_one_takes_its_table_out(
+    expression: str,
+) -> None:
+    columns = ("id", "email", "contact", "sum")
+    computed = replace(table(*columns), computed={"contact": expression, "sum": "`id` + 1"})
+    change = compare({**TABLES, "user": computed}, APPLIED)
+    assert (
+        "contact is computed from email, which is hashed" in change.record.refused["user"]
+    )
+    assert "mysql.leave_out_columns" in change.record.refused["user"]
+    rules = CaptureRules(
+        hash_columns=("user.email",),
+        leave_out_columns=("user.contact",),
+        exclude_tables=("tmp*",),
+    )
+    named = compare({**TABLES, "user": computed}, change.record, rules)
+    assert named.record.refused == {}
+    assert named.tables == ("user",)
+
+
+def test_a_column_that_is_computed_from_others_is_captured() -> None:
+    computed = replace(table("id", "email", "sum"), computed={"sum": "`id` + 1"})
+    change = compare({**TABLES, "user": computed}, APPLIED)
+    assert change.record.refused == {}
+
+
 def test_a_new_table_that_is_included_and_excluded_is_taken_out_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -170,7 +206,13 @@ def test_a_table_that_is_dropped_and_one_with_other_columns_that_is_new_are_no_r
 
 def test_the_key_is_the_primary_one_or_any_unique_one_without_null() -> None:
     columns = [
-        {"t": table, "name": name, "type": b"INT", "full_type": "int"}
+        {
+            "t": table,
+            "name": name,
+            "type": b"INT",
+            "full_type": "int",
+            "expression": b"`x` + 1" if (table, name) == ("a", "z") else "",
+        }
         for table in ("a", "b", "c")
         for name in ("x", "y", "z")
     ]
@@ -184,6 +226,8 @@ def test_the_key_is_the_primary_one_or_any_unique_one_without_null() -> None:
     tables = table_columns(columns, keys)
     assert tables["a"].key == {"x"}
     assert tables["b"].key == {"y"}
+    assert tables["a"].computed == {"z": "`x` + 1"}
+    assert tables["b"].computed == {}
     assert tables["c"] == TableColumns(
         tuple(ColumnFacts(name, "int", "int") for name in ("x", "y", "z"))
     )
