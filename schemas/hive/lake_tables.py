@@ -3,9 +3,13 @@ content as typed columns.
 
 `version` is the version of the warehouse that added the record; files of older releases do not have
 it, and give NULL.
+
+Files have all columns of a table. Hive has the first ones of a very wide table: its metastore holds
+a type of TYPE_LENGTH characters.
 """
 
 from collections.abc import Sequence
+from itertools import accumulate
 
 import pyarrow as pa
 
@@ -26,6 +30,9 @@ RECORD: dict[str, tuple[pa.DataType, str]] = {
     "error": (pa.string(), "string"),
     "version": (pa.int64(), "bigint"),
 }
+
+# Of a column's type in the metastore (TYPE_NAME in the package.jdo of Hive 4).
+TYPE_LENGTH = 32_672
 
 HIVE_OF = {pa.string(): "string", pa.int32(): "int", pa.int64(): "bigint"}
 
@@ -51,7 +58,10 @@ def arrow_schema(kind: Kind, columns: Sequence[Column] | None) -> pa.Schema:
 def hive_columns(
     kind: Kind, columns: Sequence[Column] | None
 ) -> tuple[tuple[str, str], ...]:
-    """Return the columns (name, Hive type) of a lake table."""
+    """Return the columns (name, Hive type) of a lake table.
+
+    Fields are found by name, so a struct can lack the table's last columns.
+    """
     hive_types = {name: hive for name, (_, hive) in RECORD.items()}
     for name, (arrow, _) in POSITION.items():
         hive_types[name] = HIVE_OF[arrow]
@@ -61,6 +71,13 @@ def hive_columns(
             f"{name.lower()}:{column.type.hive}"
             for name, column in zip(names, columns, strict=True)
         ]
-        row = ",".join(fields)
-        hive_types |= dict.fromkeys(images(kind), f"struct<{row}>")
+        hive_types |= dict.fromkeys(images(kind), _struct_of_first(fields))
     return tuple(hive_types.items())
+
+
+def _struct_of_first(fields: Sequence[str]) -> str:
+    """Return the struct type with as many of the first fields as the metastore holds."""
+    ends = accumulate(len(field) + 1 for field in fields)
+    room = TYPE_LENGTH - len("struct<")
+    count = sum(end <= room for end in ends)
+    return f"struct<{','.join(fields[:count])}>"

@@ -170,7 +170,6 @@ COVERED_MODULES = {
     "unit/producers/test_seed.py": ("producers/words.py",),
     "unit/producers/test_shop.py": ("producers/contract.py",),
     "unit/schemas/test_manifest.py": ("connectors/hadoop/manifest_store.py",),
-    "unit/spark/archive/test_archive_rows.py": ("schemas/hive/lake_tables.py",),
     "unit/spark/replayer/test_recovery_target.py": ("spark/replayer/target_search.py",),
 }
 COVERED_BY = {}
