@@ -70,9 +70,15 @@ class CompactorProcess:
         self._hdfs = Hdfs(settings.hdfs)
         self._versions = ManifestStore(self._hdfs, settings.hdfs.root)
         self._publisher = HivePublisher(settings, self._hdfs)
+        self._refused_tables = self._publisher.refused_tables
         self._foreign_files = ForeignFiles(self._hdfs, settings.hdfs.root)
         self._compactor = Compactor(settings, session, self._versions, uuid4().hex[:8])
-        self._expiry = VersionExpiry(settings, self._hdfs, self._versions)
+        self._expiry = VersionExpiry(
+            settings,
+            self._hdfs,
+            self._versions,
+            is_in_use=self._publisher.is_read_by_refused_table,
+        )
         self._state = ProcessState(settings.home, PROCESS)
         self._compactor_pause = CompactorPause(settings.home)
         self._log = start_logging(PROCESS)
@@ -131,6 +137,8 @@ class CompactorProcess:
         if (republish_request := self._republish_file.current_request()) is not None:
             self._republish(republish_request)
         previous = self._published_version or self._publish(self._versions.newest())
+        if self._refused_tables.is_retry_due():
+            previous = self._publish(previous)
         if self._compactor_pause.pause_if_requested():
             # A replay has finished its last step, and may have published a version.
             self._forget_hive()
@@ -383,6 +391,7 @@ class CompactorProcess:
             self._visible,
             self._refusals_shown,
             self._waits,
+            self._refused_tables.reasons(),
         )
 
     def _report(self, state: str, detail: str) -> None:
@@ -402,6 +411,7 @@ class CompactorProcess:
             waits=self._waits,
             refused=self._refusals_shown,
             healing=sorted(self._healing_topics),
+            refused_by_hive=self._refused_tables.reasons(),
             names_in_hive=names_in_hive(visible) if visible else {},
         )
 

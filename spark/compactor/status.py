@@ -7,6 +7,7 @@ from schemas.topics import source_table
 from schemas.warehouse_layout import Kind
 
 SHOWN_NAMES = 5
+NONE: Mapping[str, str] = {}
 
 
 def describe_status(
@@ -14,17 +15,21 @@ def describe_status(
     visible_version: Manifest | None,
     refusals: Mapping[str, str],
     waits: Sequence[str],
+    refused_by_hive: Mapping[str, str] = NONE,
 ) -> str:
     """Describe the published version and what is wrong.
 
     `visible_version` is the newest version that Hive shows whole, `refusals` the reasons by topic,
-    `waits` what is missing in the log.
+    `waits` what is missing in the log, `refused_by_hive` the tables that stay as they are in Hive.
     """
     if published_version is None or published_version.version < 0:
         return "nothing to publish yet"
     parts = [f"version {published_version.version}"]
     if refusals:
         parts.append(f"{len(refusals)} not replicated: {_first_names(refusals)}")
+    if refused_by_hive:
+        names = _first_names(refused_by_hive)
+        parts.append(f"{len(refused_by_hive)} not up to date in Hive: {names}")
     if snapshot_text := describe_snapshot(published_version, visible_version):
         parts.append(snapshot_text)
     parts += waits
@@ -34,9 +39,9 @@ def describe_status(
     return "; ".join(parts)
 
 
-def _first_names(topics: Collection[str]) -> str:
-    names = ", ".join(sorted(topics)[:SHOWN_NAMES])
-    further = len(topics) - SHOWN_NAMES
+def _first_names(all_names: Collection[str]) -> str:
+    names = ", ".join(sorted(all_names)[:SHOWN_NAMES])
+    further = len(all_names) - SHOWN_NAMES
     return f"{names} and {further} more" if further > 0 else names
 
 

@@ -20,8 +20,8 @@ from connectors.runtime.settings import Settings
 from schemas.manifest import LakeTable, Manifest
 from schemas.warehouse_layout import LAKE_PARTITION, Kind, lake_folder
 from spark.publish.hive_tables import TableState, UriResolver, hive_columns, warehouse_table
+from spark.publish.refused_tables import RefusedTables, TableName
 
-TableName = tuple[str, str]  # database and table
 # A table property: "true" from the change of a table's columns until its partitions have them too.
 SWITCHING = "kappa.switching"
 # The metastore has a thread per connection, 64 in all, and Hive's queries need some of them.
@@ -143,6 +143,8 @@ class HivePublisher:
         self._hdfs = hdfs
         self._connect = connect
         self._published_tables: dict[TableName, TableState] = {}
+        self.refused_tables = RefusedTables()
+        self._tables_to_drop: set[TableName] = set()
         # New and removed partitions point here, where no file is.
         self._empty_folder = f"{settings.hdfs.root}/_hive/_empty"
 
@@ -150,13 +152,19 @@ class HivePublisher:
         """Read Hive's state again next time, since another process may have changed it."""
         self._published_tables.clear()
 
+    def is_read_by_refused_table(self, folder: str) -> bool:
+        """Return whether a table that the metastore refuses still shows a folder's files."""
+        return self.refused_tables.is_read(self._hdfs.uri(folder))
+
     def publish(self, manifest: Manifest) -> float:
         """Make Hive show a version. Returns the seconds during which versions could be mixed.
 
         Three steps: what readers cannot see; the switches of MySQL's tables, one call each, all
-        in parallel; what readers do not see again. Raises Unavailable or Refused: call it again,
-        and it continues where it stopped.
+        in parallel; what readers do not see again. A table that the metastore refuses stays as it
+        is (`refused_tables`). Raises Unavailable, or Refused if the metastore refuses more than a
+        table: call it again, and it continues where it stopped.
         """
+        self.refused_tables.begin()
         targets = self._target_states(manifest)
         changed_targets = [
             target
@@ -165,17 +173,13 @@ class HivePublisher:
         ]
         mysql_tables = self._mysql_tables(manifest)
         with self._connect(self._settings.hive.metastore_uris) as metastore:
-            updates = [self._update(metastore, target) for target in changed_targets]
-            for update in updates:
-                self._prepare(metastore, update)
+            updates = self._prepared_updates(metastore, changed_targets)
             mysql_updates = [u for u in updates if u.target.name in mysql_tables]
             other_updates = [u for u in updates if u.target.name not in mysql_tables]
             seconds = self._switch_in_parallel(mysql_updates)
-            for update in other_updates:
-                self._switch(metastore, update)
+            self._switch_all(metastore, other_updates)
             for update in updates:
-                self._finish(metastore, update)
-                self._published_tables[update.target.name] = update.target
+                self._finish_unless_refused(metastore, update)
             self._drop_tables(metastore, manifest)
             self._describe_database(metastore, manifest)
         return seconds
@@ -195,6 +199,35 @@ class HivePublisher:
         if current is not None:
             return TableUpdate(current, target)
         return _update_from_hive(metastore, target)
+
+    def _prepared_updates(
+        self, metastore: MetastoreConnection, targets: Sequence[TableState]
+    ) -> list[TableUpdate]:
+        """Return the updates of tables that can be switched now."""
+        updates = []
+        for target in targets:
+            with self._isolated(target):
+                update = self._update(metastore, target)
+                with self._isolated(target, update.current):
+                    self._prepare(metastore, update)
+                    updates.append(update)
+        return updates
+
+    def _isolated(
+        self, target: TableState, current: TableState | None = None
+    ) -> AbstractContextManager[None]:
+        """Keep a refusal of this table from the others.
+
+        `current` is the table in Hive; if it is not known, Hive may read any folder of the table.
+        """
+        location = target.table.location
+        if current is not None:
+            folders = [current.table.location, *current.locations.values()]
+        elif target.table.partition_column is None:
+            folders = [location.rpartition("/")[0]]
+        else:
+            folders = [location]
+        return self.refused_tables.isolated(target.name, folders)
 
     def _prepare(self, metastore: MetastoreConnection, update: TableUpdate) -> None:
         """Create new partitions empty, where readers cannot see them."""
@@ -254,13 +287,29 @@ class HivePublisher:
         self, metastore: MetastoreConnection, updates: Sequence[TableUpdate]
     ) -> None:
         for update in updates:
-            self._switch(metastore, update)
+            with self._isolated(update.target, update.current):
+                self._switch(metastore, update)
+
+    def _finish_unless_refused(
+        self, metastore: MetastoreConnection, update: TableUpdate
+    ) -> None:
+        name = update.target.name
+        if name in self.refused_tables:
+            return
+        with self._isolated(update.target, update.current):
+            self._finish(metastore, update)
+            self._published_tables[name] = update.target
 
     def _drop_tables(self, metastore: MetastoreConnection, manifest: Manifest) -> None:
+        """Drop the tables that a version drops, and those of earlier ones that were refused."""
         database = self._settings.hive.warehouse_database
-        for name in manifest.dropped_tables:
-            metastore.drop_table(database, name)
-            self._published_tables.pop((database, name), None)
+        self._tables_to_drop |= {(database, name) for name in manifest.dropped_tables}
+        self._tables_to_drop -= {(database, name) for name in manifest.tables}
+        for name in sorted(self._tables_to_drop):
+            with self.refused_tables.isolated(name, ()):
+                metastore.drop_table(*name)
+                self._published_tables.pop(name, None)
+                self._tables_to_drop.discard(name)
 
     def _describe_database(
         self, metastore: MetastoreConnection, manifest: Manifest

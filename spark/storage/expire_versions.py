@@ -1,7 +1,7 @@
 """The files of a version after its commit, and the removal of folders that no version needs."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from itertools import pairwise
 from typing import Protocol
@@ -53,14 +53,24 @@ def _folder_of(path: str) -> str:
 class VersionExpiry:
     """Removes folders that the kept versions do not need, after the grace time in which queries may
     still read them.
+
+    `is_in_use` tells of a folder whether queries may begin to read it, although the newest version
+    does not have it.
     """
 
-    def __init__(self, settings: Settings, files: FileSystem, versions: Versions) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        files: FileSystem,
+        versions: Versions,
+        is_in_use: Callable[[str], bool] = lambda _folder: False,
+    ) -> None:
         self._files = files
         self._versions = versions
         self._grace_seconds = settings.spark.grace_seconds
         self._root = settings.hdfs.root
         self._hive = settings.hive
+        self._is_in_use = is_in_use
 
     def expire_versions(self) -> int:
         """Remove versions older than the grace time, with the folders that their successors
@@ -84,7 +94,7 @@ class VersionExpiry:
                 needed_folders = self._folders_after(numbers, number)
             stated_files = stated_folders(manifest or self._versions.read(number))
             for folder in successor.replaced_folders:
-                if folder not in needed_folders:
+                if folder not in needed_folders and not self._is_in_use(folder):
                     self._delete_folder(folder, stated_files.get(folder))
             self._versions.forget(number)
             manifest = successor
@@ -112,7 +122,11 @@ class VersionExpiry:
             read_numbers.add(number)
             needed_folders |= manifest.locations() | _waiting_folders(manifest)
             yield 0
-        orphans = [folder for folder in old_folders if folder not in needed_folders]
+        orphans = [
+            folder
+            for folder in old_folders
+            if folder not in needed_folders and not self._is_in_use(folder)
+        ]
         for folder in orphans:
             self._files.delete(folder)
         yield len(orphans)

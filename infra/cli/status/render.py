@@ -63,6 +63,8 @@ def concern_lines(status: Mapping[str, Any], now: datetime) -> Iterator[str]:
     yield f"warehouse {warehouse_line(status['warehouse'], now)}"
     for topic, table in status["rereads"].items():
         yield f"          {topic}: {reread_text(table)}"
+    for table, reason in status["warehouse"].get("refused_by_hive", {}).items():
+        yield f"          {table} is not up to date: {reason}"
     for line in proof_lines(status["proof"], now):
         yield f"          {line}"
     dead_letters = status["dead_letters"]

@@ -60,10 +60,15 @@ def test_of_many_tables_that_are_not_replicated_the_first_are_named() -> None:
 def test_everything_that_is_wrong_is_in_one_sentence() -> None:
     published = replace(VERSION, unreadable_records={"productview": 3})
     text = describe_status(
-        published, published, {"t": "no key"}, ["waits since 3 s: a gap"]
+        published,
+        published,
+        {"t": "no key"},
+        ["waits since 3 s: a gap"],
+        {"lake.u": "too long"},
     )
     assert text == (
-        "version 7; 1 not replicated: t; waits since 3 s: a gap; 3 unreadable in productview"
+        "version 7; 1 not replicated: t; 1 not up to date in Hive: lake.u; "
+        "waits since 3 s: a gap; 3 unreadable in productview"
     )
 
 

@@ -15,7 +15,7 @@ from connectors.hadoop.hive_metastore import (
     StorageFormat,
 )
 from connectors.runtime.settings import load
-from schemas.errors import Unavailable
+from schemas.errors import Refused, Unavailable
 from schemas.manifest import (
     EMPTY_MANIFEST,
     DebeziumSnapshot,
@@ -68,6 +68,8 @@ class FakeMetastore:
     most_connections: int = 0
     calls: list[str] = field(default_factory=list)
     fails_at: int | None = None
+    # Calls that are refused, by name and table.
+    refused: set[tuple[str, TableName]] = field(default_factory=set)
     on_change: Callable[[], None] = lambda: None
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -82,8 +84,10 @@ class FakeMetastore:
             self.connections -= 1
 
     @contextmanager
-    def _call(self, name: str) -> Iterator[None]:
+    def _call(self, name: str, table: TableName = ("", "")) -> Iterator[None]:
         with self.lock:
+            if (name, table) in self.refused:
+                raise Refused(f"Hive metastore, table {table[1]}: value too long")
             if self.fails_at is not None and len(self.calls) >= self.fails_at:
                 raise Unavailable("the Hive metastore does not answer", "")
             self.calls.append(name)
@@ -91,12 +95,12 @@ class FakeMetastore:
             self.on_change()
 
     def table(self, database: str, name: str) -> HiveTable | None:
-        with self._call("table"):
+        with self._call("table", (database, name)):
             return self.tables.get((database, name))
 
     def ensure_table(self, table: HiveTable) -> None:
-        with self._call("ensure_table"):
-            name = (table.database, table.name)
+        name = (table.database, table.name)
+        with self._call("ensure_table", name):
             properties = dict(table.properties)
             if name in self.tables:
                 properties = {**self.tables[name].properties, **properties}
@@ -106,14 +110,14 @@ class FakeMetastore:
             self.locations.setdefault(name, {})
 
     def drop_table(self, database: str, name: str) -> None:
-        with self._call("drop_table"):
+        with self._call("drop_table", (database, name)):
             self.tables.pop((database, name), None)
             for value in self.locations.pop((database, name), {}):
                 del self.partition_columns[(database, name), value]
 
     def partitions(self, database: str, name: str) -> dict[str, PartitionDefinition]:
-        with self._call("partitions"):
-            table = (database, name)
+        table = (database, name)
+        with self._call("partitions", table):
             return {
                 value: PartitionDefinition(
                     location,
@@ -125,7 +129,7 @@ class FakeMetastore:
 
     def add_partitions(self, table: HiveTable, locations: Mapping[str, str]) -> None:
         if locations:
-            with self._call("add_partitions"):
+            with self._call("add_partitions", (table.database, table.name)):
                 partitions = self.locations[table.database, table.name]
                 assert not partitions.keys() & locations.keys(), (
                     "a partition exists already"
@@ -134,14 +138,14 @@ class FakeMetastore:
 
     def alter_partitions(self, table: HiveTable, locations: Mapping[str, str]) -> None:
         if locations:
-            with self._call("alter_partitions"):
+            with self._call("alter_partitions", (table.database, table.name)):
                 partitions = self.locations[table.database, table.name]
                 assert locations.keys() <= partitions.keys(), "a partition does not exist"
                 self._set_locations(table, locations)
 
     def drop_partitions(self, table: HiveTable, values: Sequence[str]) -> None:
         if values:
-            with self._call("drop_partitions"):
+            with self._call("drop_partitions", (table.database, table.name)):
                 for value in values:
                     self.locations[table.database, table.name].pop(value, None)
                     self.partition_columns.pop(((table.database, table.name), value), None)
@@ -566,3 +570,94 @@ def test_while_a_snapshot_is_incomplete_only_clicks_and_the_archive_move_on() ->
 def test_nothing_is_described_before_the_first_version() -> None:
     metastore = published(EMPTY_MANIFEST)
     assert not any(metastore.state())
+
+
+CHANGED = replace(
+    version(
+        2,
+        orders=replace(orders(2, d1="/o/1b", d3="/o/3"), columns=WIDER),
+        user=users(2, "/u/2"),
+        productview=clicks(2, d1="/c/1"),
+    ),
+    archives={
+        "user": archive("user", WIDER, d1="/l/1", d2="/l/2"),
+        "orders": archive("orders", COLUMNS, d1="/l/1"),
+    },
+)
+CALLS_OF_TABLES = (
+    "table",
+    "ensure_table",
+    "partitions",
+    "add_partitions",
+    "alter_partitions",
+    "drop_partitions",
+)
+
+
+@pytest.mark.parametrize("call", CALLS_OF_TABLES)
+@pytest.mark.parametrize("table", [ORDERS, (DATABASE, "user"), (LAKE, "user")])
+@pytest.mark.parametrize("is_new_process", [True, False])
+def test_a_table_that_the_metastore_refuses_does_not_hold_up_the_others(
+    call: str, table: TableName, is_new_process: bool
+) -> None:
+    metastore = FakeMetastore()
+    process = publisher(metastore)
+    process.publish(BEFORE)
+    if is_new_process:
+        process = publisher(metastore)
+    shown_before = metastore.view(table)
+    metastore.refused = {(call, table)}
+    process.publish(CHANGED)
+    expected = published(BEFORE, CHANGED)
+    names = {(DATABASE, name) for name in CHANGED.tables}
+    names |= {(LAKE, name) for name in CHANGED.archives}
+    for name in names - {table}:
+        assert metastore.view(name) == expected.view(name)
+        assert metastore.tables[name] == expected.tables[name]
+    assert metastore.databases == expected.databases
+    reasons = process.refused_tables.reasons()
+    if reasons:
+        assert reasons == {
+            ".".join(table): f"Hive metastore, table {table[1]}: value too long"
+        }
+    if metastore.view(table) != expected.view(table):
+        assert reasons
+        assert metastore.view(table) == shown_before
+    metastore.refused.clear()
+    process.publish(CHANGED)
+    check_equal(metastore, CHANGED)
+    assert not process.refused_tables.reasons()
+
+
+def test_the_files_that_hive_still_reads_for_a_refused_table_are_known() -> None:
+    metastore = published(BEFORE)
+    process = publisher(metastore)
+    metastore.refused = {("alter_partitions", ORDERS), ("table", (DATABASE, "user"))}
+    process.publish(CHANGED)
+    in_use = {"/o/1", "/o/1/part", "/o/2", f"{SETTINGS.hdfs.root}/data_warehouse/orders/x"}
+    for folder in in_use | {"/u/x"}:
+        assert process.is_read_by_refused_table(folder), folder
+    for folder in ("/o/3", "/o/11", "/c/1", "/l/1"):
+        assert not process.is_read_by_refused_table(folder), folder
+    metastore.refused.clear()
+    process.publish(CHANGED)
+    assert not any(map(process.is_read_by_refused_table, in_use))
+
+
+def test_a_table_that_could_not_be_dropped_is_dropped_with_a_later_version() -> None:
+    metastore = published(BEFORE)
+    process = publisher(metastore)
+    metastore.refused = {("drop_table", ORDERS)}
+    process.publish(CASES["a dropped table"])
+    assert list(process.refused_tables.reasons()) == [".".join(ORDERS)]
+    metastore.refused.clear()
+    later = version(3, user=users(1, "/u/1"))
+    process.publish(later)
+    check_equal(metastore, later)
+
+
+def test_a_refusal_of_more_than_a_table_is_an_error() -> None:
+    metastore = published(BEFORE)
+    metastore.refused = {("describe_database", ("", ""))}
+    with pytest.raises(Refused):
+        publisher(metastore).publish(CHANGED)

@@ -155,6 +155,22 @@ def test_the_folders_that_the_successor_replaced_go_with_an_expired_version(
     assert f"{ROOT}/_hive/{settings.hive.warehouse_database}_v1" in files.deleted
 
 
+@pytest.mark.usefixtures("hive")
+def test_folders_that_hive_still_reads_outlive_their_version(settings: Settings) -> None:
+    folders = [f"{WAREHOUSE}/t/v=1-a", f"{WAREHOUSE}/wide/v=1-a"]
+    files = MemoryFiles({f"{folder}/f": b"" for folder in folders})
+    files.changed_at = dict.fromkeys(folders, 0.0)
+    successor = version(2, 1000, "/kept", replaced_folders=tuple(folders))
+    manifests = {1: version(1, 3000, folders[0]), 2: successor}
+    keeper = VersionExpiry(
+        settings, files, Versions(manifests), is_in_use=lambda folder: "/wide/" in folder
+    )
+    assert keeper.expire_versions() == 1
+    assert set(files.contents) == {f"{folders[1]}/f"}
+    assert list(keeper.orphan_removal())[-1] == 0
+    assert set(files.contents) == {f"{folders[1]}/f"}
+
+
 @pytest.mark.parametrize(
     ("contents", "set_aside"),
     [

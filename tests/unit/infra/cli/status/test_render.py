@@ -324,3 +324,9 @@ def test_names_and_errors_are_shown_as_they_are() -> None:
     text = output.getvalue()
     assert text.count(error) == 3
     assert f"{table}: {error}" in text
+
+
+def test_a_table_that_hive_refuses_has_its_reason() -> None:
+    warehouse = {"detail": "version 4", "refused_by_hive": {"ecommerce.wide": "too long"}}
+    lines = list(concern_lines({**STATUS, "warehouse": warehouse}, NOW))
+    assert "          ecommerce.wide is not up to date: too long" in lines
