@@ -116,7 +116,8 @@ Hive's names are lower case and made of letters, digits and `_`. Every table and
 | a table `客户` | `t_` with a hash of its name |
 
 A table keeps its name. `./kappa status` shows the tables that have another name than in MySQL. Each table has MySQL's name as the property
-`kappa.mysql_table`, and `kappa.mysql_columns` has the columns' as JSON (`DESCRIBE FORMATTED`). Commands take both. Debezium's topic of a table has
+`kappa.mysql_table`, and `kappa.mysql_columns` has the columns' as JSON, of very many in parts
+(`kappa.mysql_columns.2`, …; `DESCRIBE FORMATTED`). Commands take both. Debezium's topic of a table has
 `_` for what Kafka does not allow, so that tables may share one; a record says whose it is (`source.table`). Where two columns of a table would be one
 field in Avro, the fields of all tables change to `_uXXXX` for each character that is no letter or digit (`avro_unicode`); schemas keep MySQL's name
 as the parameter `__debezium.source.column.name`.

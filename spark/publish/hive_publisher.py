@@ -17,6 +17,7 @@ from connectors.hadoop.hive_metastore import (
     PartitionDefinition,
 )
 from connectors.runtime.settings import Settings
+from schemas.hive.properties import gtid_property
 from schemas.manifest import LakeTable, Manifest
 from schemas.warehouse_layout import LAKE_PARTITION, Kind, lake_folder
 from spark.publish.hive_tables import TableState, UriResolver, hive_columns, warehouse_table
@@ -317,7 +318,7 @@ class HivePublisher:
         if manifest.whole and manifest.version >= 0:
             properties = {
                 "kappa.version": str(manifest.version),
-                "kappa.gtid": manifest.gtid,
+                "kappa.gtid": gtid_property(manifest.gtid),
             }
             metastore.describe_database(self._settings.hive.warehouse_database, properties)
 

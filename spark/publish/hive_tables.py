@@ -1,12 +1,12 @@
 """Tables of a version as Hive has them."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
 from connectors.hadoop.hive_metastore import HiveTable
 from schemas.hive.names import column_names
+from schemas.hive.properties import gtid_property, json_properties
 from schemas.manifest import HiveColumns, PublishedTable
 from schemas.topics import source_table
 from schemas.warehouse_layout import WHOLE, Kind, table_folder
@@ -51,7 +51,7 @@ def warehouse_table(
         location=hdfs.uri(table_folder(root, name)) if is_partitioned else locations[WHOLE],
         properties={
             "kappa.version": str(table.version),
-            "kappa.gtid": table.gtid,
+            "kappa.gtid": gtid_property(table.gtid),
             **_mysql_names(table),
         },
     )
@@ -76,4 +76,4 @@ def _mysql_names(table: PublishedTable) -> dict[str, str]:
         if hive_name != name.lower():
             names[hive_name] = name
     properties = {"kappa.mysql_table": source_table(table.topic)}
-    return properties | ({"kappa.mysql_columns": json.dumps(names)} if names else {})
+    return properties | json_properties("kappa.mysql_columns", names)

@@ -11,6 +11,7 @@ from connectors.hadoop.hive_metastore import Metastore
 from connectors.hadoop.manifest_store import ManifestReader, ManifestStore
 from connectors.runtime.settings import Settings
 from schemas.errors import Refused
+from schemas.hive.properties import gtid_property
 from schemas.manifest import Manifest, PublishedTable
 from schemas.warehouse_layout import Kind, pinned_database
 from spark.publish.hive_tables import warehouse_table
@@ -46,7 +47,7 @@ def pin(settings: Settings, number: int) -> str:
         # Last: a database without its owner is incomplete.
         properties = {
             "kappa.version": str(number),
-            "kappa.gtid": manifest.gtid,
+            "kappa.gtid": gtid_property(manifest.gtid),
             "kappa.owner": manifest.owner,
         }
         metastore.describe_database(database, properties)

@@ -19,6 +19,7 @@ from connectors.runtime.settings import Settings
 from schemas import topics
 from schemas.errors import KappaError, Refused
 from schemas.gtid import GtidSet, gtid_set
+from schemas.hive.properties import gtid_property
 from schemas.manifest import DebeziumSnapshot, Manifest, PublishedTable
 from schemas.warehouse_layout import (
     Kind,
@@ -137,7 +138,8 @@ class PastState:
             metastore.ensure_database(database, self._hdfs.uri(f"{folder}/_hive"))
             for name, table in past.tables.manifest.tables.items():
                 self._create_table(metastore, database, name, table, f"{folder}/{token}")
-            metastore.describe_database(database, {"kappa.gtid": past.tables.manifest.gtid})
+            gtids = gtid_property(past.tables.manifest.gtid)
+            metastore.describe_database(database, {"kappa.gtid": gtids})
         for entry in self._hdfs.list(folder):
             if entry.name not in (token, "_hive"):
                 self._hdfs.delete(f"{folder}/{entry.name}")
@@ -152,7 +154,9 @@ class PastState:
     ) -> None:
         state = warehouse_table(self._hdfs, root, database, name, table)
         # The version in which a table of the past changed last is unknown.
-        hive_table = replace(state.table, properties={"kappa.gtid": table.gtid})
+        hive_table = replace(
+            state.table, properties={"kappa.gtid": gtid_property(table.gtid)}
+        )
         metastore.ensure_table(hive_table)
         metastore.add_partitions(hive_table, state.locations)
 

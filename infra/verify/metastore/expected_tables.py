@@ -10,6 +10,7 @@ from connectors.hadoop.folder_contents import StatedFiles
 from connectors.hadoop.hive_metastore import HiveTable
 from connectors.runtime.settings import Settings
 from schemas.hive.names import column_names
+from schemas.hive.properties import gtid_property
 from schemas.manifest import HiveColumns, LakeTable, Manifest, PublishedTable
 from schemas.topics import source_table
 from schemas.warehouse_layout import (
@@ -81,7 +82,7 @@ def expected_versions(
         if len(states) < len(versions):
             optional.add(name)
     numbers = [manifest.version for manifest in whole]
-    gtids = [manifest.gtid for manifest in whole]
+    gtids = [gtid_property(manifest.gtid) for manifest in whole]
     return ExpectedVersions(
         numbers=tuple(numbers),
         gtids=tuple(gtids),
@@ -123,7 +124,10 @@ def _warehouse_table(
         columns=_hive_columns(table.columns),
         partition_column=table.partition_column,
         location=location,
-        properties={"kappa.version": str(table.version), "kappa.gtid": table.gtid},
+        properties={
+            "kappa.version": str(table.version),
+            "kappa.gtid": gtid_property(table.gtid),
+        },
     )
     is_mysql = table.kind == Kind.CHANGES.value
     return ExpectedTable(

@@ -16,6 +16,7 @@ from connectors.hadoop.hive_metastore import (
 )
 from connectors.runtime.settings import load
 from schemas.errors import Refused, Unavailable
+from schemas.hive.properties import VALUE_LENGTH
 from schemas.manifest import (
     EMPTY_MANIFEST,
     DebeziumSnapshot,
@@ -661,3 +662,10 @@ def test_a_refusal_of_more_than_a_table_is_an_error() -> None:
     metastore.refused = {("describe_database", ("", ""))}
     with pytest.raises(Refused):
         publisher(metastore).publish(CHANGED)
+
+
+def test_a_version_with_transactions_of_very_many_origins_is_published() -> None:
+    origins = [f"3e11fa47-71ca-11e1-9e33-c80aa9429562:tag_{n}:1-9" for n in range(200)]
+    manifest = replace(BEFORE, gtid=",".join(origins))
+    metastore = published(manifest)
+    assert len(metastore.databases[DATABASE]["kappa.gtid"]) <= VALUE_LENGTH
