@@ -10,7 +10,7 @@ from enum import Enum
 import pyarrow as pa
 
 from schemas import topics
-from schemas.hive.names import distinct_name, name_hash, readable_table_name
+from schemas.hive.names import column_names, distinct_name, name_hash, readable_table_name
 
 # Hive's own name for the partition of rows without a partition value.
 NO_DATE = "__HIVE_DEFAULT_PARTITION__"
@@ -120,9 +120,16 @@ def _has_other_name(topic: str) -> bool:
 
 
 def partitioning(table: str, columns: pa.Schema) -> Partitioning | None:
-    """Return the partitioning of a table, None if it has none or its column is no timestamp."""
+    """Return the partitioning of a table.
+
+    None if it has none, if its column is no timestamp, or if one of the table's own columns has the
+    name of Hive's partition column.
+    """
     declared_partitioning = PARTITIONING.get(table)
     if declared_partitioning is None or declared_partitioning.column not in columns.names:
+        return None
+    hive_names = {name.lower() for name in column_names(columns.names)}
+    if declared_partitioning.hive_column in hive_names:
         return None
     column_type = columns.field(declared_partitioning.column).type
     return declared_partitioning if pa.types.is_timestamp(column_type) else None

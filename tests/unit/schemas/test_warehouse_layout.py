@@ -93,6 +93,12 @@ def test_orders_are_cut_by_the_utc_date_on_which_they_were_placed() -> None:
     assert partitioning("orders", pa.schema([("order_id", pa.int64())])) is None
 
 
+@pytest.mark.parametrize("name", ["order_date", "Order_Date", "order-date"])
+def test_a_table_with_a_column_named_like_hives_partitions_has_none(name: str) -> None:
+    columns = pa.schema([("orderedAt", INSTANT), (name, pa.date32())])
+    assert partitioning("orders", columns) is None
+
+
 def test_an_order_belongs_to_the_day_that_utc_had() -> None:
     late = datetime(2026, 3, 29, 23, 59, 59, 999999, UTC)
     long_ago = datetime(1969, 12, 31, 23, 0, 0, tzinfo=UTC)
