@@ -1,7 +1,10 @@
 """The tables that a DDL statement in MySQL's binary log concerns, as far as its words tell."""
 
-from schemas.ddl.parser import RenameTables, parse
-from schemas.ddl.tokens import NotUnderstood
+from collections.abc import Sequence
+
+from schemas.ddl.alter_table import AlterTable
+from schemas.ddl.parser import RenameTables, altered_table, parse
+from schemas.ddl.tokens import NotUnderstood, TableName
 from schemas.sql_tokens import MYSQL, Kind
 
 # Words after RENAME in an ALTER TABLE that renames something else than the table.
@@ -101,15 +104,11 @@ def created_tables(statement: str, default_database: str) -> list[tuple[str, str
 
 
 def moved_tables(statement: str, default_database: str, database: str) -> set[str]:
-    """Return the tables that a RENAME TABLE moves from a database into others, without those of
-    which another table gets the name.
+    """Return the tables that a statement moves from a database into others, without those of which
+    another table gets the name.
     """
-    try:
-        parsed = parse(statement)
-    except NotUnderstood:
-        return set()
     tables: set[str] = set()
-    for pair in parsed.pairs if isinstance(parsed, RenameTables) else ():
+    for pair in _renames(statement):
         old_name, new_name = pair
         is_ours, stays_ours = (
             (name.database or default_database).lower() == database.lower() for name in pair
@@ -119,6 +118,21 @@ def moved_tables(statement: str, default_database: str, database: str) -> set[st
         elif is_ours:
             tables.add(old_name.table)
     return tables
+
+
+def _renames(statement: str) -> Sequence[tuple[TableName, TableName]]:
+    """Return the old and new names of tables, also of an ALTER TABLE that is not understood."""
+    try:
+        parsed = parse(statement)
+    except NotUnderstood:
+        old_name = altered_table(statement)
+        new_names = created_tables(statement, "") if old_name else []
+        return [(old_name, TableName(*name)) for name in new_names if old_name]
+    if isinstance(parsed, RenameTables):
+        return parsed.pairs
+    if isinstance(parsed, AlterTable) and parsed.new_name is not None:
+        return [(parsed.table, parsed.new_name)]
+    return []
 
 
 def drops_database(statement: str, database: str) -> bool:

@@ -191,6 +191,13 @@ def test_a_statement_about_a_temporary_table_is_a_finding_for_the_table_of_its_n
         (ddl("RENAME TABLE users TO people"), set()),
         (ddl("RENAME TABLE archive.users TO users"), set()),
         (ddl("RENAME TABLE a.users TO b.users"), set()),
+        (ddl("ALTER TABLE users RENAME TO archive.users"), {"users"}),
+        (ddl("ALTER TABLE users ADD a INT, RENAME archive.people"), {"users"}),
+        (ddl("ALTER TABLE ecommerce.users RENAME AS users", database="archive"), {"users"}),
+        (ddl("ALTER TABLE users XYZ, RENAME TO archive.users"), {"users"}),
+        (ddl("ALTER TABLE users XYZ, RENAME TO people"), set()),
+        (ddl("ALTER TABLE users RENAME COLUMN a TO b"), set()),
+        (ddl("ALTER TABLE archive.users RENAME TO users"), set()),
     ],
 )
 def test_a_table_that_is_moved_into_another_database_is_a_finding(
