@@ -34,6 +34,8 @@ from schemas.sql_tokens import mentioned_names
 
 STATE_FILE = "binlog_watch.json"
 MAX_STATEMENTS = 10_000
+# Names of temporary tables; of more, the oldest are forgotten.
+MAX_TEMPORARY_TABLES = 10_000
 # The name of a finding that concerns every table.
 ALL_TABLES = "*"
 
@@ -86,7 +88,8 @@ class WatchState:
     oldest first. `prepared` are the tables of XA transactions that are neither committed nor rolled
     back, by the transaction's id: Debezium has their rows, and MySQL does not show them yet.
     `prepared_findings` are those with findings in such a transaction, ALL_TABLES among them.
-    `tables` are all names of tables that the database has had.
+    `tables` are all names of tables that the database has had. `temporary_tables` are the names in
+    lower case, in any database, of temporary tables that sessions may still have, oldest first.
     """
 
     gtids: GtidSet | None = None
@@ -95,6 +98,7 @@ class WatchState:
     prepared: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     prepared_findings: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     tables: frozenset[str] = frozenset()
+    temporary_tables: tuple[str, ...] = ()
 
     def finding(self, table: str) -> Finding | None:
         """Return the newest finding about a table or about all tables."""
@@ -125,6 +129,7 @@ class BinlogWatchFile:
             "prepared": dict(state.prepared),
             "prepared_findings": dict(state.prepared_findings),
             "tables": sorted(state.tables),
+            "temporary_tables": list(state.temporary_tables),
         }
         replace_file(self._path, json.dumps(content, ensure_ascii=False))
 
@@ -148,7 +153,8 @@ class FindingCollector:
         self._prepared_findings = dict(state.prepared_findings)
         self._tables = set(state.tables)
         self._are_tables_current = False
-        self._temporary_tables: set[str] = set()
+        # A set in the order of its members.
+        self._temporary_tables = dict.fromkeys(state.temporary_tables)
         # Those whose rows statements of the present transaction changed.
         self._tables_of_statements: set[str] = set()
         self.has_news = False
@@ -165,6 +171,7 @@ class FindingCollector:
             prepared=dict(self._prepared_tables),
             prepared_findings=dict(self._prepared_findings),
             tables=frozenset(self._tables),
+            temporary_tables=tuple(self._temporary_tables),
         )
 
     def restart(self, gtids: GtidSet, reason: str) -> None:
@@ -245,7 +252,7 @@ class FindingCollector:
             self._add_finding(table, gtid, reason)
         temporary_table = created_temporary_table(statement.text)
         if temporary_table:
-            self._temporary_tables.add(temporary_table.lower())
+            self._add_temporary_table(temporary_table.lower())
         if tables and may_change_tables(statement.text):
             self._statements.append(
                 DdlStatement(
@@ -258,17 +265,23 @@ class FindingCollector:
             del self._statements[:-MAX_STATEMENTS]
             self.has_news = True
 
+    def _add_temporary_table(self, name: str) -> None:
+        self._temporary_tables.pop(name, None)
+        self._temporary_tables[name] = None
+        if len(self._temporary_tables) > MAX_TEMPORARY_TABLES:
+            del self._temporary_tables[next(iter(self._temporary_tables))]
+
     def _reason_to_read(self, text: str, names_in_text: frozenset[str]) -> str:
         """Return why Debezium does not know what a DDL statement does; empty if it may."""
         if inserts_rows(text):
             return STATEMENT_ROWS
-        is_about_temporary = not names_in_text.isdisjoint(self._temporary_tables)
+        is_about_temporary = not self._temporary_tables.keys().isdisjoint(names_in_text)
         return TEMPORARY_NAMESAKE if is_about_temporary else ""
 
     def _add_changed_rows(self, gtid: str, names_in_text: frozenset[str]) -> None:
         """Add the finding of a statement that changed rows of the database."""
         tables = self._tables_named(names_in_text)
-        if not tables and names_in_text.isdisjoint(self._temporary_tables):
+        if not tables and self._temporary_tables.keys().isdisjoint(names_in_text):
             # It changed them through a view, a trigger or a function.
             tables = [ALL_TABLES]
         self._tables_of_statements.update(tables)
@@ -351,4 +364,5 @@ def _watch_state(content: Mapping[str, Any]) -> WatchState:
         prepared=_tables_by_xa(content["prepared"]),
         prepared_findings=_tables_by_xa(prepared_findings),
         tables=frozenset(content["tables"]),
+        temporary_tables=tuple(content.get("temporary_tables", ())),
     )

@@ -10,6 +10,7 @@ import logging
 import os
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from connectors.debezium.applied_rules import AppliedRules
@@ -134,7 +135,10 @@ class Capture:
     @property
     def poll_seconds(self) -> float:
         """The pause before the next step."""
-        return POLL_SECONDS if self._schema_repair.is_current() else BUSY_POLL_SECONDS
+        with suppress(KappaError):
+            if not self._schema_repair.is_current():
+                return BUSY_POLL_SECONDS
+        return POLL_SECONDS
 
     def _restart_failed(self, now: float) -> None:
         """Look at the connector, and restart what has failed of it."""

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from connectors.debezium import binlog_findings
 from connectors.debezium.binlog_findings import (
     ALL_TABLES,
     INCIDENT,
@@ -180,6 +181,29 @@ def test_a_statement_about_a_temporary_table_is_a_finding_for_the_table_of_its_n
     assert reasons(collector) == {}
     collector.add_transaction(transaction(2, statement=ddl(text)))
     assert reasons(collector) == dict.fromkeys(tables, TEMPORARY_NAMESAKE)
+
+
+def test_a_temporary_table_is_known_after_a_restart_of_the_watch(
+    collector: FindingCollector, catalogue: Catalogue, tmp_path: Path
+) -> None:
+    creation = ddl("CREATE TEMPORARY TABLE Users (a INT)")
+    collector.add_transaction(transaction(1, statement=creation))
+    file = BinlogWatchFile(tmp_path)
+    file.write(collector.state())
+    another = FindingCollector("eCommerce", catalogue.read, file.read())
+    another.restart(gtid_set(f"{A}:1-5"), "purged")
+    another.add_transaction(transaction(6, statement=ddl("TRUNCATE users")))
+    assert reasons(another)["users"] == TEMPORARY_NAMESAKE
+
+
+def test_of_very_many_temporary_tables_the_newest_are_known(
+    collector: FindingCollector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(binlog_findings, "MAX_TEMPORARY_TABLES", 3)
+    for number, name in enumerate(("a", "b", "c", "a", "d"), 1):
+        creation = ddl(f"CREATE TEMPORARY TABLE {name} (a INT)")
+        collector.add_transaction(transaction(number, statement=creation))
+    assert collector.state().temporary_tables == ("c", "a", "d")
 
 
 @pytest.mark.parametrize(
@@ -409,6 +433,7 @@ def test_the_state_file_is_read_as_it_was_written(tmp_path: Path) -> None:
         statements=(DdlStatement(gtid=f"{A}:8", names=("orders", "users")),),
         prepared={"X'31',X'',1": ("orders",)},
         tables=frozenset(TABLES),
+        temporary_tables=("scratch",),
     )
     file = BinlogWatchFile(tmp_path)
     assert file.read() == WatchState()
