@@ -7,8 +7,9 @@ processes read.
 import json
 import logging
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, astuple, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,7 @@ STATE_FILE = "binlog_watch.json"
 MAX_STATEMENTS = 10_000
 # Names of temporary tables; of more, the oldest are forgotten.
 MAX_TEMPORARY_TABLES = 10_000
+MAX_COMMITTED_XA = 5_000
 # The name of a finding that concerns every table.
 ALL_TABLES = "*"
 
@@ -44,6 +46,7 @@ STATEMENT_ROWS = "a session logged changed rows as a statement (binlog_format)"
 TEMPORARY_NAMESAKE = "a statement may be about a temporary table of the same name"
 MOVED_TABLE = "it was moved into another database"
 XA_ROLLBACK = "a prepared XA transaction was rolled back"
+REPLACED_XA = "an XA transaction was prepared whose id an earlier one had, of unknown end"
 UNREAD_XA = "an XA transaction ended whose rows were logged before the watch began"
 INCIDENT = "MySQL noted in its binary log that changes may be missing"
 
@@ -79,6 +82,26 @@ class DdlStatement:
     is_truncate: bool = False
 
 
+@dataclass(frozen=True)
+class XaPreparation:
+    """The transaction that prepared an XA transaction, and when it was read, in Unix seconds."""
+
+    gtid: str
+    at: float
+
+
+@dataclass(frozen=True)
+class CommittedXa:
+    """The transactions that prepared and committed an XA transaction, and its tables.
+
+    Debezium has its rows with the first. Who reads a table between them does not see them.
+    """
+
+    prepare_gtid: str
+    commit_gtid: str
+    tables: tuple[str, ...]
+
+
 @dataclass(frozen=True, kw_only=True)
 class WatchState:
     """The state of the watch: its position, and its findings so far.
@@ -88,6 +111,8 @@ class WatchState:
     oldest first. `prepared` are the tables of XA transactions that are neither committed nor rolled
     back, by the transaction's id: Debezium has their rows, and MySQL does not show them yet.
     `prepared_findings` are those with findings in such a transaction, ALL_TABLES among them.
+    `preparations` say since when it is prepared. `committed_xa` are the newest XA transactions that
+    were committed, oldest first.
     `tables` are all names of tables that the database has had. `temporary_tables` are the names in
     lower case, in any database, of temporary tables that sessions may still have, oldest first.
     """
@@ -97,6 +122,8 @@ class WatchState:
     statements: tuple[DdlStatement, ...] = ()
     prepared: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     prepared_findings: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    preparations: Mapping[str, XaPreparation] = field(default_factory=dict)
+    committed_xa: tuple[CommittedXa, ...] = ()
     tables: frozenset[str] = frozenset()
     temporary_tables: tuple[str, ...] = ()
 
@@ -128,6 +155,11 @@ class BinlogWatchFile:
             "statements": [asdict(statement) for statement in state.statements],
             "prepared": dict(state.prepared),
             "prepared_findings": dict(state.prepared_findings),
+            "preparations": {
+                xa_id: astuple(preparation)
+                for xa_id, preparation in state.preparations.items()
+            },
+            "committed_xa": [astuple(committed) for committed in state.committed_xa],
             "tables": sorted(state.tables),
             "temporary_tables": list(state.temporary_tables),
         }
@@ -151,6 +183,8 @@ class FindingCollector:
         self._statements = list(state.statements)
         self._prepared_tables = dict(state.prepared)
         self._prepared_findings = dict(state.prepared_findings)
+        self._preparations = dict(state.preparations)
+        self._committed_xa = deque(state.committed_xa, MAX_COMMITTED_XA)
         self._tables = set(state.tables)
         self._are_tables_current = False
         # A set in the order of its members.
@@ -170,6 +204,8 @@ class FindingCollector:
             statements=tuple(self._statements),
             prepared=dict(self._prepared_tables),
             prepared_findings=dict(self._prepared_findings),
+            preparations=dict(self._preparations),
+            committed_xa=tuple(self._committed_xa),
             tables=frozenset(self._tables),
             temporary_tables=tuple(self._temporary_tables),
         )
@@ -183,6 +219,7 @@ class FindingCollector:
         self._new_gtids = []
         self._prepared_tables = {}
         self._prepared_findings = {}
+        self._preparations = {}
         self._findings = {
             table: finding
             for table, finding in self._findings.items()
@@ -307,9 +344,12 @@ class FindingCollector:
 
     def _follow_xa(self, transaction: BinlogTransaction, xa: XaEvent) -> None:
         if xa.step == "prepare":
+            for table in self._prepared_tables.get(xa.id, ()):
+                self._add_finding(table, transaction.gtid, REPLACED_XA)
             self._prepare_xa(transaction, xa.id)
             return
         prepared_tables = self._prepared_tables.pop(xa.id, None)
+        preparation = self._preparations.pop(xa.id, None)
         if prepared_tables is None:
             self._add_finding(ALL_TABLES, transaction.gtid, UNREAD_XA)
             return
@@ -318,6 +358,10 @@ class FindingCollector:
             for table in prepared_tables:
                 self._add_finding(table, transaction.gtid, XA_ROLLBACK)
             return
+        if preparation is not None:
+            self._committed_xa.append(
+                CommittedXa(preparation.gtid, transaction.gtid, prepared_tables)
+            )
         for table in tables_with_findings:
             finding = self._findings.get(table)
             if finding is not None:
@@ -330,6 +374,7 @@ class FindingCollector:
         if ALL_TABLES in tables:
             tables = self._tables
         self._prepared_tables[xa_id] = tuple(sorted(tables))
+        self._preparations[xa_id] = XaPreparation(transaction.gtid, time.time())
         partial_tables = self._watched_tables(transaction.partial_tables)
         if tables_with_findings := partial_tables | self._tables_of_statements:
             self._prepared_findings[xa_id] = tuple(sorted(tables_with_findings))
@@ -363,6 +408,14 @@ def _watch_state(content: Mapping[str, Any]) -> WatchState:
         statements=tuple(statements),
         prepared=_tables_by_xa(content["prepared"]),
         prepared_findings=_tables_by_xa(prepared_findings),
+        preparations={
+            xa_id: XaPreparation(*preparation)
+            for xa_id, preparation in content.get("preparations", {}).items()
+        },
+        committed_xa=tuple(
+            CommittedXa(prepare_gtid, commit_gtid, tuple(tables))
+            for prepare_gtid, commit_gtid, tables in content.get("committed_xa", ())
+        ),
         tables=frozenset(content["tables"]),
         temporary_tables=tuple(content.get("temporary_tables", ())),
     )

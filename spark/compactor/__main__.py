@@ -210,6 +210,7 @@ class CompactorProcess:
             database,
             self._exclusions.read(),
             self._checked_columns.read(),
+            now=time.time(),
         )
         suspects = captured_suspects(
             suspects,

@@ -24,6 +24,12 @@ UNCHECKED_REASON = "waits until its columns are compared with MySQL's, after a s
 EXCLUSION_REASON = "waits until Debezium has passed what it cannot follow"
 UNCAPTURED_REASON = "the settings do not capture it any more"
 XA_REASON = "waits for a prepared XA transaction"
+LONG_XA_REASON = "an XA transaction stays prepared, or was ended without being logged"
+COMMITTED_XA_REASON = (
+    "it was read while an XA transaction was prepared that is committed now"
+)
+# A table waits no longer for the end of a prepared transaction.
+XA_SECONDS = 600.0
 
 
 @dataclass(frozen=True)
@@ -43,13 +49,15 @@ def find_suspects(
     database: str,
     excluded_tables: Collection[str] = (),
     checked_tables: Mapping[str, str] = MappingProxyType({}),
+    now: float = 0.0,
 ) -> Suspects:
     """Return the topics that the next version must not continue as they are.
 
     `bases` are what tables were read as last, by topic; `recorded_statements` the
     statements in Debezium's topic; `gtids_reached` the transactions that Debezium has behind it;
     `excluded_tables` the tables that it leaves out for a while; `checked_tables` the newest
-    statement, by table, after which its columns were MySQL's.
+    statement, by table, after which its columns were MySQL's; `now` is
+    in Unix seconds.
     """
     suspects = Suspects()
     for table, finding in _findings(watch, manifest, database):
@@ -67,13 +75,11 @@ def find_suspects(
             suspects.to_wait.setdefault(topic, UNREAD_REASON)
     for table in unchecked_tables(watch.statements, checked_tables):
         suspects.to_wait.setdefault(change_topic(database, table), UNCHECKED_REASON)
+    _add_xa_suspects(suspects, watch, manifest, bases, database, now)
     for table in excluded_tables:
         topic = change_topic(database, table)
         suspects.to_read.pop(topic, None)
         suspects.to_wait[topic] = EXCLUSION_REASON
-    for tables in watch.prepared.values():
-        for table in tables:
-            suspects.to_wait.setdefault(change_topic(database, table), XA_REASON)
     return suspects
 
 
@@ -171,6 +177,52 @@ def _findings(
     for name, finding in watch.findings.items():
         for table in sorted(names) if name == ALL_TABLES else [name]:
             yield table, finding
+
+
+def _add_xa_suspects(
+    suspects: Suspects,
+    watch: WatchState,
+    manifest: Manifest,
+    bases: Mapping[str, TableBase],
+    database: str,
+    now: float,
+) -> None:
+    for table, reason in _read_between_xa(watch, manifest, bases, database):
+        suspects.to_read.setdefault(change_topic(database, table), reason)
+    for table, gtid in _prepared_tables(watch, now):
+        topic = change_topic(database, table)
+        if not gtid:
+            suspects.to_wait.setdefault(topic, XA_REASON)
+        elif not _has(bases.get(topic), gtid):
+            suspects.to_read.setdefault(topic, LONG_XA_REASON)
+
+
+def _prepared_tables(watch: WatchState, now: float) -> Iterator[tuple[str, str]]:
+    """Yield the tables of prepared XA transactions; with the GTID of one that is so for long."""
+    for xa_id, tables in watch.prepared.items():
+        preparation = watch.preparations.get(xa_id)
+        is_long = preparation is not None and now - preparation.at > XA_SECONDS
+        gtid = preparation.gtid if preparation is not None and is_long else ""
+        for table in tables:
+            yield table, gtid
+
+
+def _read_between_xa(
+    watch: WatchState, manifest: Manifest, bases: Mapping[str, TableBase], database: str
+) -> Iterator[tuple[str, str]]:
+    """Yield the tables that were read last between the two steps of an XA transaction.
+
+    Its rows count as read, and were not to be seen. That holds for Debezium's snapshot, too.
+    """
+    if not watch.committed_xa:
+        return
+    snapshot_gtids = gtid_set(manifest.snapshot_transactions)
+    gtids_by_topic = {topic: gtid_set(base.gtids) for topic, base in bases.items()}
+    for committed in watch.committed_xa:
+        for table in committed.tables:
+            gtids = gtids_by_topic.get(change_topic(database, table), snapshot_gtids)
+            if committed.prepare_gtid in gtids and committed.commit_gtid not in gtids:
+                yield table, COMMITTED_XA_REASON
 
 
 def _is_resolved(finding: Finding, base: TableBase | None) -> bool:

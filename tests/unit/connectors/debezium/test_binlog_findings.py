@@ -1,5 +1,6 @@
 """What transactions of the log mean for the captured database, and the file that has it."""
 
+import time
 from pathlib import Path
 
 import pytest
@@ -8,18 +9,22 @@ from connectors.debezium import binlog_findings
 from connectors.debezium.binlog_findings import (
     ALL_TABLES,
     INCIDENT,
+    MAX_COMMITTED_XA,
     MAX_STATEMENTS,
     MOVED_TABLE,
     PARTIAL_ROWS,
+    REPLACED_XA,
     STATEMENT_ROWS,
     TEMPORARY_NAMESAKE,
     UNREAD_XA,
     XA_ROLLBACK,
     BinlogWatchFile,
+    CommittedXa,
     DdlStatement,
     Finding,
     FindingCollector,
     WatchState,
+    XaPreparation,
 )
 from connectors.mysql.binlog_events import (
     BinlogTransaction,
@@ -319,8 +324,45 @@ def test_a_prepared_transaction_that_is_committed_is_no_finding(
     collector.add_transaction(transaction(1, tables=("orders",), xa=xa("prepare")))
     assert collector.state().prepared == {"X'31',X'',1": ("orders",)}
     collector.add_transaction(transaction(2, xa=xa("commit")))
-    state = collector.state()
-    assert state == WatchState(gtids=gtid_set(f"{A}:1-2"), tables=frozenset({"orders"}))
+    assert collector.state() == WatchState(
+        gtids=gtid_set(f"{A}:1-2"),
+        tables=frozenset({"orders"}),
+        committed_xa=(CommittedXa(f"{A}:1", f"{A}:2", ("orders",)),),
+    )
+
+
+def test_since_when_a_transaction_is_prepared_is_known_until_it_ends(
+    collector: FindingCollector,
+) -> None:
+    begin = time.time()
+    collector.add_transaction(transaction(1, tables=("orders",), xa=xa("prepare")))
+    (preparation,) = collector.state().preparations.values()
+    assert preparation.gtid == f"{A}:1"
+    assert begin <= preparation.at <= time.time()
+    collector.add_transaction(transaction(2, xa=xa("rollback")))
+    assert collector.state().preparations == {}
+    assert collector.state().committed_xa == ()
+
+
+def test_of_very_many_committed_transactions_the_newest_are_kept(
+    collector: FindingCollector,
+) -> None:
+    for number in range(1, 2 * MAX_COMMITTED_XA + 3, 2):
+        step = transaction(number, tables=("orders",), xa=xa("prepare"))
+        collector.add_transaction(step)
+        collector.add_transaction(transaction(number + 1, xa=xa("commit")))
+    committed = collector.state().committed_xa
+    assert len(committed) == MAX_COMMITTED_XA
+    assert committed[0].prepare_gtid == f"{A}:3"
+
+
+def test_a_prepared_transaction_whose_id_is_used_again_has_ended_unseen(
+    collector: FindingCollector,
+) -> None:
+    collector.add_transaction(transaction(1, tables=("orders",), xa=xa("prepare")))
+    collector.add_transaction(transaction(2, tables=("users",), xa=xa("prepare")))
+    assert reasons(collector) == {"orders": REPLACED_XA}
+    assert collector.state().prepared == {"X'31',X'',1": ("users",)}
 
 
 def test_a_prepared_transaction_that_is_rolled_back_is_a_finding_for_its_tables(
@@ -434,6 +476,8 @@ def test_the_state_file_is_read_as_it_was_written(tmp_path: Path) -> None:
         prepared={"X'31',X'',1": ("orders",)},
         tables=frozenset(TABLES),
         temporary_tables=("scratch",),
+        preparations={"X'31',X'',1": XaPreparation(f"{A}:7", 12.5)},
+        committed_xa=(CommittedXa(f"{A}:3", f"{A}:4", ("orders", "users")),),
     )
     file = BinlogWatchFile(tmp_path)
     assert file.read() == WatchState()

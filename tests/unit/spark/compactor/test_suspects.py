@@ -6,20 +6,25 @@ import pytest
 
 from connectors.debezium.binlog_findings import (
     ALL_TABLES,
+    CommittedXa,
     DdlStatement,
     Finding,
     WatchState,
+    XaPreparation,
 )
 from schemas.capture_rules import CaptureRules
 from schemas.gtid import gtid_set
 from schemas.manifest import TableBase
 from spark.compactor.suspects import (
+    COMMITTED_XA_REASON,
     EXCLUSION_REASON,
     LEFT_OUT_REASON,
+    LONG_XA_REASON,
     UNCAPTURED_REASON,
     UNCHECKED_REASON,
     UNREAD_REASON,
     XA_REASON,
+    XA_SECONDS,
     Suspects,
     captured_suspects,
     find_suspects,
@@ -115,6 +120,61 @@ def test_a_statement_that_debezium_has_left_out_makes_its_tables_to_be_read() ->
 def test_the_tables_of_a_prepared_transaction_wait_for_its_end() -> None:
     watch = WatchState(prepared={"x": ("orders",)})
     assert suspects(watch) == ({}, {TOPIC: XA_REASON})
+
+
+def prepared_suspects(
+    base: TableBase | None, seconds: float
+) -> tuple[dict[str, str], dict[str, str]]:
+    watch = WatchState(
+        prepared={"x": ("orders",)}, preparations={"x": XaPreparation(f"{UUID}:20", 1e9)}
+    )
+    found = find_suspects(
+        watch,
+        PUBLISHED,
+        {TOPIC: base} if base else {},
+        RecordedStatements(frozenset(), frozenset()),
+        gtid_set(""),
+        "eCommerce",
+        now=1e9 + seconds,
+    )
+    return found.to_read, found.to_wait
+
+
+def test_a_transaction_that_stays_prepared_holds_its_tables_up_for_a_while_only() -> None:
+    assert prepared_suspects(None, XA_SECONDS) == ({}, {TOPIC: XA_REASON})
+    late = XA_SECONDS + 1
+    assert prepared_suspects(None, late) == ({TOPIC: LONG_XA_REASON}, {})
+    older_base = replace(BASE, gtids=gtids(19))
+    assert prepared_suspects(older_base, late) == ({TOPIC: LONG_XA_REASON}, {})
+    assert prepared_suspects(BASE, late) == ({}, {})
+
+
+@pytest.mark.parametrize(
+    ("base_gtids", "snapshot_gtids", "is_read"),
+    [
+        (gtids(19), "", False),
+        (gtids(20), "", True),
+        (gtids(24), gtids(30), True),
+        (gtids(25), "", False),
+        (None, gtids(19), False),
+        (None, gtids(24), True),
+        (None, gtids(25), False),
+    ],
+)
+def test_a_table_that_was_read_between_the_steps_of_a_transaction_is_read_again(
+    base_gtids: str | None, snapshot_gtids: str, is_read: bool
+) -> None:
+    committed = CommittedXa(f"{UUID}:20", f"{UUID}:25", ("orders",))
+    found = find_suspects(
+        WatchState(committed_xa=(committed,)),
+        replace(PUBLISHED, snapshot_transactions=snapshot_gtids),
+        {TOPIC: replace(BASE, gtids=base_gtids)} if base_gtids else {},
+        RecordedStatements(frozenset(), frozenset()),
+        gtid_set(""),
+        "eCommerce",
+    )
+    assert found.to_read == ({TOPIC: COMMITTED_XA_REASON} if is_read else {})
+    assert found.to_wait == {}
 
 
 def test_a_table_that_exists_is_not_created_again() -> None:
