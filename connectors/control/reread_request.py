@@ -11,13 +11,18 @@ import json
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote, unquote
 from uuid import uuid4
 
 from connectors.runtime.files import replace_file
+from connectors.runtime.process_state import read_state
 
 FOLDER = "reread"
 SUFFIX = ".request"
+# The processes that read tables side by side, so that none waits for a large one.
+# `run/<name>.json` has the progress of each.
+READERS = ("reread", "reread-2", "reread-3")
 UNREADABLE = "its request has no content"
 # A file's name has at most 255 bytes, and replace_file adds some to it.
 MAX_NAME_CHARACTERS = 200
@@ -67,6 +72,16 @@ class RereadRequests:
             digest = hashlib.sha256(topic.encode()).hexdigest()
             name = f"{name[: MAX_NAME_CHARACTERS - len(digest)]}{digest}"
         return self._folder / f"{name}{SUFFIX}"
+
+
+def reread_progress(home: Path) -> dict[str, dict[str, Any]]:
+    """Return how far the tables are that are being read, by topic."""
+    states = [read_state(home, reader) or {} for reader in READERS]
+    states.sort(key=lambda state: str(state.get("updated_at", "")))
+    progress: dict[str, dict[str, Any]] = {}
+    for state in states:
+        progress |= state.get("tables", {})
+    return progress
 
 
 def _read(path: Path) -> RereadRequest | None:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from connectors.control.reread_request import RereadRequest, RereadRequests
+from connectors.control.reread_request import READERS, RereadRequest, RereadRequests
 from connectors.hadoop.hdfs import Hdfs
 from connectors.runtime.process import child_environment
 from connectors.runtime.settings import Settings
@@ -52,6 +52,14 @@ class Bases(Protocol):
         """Remove the attempts at a request that hold none of the folders `needed_paths`."""
 
 
+@dataclass(frozen=True)
+class Reading:
+    """A child process, and the ids of the requests that it reads the tables for, by topic."""
+
+    child: Child
+    requests: Mapping[str, str]
+
+
 @dataclass
 class Pause:
     """When a topic was last requested, or its reading failed, and how long to wait until the next
@@ -63,24 +71,23 @@ class Pause:
 
 
 class Rereads:
-    """The requests, the child process that reads, and what it has read."""
+    """The requests, the child processes that read, and what they have read."""
 
     def __init__(
         self,
         requests: RereadRequests,
         bases: Bases,
-        start: Callable[[Sequence[str]], Child],
+        start: Callable[[str, Sequence[str]], Child],
         database: str,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`start` begins to read the tables of some topics."""
+        """`start` begins to read the tables of some topics, as one of READERS."""
         self._requests = requests
         self._bases = bases
         self._start = start
         self._database = database
         self._clock = clock
-        self._child: Child | None = None
-        self._child_topics: tuple[str, ...] = ()
+        self._readings: dict[str, Reading] = {}
         self._retries: dict[str, Pause] = {}
         self._pauses: dict[str, Pause] = {}
         self._found_bases: dict[str, tuple[RereadRequest, TableBase]] = {}
@@ -157,29 +164,40 @@ class Rereads:
                 log.info("%s will be read: %s", topic, LEFT_OUT)
 
     def read_next(self, manifest: Manifest) -> None:
-        """Start to read the tables that lag behind, if none are being read."""
-        child = self._child
-        if child is not None:
-            code = child.poll()
-            if code is None:
-                return
-            self._child = None
-            self._note_end(code)
-        topics = [
-            topic
-            for topic in self._requests.all()
+        """Start to read the tables that lag behind and are not being read."""
+        self._end_readings()
+        idle_readers = [reader for reader in READERS if reader not in self._readings]
+        if not idle_readers:
+            return
+        requests = {
+            topic: request.id
+            for topic, request in self._requests.all().items()
             if topic in manifest.lagging_topics
             and topic not in self._found_bases
             and self._may_retry(topic)
-        ]
-        if topics:
-            self._child_topics = tuple(topics)
-            self._child = self._start(topics)
+            and not self._is_being_read(request)
+        }
+        if requests:
+            child = self._start(idle_readers[0], tuple(requests))
+            self._readings[idle_readers[0]] = Reading(child, requests)
 
-    def _note_end(self, code: int) -> None:
+    def _is_being_read(self, request: RereadRequest) -> bool:
+        return any(
+            reading.requests.get(request.topic) == request.id
+            for reading in self._readings.values()
+        )
+
+    def _end_readings(self) -> None:
+        for reader, reading in list(self._readings.items()):
+            code = reading.child.poll()
+            if code is not None:
+                del self._readings[reader]
+                self._note_end(reading, code)
+
+    def _note_end(self, reading: Reading, code: int) -> None:
         """Note which tables a child has not read: each is tried again after twice the pause."""
         self._find()
-        for topic in self._child_topics:
+        for topic in reading.requests:
             if not code or topic in self._found_bases:
                 self._retries.pop(topic, None)
                 continue
@@ -226,8 +244,8 @@ def rereads_of(settings: Settings, hdfs: Hdfs) -> Rereads:
     """Return the rereads of a stack."""
     environment = child_environment(settings, os.environ)
 
-    def start(topics: Sequence[str]) -> Child:
-        command = [sys.executable, "-m", "spark.reread", *topics]
+    def start(reader: str, topics: Sequence[str]) -> Child:
+        command = [sys.executable, "-m", "spark.reread", reader, *topics]
         return subprocess.Popen(command, env=environment)
 
     return Rereads(

@@ -1,7 +1,7 @@
 """Reads the tables of some topics from MySQL again, once: a child process of the compactor.
 
-Run as `python -m spark.reread TOPIC…`. It ends with its parent. Its progress is in
-`run/reread.json`.
+Run as `python -m spark.reread READER TOPIC…`. It ends with its parent. Its progress is in
+`run/<READER>.json`.
 """
 
 import os
@@ -36,10 +36,11 @@ def main() -> None:
     log = start_logging(PROCESS)
     parent = os.getppid()
     requests = RereadRequests(settings.home).all()
-    selected = [requests[topic] for topic in sys.argv[1:] if topic in requests]
+    reader, *topics = sys.argv[1:]
+    selected = [requests[topic] for topic in topics if topic in requests]
     if not selected:
         return
-    state = ProcessState(settings.home, PROCESS)
+    state = ProcessState(settings.home, reader)
     report = ProgressReport(_estimates(settings, selected))
 
     def note(topic: str, rows: int) -> None:

@@ -5,19 +5,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from connectors.control.reread_request import RereadRequest, RereadRequests
+from connectors.control.reread_request import RereadRequest, RereadRequests, reread_progress
 from connectors.hadoop.hdfs import Hdfs
 from connectors.hadoop.manifest_store import ManifestStore
 from connectors.mysql.client import connect
 from connectors.retry import wait_until
-from connectors.runtime.process_state import read_state
 from connectors.runtime.settings import Settings
 from infra.terminal.progress_line import ProgressLine
 from schemas.errors import UsageError
 from schemas.topics import change_topic
 
 REASON = "requested by ./kappa resync"
-PROGRESS = "reread"
 POLL_SECONDS = 0.25
 TABLES = (
     "SELECT table_name AS name FROM information_schema.tables WHERE table_schema = %s "
@@ -84,9 +82,7 @@ def wait_until_read(
 
         def are_read() -> bool:
             pending = requests.all()
-            report_progress(
-                line, table_requests, pending, read_state(settings.home, PROGRESS) or {}
-            )
+            report_progress(line, table_requests, pending, reread_progress(settings.home))
             return not any(
                 pending.get(table_request.request.topic) == table_request.request
                 for table_request in table_requests
@@ -111,10 +107,9 @@ def report_progress(
     line: ProgressLine,
     table_requests: Sequence[TableRequest],
     pending: Mapping[str, RereadRequest],
-    state: Mapping[str, Any],
+    figures: Mapping[str, Mapping[str, Any]],
 ) -> None:
-    """Show how far each table is."""
-    figures = state.get("tables", {})
+    """Show how far each table is, by the figures of each topic."""
     for table_request in table_requests:
         if pending.get(table_request.request.topic) != table_request.request:
             line(table_request.table, 1.0, "is published")

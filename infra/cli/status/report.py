@@ -13,6 +13,7 @@ import psutil
 
 from connectors.cassandra import client as cassandra
 from connectors.cassandra import generations
+from connectors.control.reread_request import reread_progress
 from connectors.kafka import client as kafka
 from connectors.kafka.client import Watermarks
 from connectors.kafka.dead_letter_reader import open_letters
@@ -63,7 +64,7 @@ def gather(settings: Settings) -> dict[str, Any]:
         "counts": counts.result(),
         "warehouse": _state(settings, "compactor"),
         "rereads": rereads_report(
-            _state(settings, "compactor").get("refused", {}), _state(settings, "reread")
+            _state(settings, "compactor").get("refused", {}), reread_progress(settings.home)
         ),
         "proof": _state(settings, "proof"),
         "dead_letters": dead_letters.result(),
@@ -71,10 +72,9 @@ def gather(settings: Settings) -> dict[str, Any]:
 
 
 def rereads_report(
-    refused: Mapping[str, str], reread: Mapping[str, Any]
+    refused: Mapping[str, str], progress: Mapping[str, Mapping[str, Any]]
 ) -> dict[str, dict[str, Any]]:
     """Return the topics that are not replicated, with the reason and how far a re-read is."""
-    progress = reread.get("tables", {})
     return {
         topic: {"reason": reason, **progress.get(topic, {})}
         for topic, reason in sorted(refused.items())

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from connectors.control.reread_request import RereadRequests
+from connectors.control.reread_request import READERS, RereadRequests, reread_progress
+from connectors.runtime.process_state import ProcessState
 
 
 @pytest.mark.parametrize(
@@ -46,3 +47,17 @@ def test_a_request_without_its_content_asks_for_the_table_of_its_name(
     assert requests.all() == {topic: request}
     requests.remove(request)
     assert requests.all() == {}
+
+
+def test_the_progress_of_all_readers_is_known(tmp_path: Path) -> None:
+    assert reread_progress(tmp_path) == {}
+    first, second, _ = (ProcessState(tmp_path, reader) for reader in READERS)
+    second.report("running", "reads", tables={"b": {"rows": 1}, "c": {"rows": 2}})
+    first.report("running", "reads", tables={"a": {"rows": 3}})
+    assert reread_progress(tmp_path) == {
+        "a": {"rows": 3},
+        "b": {"rows": 1},
+        "c": {"rows": 2},
+    }
+    second.report("waiting", "reads no table", tables={})
+    assert reread_progress(tmp_path) == {"a": {"rows": 3}}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from connectors.control.reread_request import RereadRequests
+from connectors.control.reread_request import READERS, RereadRequests
 from schemas.gtid import gtid_set
 from schemas.manifest import EMPTY_MANIFEST, LaggingTopic, Manifest, TableBase
 from spark.compactor.rereads import FIRST_PAUSE_SECONDS, LEFT_OUT, Rereads, reached_gtids
@@ -36,6 +36,7 @@ class World:
     removed: list[str] = field(default_factory=list)
     children: list[Reader] = field(default_factory=list)
     started: list[list[str]] = field(default_factory=list)
+    readers: list[str] = field(default_factory=list)
     now: float = 1000.0
 
     def find(self, topic: str, request: str) -> TableBase | None:
@@ -44,7 +45,8 @@ class World:
     def remove_attempts(self, topic: str, request: str, needed: set[str]) -> None:
         self.removed.append(request)
 
-    def start(self, topics: Sequence[str]) -> Reader:
+    def start(self, reader: str, topics: Sequence[str]) -> Reader:
+        self.readers.append(reader)
         self.started.append(list(topics))
         self.children.append(Reader())
         return self.children[-1]
@@ -94,7 +96,7 @@ def test_nothing_is_read_before_a_version_says_that_the_topic_lags_behind(
     assert world.started == []
     rereads.read_next(PUBLISHED)
     rereads.read_next(PUBLISHED)
-    assert world.started == [[TOPIC]], "one child at a time"
+    assert world.started == [[TOPIC]], "one child for a request"
 
 
 def test_what_was_read_waits_for_the_other_tables_and_then_goes_into_a_version(
@@ -165,6 +167,34 @@ def test_a_table_that_mysql_does_not_have_is_finished_once_a_version_knows(
     assert list(world.requests.all()) == [TOPIC], "it was not published before either"
     rereads.finish(replace(PUBLISHED, tables={}, bases={"orders": NO_TABLE}))
     assert world.requests.all() == {}
+
+
+def test_no_table_waits_for_a_large_one_that_is_being_read(world: World) -> None:
+    rereads = world.rereads()
+    names = ["user", "products", "completed_orders"]
+    topics = [TOPIC, *(f"cdc.eCommerce.{name}" for name in names)]
+    lagging = dict.fromkeys(topics, PUBLISHED.lagging_topics[TOPIC])
+    manifest = replace(PUBLISHED, lagging_topics=lagging)
+    for topic in topics:
+        rereads.request({topic: REASON})
+        rereads.read_next(manifest)
+        rereads.read_next(manifest)
+    assert world.started == [[topic] for topic in topics[:3]]
+    assert tuple(world.readers) == READERS
+    world.children[1].code = 0
+    rereads.read_next(manifest)
+    assert world.started[3:] == [sorted(topics[i] for i in (1, 3))], "one was not found"
+    assert world.readers[3] == READERS[1]
+
+
+def test_a_table_that_is_requested_while_it_is_read_is_read_once_more(world: World) -> None:
+    rereads = world.rereads()
+    rereads.request({TOPIC: REASON})
+    rereads.read_next(PUBLISHED)
+    rereads.reject(TOPIC, "a statement came")
+    rereads.read_next(PUBLISHED)
+    rereads.read_next(PUBLISHED)
+    assert world.started == [[TOPIC], [TOPIC]]
 
 
 def test_a_child_that_fails_is_started_again_after_a_pause(world: World) -> None:

@@ -213,7 +213,7 @@ def test_a_topic_that_is_not_replicated_has_its_reason_and_the_progress_of_its_r
     None
 ):
     refused = {"cdc.shop.user": "a hole", "cdc.shop.orders": "too large"}
-    progress = {"tables": {"cdc.shop.orders": {"rows": 5}, "cdc.shop.other": {"rows": 7}}}
+    progress = {"cdc.shop.orders": {"rows": 5}, "cdc.shop.other": {"rows": 7}}
     assert rereads_report(refused, progress) == {
         "cdc.shop.orders": {"reason": "too large", "rows": 5},
         "cdc.shop.user": {"reason": "a hole"},
