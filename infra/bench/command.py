@@ -231,6 +231,79 @@ def replay(
 
 
 @bench.command()
+@options.number("--rows", 5_000_000, 1000, "Rows of the large table.")
+@options.number("--tables", 100, 1, "How many tables are read together.")
+@options.number("--table-rows", 20_000, 10, "Rows of each of them.")
+@options.number("--peer-rows", 200_000, 1000, "Rows of the table that Debezium reads too.")
+@as_json
+@write
+@click.pass_obj
+def snapshot(
+    settings: Settings,
+    rows: int,
+    tables: int,
+    table_rows: int,
+    peer_rows: int,
+    json_: bool,
+    write: bool,
+) -> None:
+    """Time the reading of tables that MySQL has already until Hive shows them: a large one, and
+    many, beside MySQL alone and Debezium's own snapshot.
+
+    Exit code 1 if Hive counts other rows than MySQL has.
+    """
+    from infra.bench.capture.snapshot import SnapshotPlan, measure
+    from infra.bench.capture.snapshot_report import present
+
+    plan = SnapshotPlan(
+        rows=rows, tables=tables, table_rows=table_rows, peer_rows=peer_rows
+    )
+    with _undisturbed_stack(settings):
+        report = measure(settings, plan, ProgressSteps())
+    deliver(report, present(report), json_, write)
+    sys.exit(1 if report.has_failed else 0)
+
+
+@bench.command()
+@options.number("--rows", 200_000, 10_000, "Rows of the table.")
+@options.number("--seconds", 180, 20, "How long each rate is held.")
+@options.number("--offer-seconds", 60, 10, "How long changes are written without a limit.")
+@click.option(
+    "--profile",
+    is_flag=True,
+    help="Also say where Connect's time goes, by thread dumps; they cost some of it.",
+)
+@as_json
+@write
+@click.pass_obj
+def stream(
+    settings: Settings,
+    rows: int,
+    seconds: int,
+    offer_seconds: int,
+    profile: bool,
+    json_: bool,
+    write: bool,
+) -> None:
+    """Find how many changes per second come from MySQL to Hive without growing lag, beside the
+    reading of the binary log alone.
+
+    Changes are written without a limit, then at 90 % and 50 % of what arrived; at 75 % too if the
+    lag grew. Exit code 1 if a change was never shown, or a query did not give what was shown.
+    """
+    from infra.bench.capture.stream import StreamPlan, measure
+    from infra.bench.capture.stream_report import present
+
+    plan = StreamPlan(
+        rows=rows, seconds=seconds, offer_seconds=offer_seconds, with_profile=profile
+    )
+    with _undisturbed_stack(settings):
+        report = measure(settings, plan, ProgressSteps())
+    deliver(report, present(report), json_, write)
+    sys.exit(1 if report.has_failed else 0)
+
+
+@bench.command()
 @options.number("--runs", 5, 1, "How often each command is started.")
 @as_json
 @write

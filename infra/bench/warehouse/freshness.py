@@ -27,7 +27,7 @@ from infra.bench.warehouse.freshness_report import (
     RateFigures,
 )
 from infra.install import maven
-from infra.terminal.progress_line import ProgressLine
+from infra.terminal.progress_line import Report
 from infra.terminal.progress_steps import ProgressSteps
 from schemas.errors import StackError
 from schemas.shop_tables import quoted
@@ -60,11 +60,14 @@ def measure(
     report = FreshnessReport(
         at=now(),
         machine=machine(),
-        versions=_versions(),
+        versions=versions(),
         interval_seconds=settings.spark.interval_seconds,
     )
     numbers = count(1)
-    with running_observers(settings, TABLE) as observations, _table(settings) as connection:
+    with (
+        running_observers(settings, TABLE) as observations,
+        freshness_table(settings) as connection,
+    ):
         with steps.waiting("waiting for the table in Hive"):
             wait_until(
                 lambda: observations.are_shown([0]),
@@ -82,17 +85,18 @@ def measure(
     return replace(report, load_average=round(os.getloadavg()[0], 1))
 
 
-def _versions() -> dict[str, str]:
-    versions = {}
+def versions() -> dict[str, str]:
+    """Return the versions of the servers on a change's way, and of our packages there."""
+    numbers = {}
     for name, (pom, artifact) in SERVERS.items():
-        versions[name] = version_in_pom((maven.POMS / f"{pom}.xml").read_text(), artifact)
+        numbers[name] = version_in_pom((maven.POMS / f"{pom}.xml").read_text(), artifact)
     for name in PACKAGES:
-        versions[name] = version(name)
-    return versions
+        numbers[name] = version(name)
+    return numbers
 
 
 @contextmanager
-def _table(settings: Settings) -> Iterator[Connection]:
+def freshness_table(settings: Settings) -> Iterator[Connection]:
     """Create the table with its rows for the block; yield a connection to its database."""
     table = quoted(TABLE)
     columns = "id INT PRIMARY KEY, n BIGINT NOT NULL, note VARCHAR(60) NOT NULL"
@@ -131,7 +135,7 @@ class Writer:
         self._changes = rate // self._transactions_per_second
         self._random = Random(5)
 
-    def run(self, seconds: float, rows: dict[int, int], line: ProgressLine) -> Transactions:
+    def run(self, seconds: float, rows: dict[int, int], line: Report) -> Transactions:
         """Write for so many seconds, and add one row of each transaction to `rows`."""
         total = round(seconds * self._transactions_per_second)
         transactions = Transactions()

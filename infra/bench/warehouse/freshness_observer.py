@@ -74,8 +74,13 @@ class Observations:
 
 
 @contextmanager
-def running_observers(settings: Settings, table: str) -> Iterator[Observations]:
-    """Observe for the block, over separate connections."""
+def running_observers(
+    settings: Settings, table: str, control_seconds: float = CONTROL_SECONDS
+) -> Iterator[Observations]:
+    """Observe for the block, over separate connections.
+
+    Control queries are `control_seconds` apart at least: they take CPU time from what is measured.
+    """
     observations = Observations()
     stop = threading.Event()
     topic = change_topic(settings.mysql.database, table)
@@ -87,7 +92,7 @@ def running_observers(settings: Settings, table: str) -> Iterator[Observations]:
         _observe_topic(settings, topic, starts, observations, stop)
 
     def observe_hive() -> None:
-        _observe_hive(settings, table, observations, stop)
+        _observe_hive(settings, table, observations, control_seconds, stop)
 
     observers = [
         _observer(observe_topic, observations),
@@ -150,14 +155,18 @@ def _add_message(message: Message, decoder: Decoder, observations: Observations)
 
 
 def _observe_hive(
-    settings: Settings, table: str, observations: Observations, stop: threading.Event
+    settings: Settings,
+    table: str,
+    observations: Observations,
+    control_seconds: float,
+    stop: threading.Event,
 ) -> None:
     """Note what a query that begins now reads.
 
     The metastore switches a table's files and its GTID set in one step.
     """
     shown_gtids = ""
-    controls = ControlQueries(settings, table, observations)
+    controls = ControlQueries(settings, table, observations, control_seconds)
     with Metastore(settings.hive.metastore_uris) as metastore:
         while not stop.is_set():
             hive_table = metastore.table(settings.hive.warehouse_database, table)
@@ -174,7 +183,14 @@ def _observe_hive(
 class ControlQueries:
     """Queries HiveServer2 for a row that was just shown, in a thread, every few seconds at most."""
 
-    def __init__(self, settings: Settings, table: str, observations: Observations) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        table: str,
+        observations: Observations,
+        pause_seconds: float = CONTROL_SECONDS,
+    ) -> None:
+        self._pause_seconds = pause_seconds
         self._settings = settings
         self._table = table
         self._observations = observations
@@ -185,7 +201,7 @@ class ControlQueries:
         """Query a row of a transaction, unless a query is running or has just run."""
         if number is None or number not in self._observations.rows:
             return
-        if self._thread.is_alive() or at - self._begun_at <= CONTROL_SECONDS:
+        if self._thread.is_alive() or at - self._begun_at <= self._pause_seconds:
             return
         self._begun_at = at
         self._thread = threading.Thread(target=self._query, args=(number,), daemon=True)

@@ -3,6 +3,10 @@
 from typing import Any
 
 from connectors.runtime.settings import ROOT
+from infra.bench.capture.process_usage import Usage
+from infra.bench.capture.snapshot_report import SnapshotReport, SnapshotRun, TableSet
+from infra.bench.capture.stream_report import HeldRate, OfferedLoad, StreamReport
+from infra.bench.capture.thread_dumps import Profile
 from infra.bench.counts.latency_report import LatencyFigures, LatencyReport
 from infra.bench.counts.memory_report import MemoryReport, MemoryRun
 from infra.bench.counts.scaling_report import ScalingReport, WorkerGroup
@@ -153,6 +157,69 @@ REPLAY = ReplayReport(
         replay_run(OURS, 2, 1.0, 500, 500),
         replay_run(TYPED, 2, 2.0, 1000, 1000),
     ],
+)
+
+
+SNAPSHOT_RUN = SnapshotRun(
+    tables=TableSet(title="one table", tables=1, rows_per_table=1000, with_peer=True),
+    seconds=4.0,
+    limit_seconds=2.0,
+    counted_rows=1000,
+    count_seconds=0.5,
+    usage={"MySQL": Usage(1.0, 300), "compactor": Usage(2.0, 800)},
+    peer_seconds=20.0,
+)
+MANY_TABLES = SnapshotRun(
+    tables=TableSet(title="tables", tables=10, rows_per_table=100),
+    seconds=4.0,
+    limit_seconds=2.0,
+    counted_rows=990,
+    count_seconds=0.5,
+)
+SNAPSHOT = SnapshotReport(
+    **CIRCUMSTANCES, interval_seconds=3.0, readers=2, runs=[SNAPSHOT_RUN, MANY_TABLES]
+)
+
+OFFERED = OfferedLoad(
+    changes=600_000,
+    seconds=30.0,
+    drain_seconds=31.0,
+    mysql_rate=20_000,
+    topic_rate=12_000,
+    hive_rate=10_000,
+    binlog_rate=100_000,
+    usage={"Connect": Usage(80, 900)},
+    profile=Profile(50, {"task": 40.0}, {"Avro": 30.0, "other": 10.0}),
+)
+HELD_RATE = HeldRate(
+    share=0.9,
+    rate=9000,
+    reached_rate=9000,
+    growth=200,
+    backlog=(20_000, 30_000),
+    freshness=RATE_FIGURES,
+    usage={
+        "Connect": Usage(70, 800),
+        "Kafka": Usage(20, 900),
+        "compactor": Usage(30, 1000),
+    },
+)
+SUSTAINED_RATE = HeldRate(
+    share=0.5,
+    rate=5000,
+    reached_rate=5000,
+    growth=3,
+    backlog=(10_000, 10_000),
+    freshness=RATE_FIGURES,
+    usage={"Connect": Usage(70, 800)},
+)
+STREAM = StreamReport(
+    **CIRCUMSTANCES,
+    interval_seconds=3.0,
+    rows=200_000,
+    seconds=180.0,
+    offered=OFFERED,
+    held=[HELD_RATE, SUSTAINED_RATE],
 )
 
 
