@@ -27,7 +27,8 @@ OWN_KEYS = ("name", "read.only")
 START_SECONDS = 120.0
 RUN_SECONDS = 1800.0
 STOP_SECONDS = 60.0
-POLL_SECONDS = 0.05
+POLL_SECONDS = 0.1
+CHECK_SECONDS = 2.0
 
 
 def peer_config(
@@ -65,8 +66,13 @@ def seconds_of_snapshot(settings: Settings, table: str, rows: int, report: Repor
     replica = server_id(settings) + 2 * EXCLUSION_OFFSET
     config = peer_config(config, settings.mysql.database, table, prefix, replica)
     with _connector(settings, connect, prefix, config):
+        checked_at = time.monotonic()
 
         def check() -> None:
+            nonlocal checked_at
+            if time.monotonic() - checked_at < CHECK_SECONDS:
+                return
+            checked_at = time.monotonic()
             status = connect.status(prefix)
             if status is not None and status.failed:
                 raise StackError(f"Debezium's snapshot failed: {status.error}")

@@ -3,7 +3,7 @@
 import contextlib
 import os
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ import psutil
 from connectors.runtime.settings import Settings
 from infra.stack.supervisor import Supervisor
 
-SAMPLE_SECONDS = 1.0
+SAMPLE_SECONDS = 2.0
 MEASUREMENT = "measurement"
 OTHERS = "rest of the stack"
 # The group of a process, by its name in ./kappa status.
@@ -51,22 +51,19 @@ def stack_pids(settings: Settings) -> dict[str, int]:
 
 
 class UsageMeter(threading.Thread):
-    """Samples processes with their descendants once a second."""
+    """Samples processes with their descendants every SAMPLE_SECONDS."""
 
     def __init__(self, pids: Mapping[str, int]) -> None:
         super().__init__(name="usage of the stack", daemon=True)
-        self._processes: dict[str, psutil.Process] = {}
-        for name, pid in pids.items():
-            with contextlib.suppress(psutil.NoSuchProcess):
-                self._processes[name] = psutil.Process(pid)
+        self._pids = dict(pids)
         self._end = threading.Event()
         self._first: dict[str, float] = {}
         self._last: dict[str, float] = {}
         self._memory_mb: dict[str, float] = {}
+        self._sample()
 
     def run(self) -> None:
         """Sample until `stop`."""
-        self._sample()
         while not self._end.wait(SAMPLE_SECONDS):
             self._sample()
         self._sample()
@@ -84,24 +81,37 @@ class UsageMeter(threading.Thread):
         }
 
     def _sample(self) -> None:
-        for name, process in self._processes.items():
+        processes = {process.pid: process for process in psutil.process_iter(["ppid"])}
+        parents = {pid: process.info["ppid"] for pid, process in processes.items()}
+        for name, pid in self._pids.items():
             # A process that has ended keeps its last sample.
-            with contextlib.suppress(psutil.NoSuchProcess):
-                cpu_seconds, memory_mb = _family_usage(process)
+            with contextlib.suppress(psutil.NoSuchProcess, KeyError):
+                family = [processes[member] for member in [pid, *descendants(parents, pid)]]
+                cpu_seconds, memory_mb = _family_usage(family)
                 self._first.setdefault(name, cpu_seconds)
                 self._last[name] = cpu_seconds
                 self._memory_mb[name] = max(self._memory_mb.get(name, 0.0), memory_mb)
 
 
-def _family_usage(process: psutil.Process) -> tuple[float, float]:
+def descendants(parents: Mapping[int, int], pid: int) -> list[int]:
+    """Return the children of a process and theirs; `parents` are all processes' parents."""
+    family = [pid]
+    # The list grows while it is gone through.
+    for ancestor in family:
+        family += [child for child, parent in parents.items() if parent == ancestor]
+    return family[1:]
+
+
+def _family_usage(family: Sequence[psutil.Process]) -> tuple[float, float]:
+    """Return CPU seconds and MB of a process and its descendants. Raises psutil.NoSuchProcess."""
     cpu_seconds = 0.0
     memory_bytes = 0
-    for member in [process, *process.children(recursive=True)]:
+    for member in family:
         try:
             times = member.cpu_times()
             memory_bytes += member.memory_info().rss
         except psutil.NoSuchProcess:
-            if member is process:
+            if member is family[0]:
                 raise
             continue  # a descendant has ended: its parent has its time
         cpu_seconds += times.user + times.system

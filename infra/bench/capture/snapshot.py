@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from connectors.control.reread_request import RereadRequests
 from connectors.hadoop.hive_metastore import Metastore
 from connectors.mysql.client import Connection, gtid_executed
+from connectors.retry import wait_until
 from connectors.runtime.process_state import read_state
 from connectors.runtime.settings import Settings
 from infra.bench.capture.debezium_snapshot import seconds_of_snapshot
@@ -107,7 +108,7 @@ def _measure_tables(settings: Settings, tables: TableSet) -> SnapshotRun:
             raise StackError(f"MySQL has {rows:,} of {tables.rows:,} rows")
         limits = [_limit(settings, names, rows, line)]
         with measured_usage(stack_pids(settings)) as meter:
-            seconds = _read(settings, mysql, shown, names, line)
+            seconds = _read(settings, shown, names, line)
         limits.append(_limit(settings, names, rows, line))
         begin = time.monotonic()
         counts = hive_counts(settings, names, line)
@@ -149,18 +150,25 @@ def _show_first_rows(
 
 def _read(
     settings: Settings,
-    mysql: Connection,
     shown: ShownTables,
     names: Sequence[str],
     line: Report,
 ) -> float:
     """Request tables; return the seconds until Hive shows all of them as they were read."""
-    before = shown.all()
-    transactions = gtid_set(gtid_executed(mysql))
     requests = RereadRequests(settings.home)
+    topics = {change_topic(settings.mysql.database, name) for name in names}
+    # A proof may have found that rows are missing.
+    wait_until(
+        lambda: topics.isdisjoint(requests.all()),
+        timeout_seconds=READ_SECONDS,
+        what="an earlier reading of the tables to end",
+        hint="see ./kappa status",
+        error=StackError,
+    )
+    before = shown.all()
     begin = time.monotonic()
-    for name in names:
-        requests.add(change_topic(settings.mysql.database, name), REASON)
+    for topic in sorted(topics):
+        requests.add(topic, REASON)
 
     def report(count: int) -> None:
         state = read_state(settings.home, "reread") or {}
@@ -168,7 +176,7 @@ def _read(
         line("reading", count / len(names), f"{rows:,} rows are being read" if rows else "")
 
     shown_at = shown.wait_until(
-        lambda name, table: was_read_again(table, before[name], transactions),
+        lambda name, table: was_read_again(table, before[name]),
         timeout_seconds=READ_SECONDS,
         what="Hive to show the tables as they were read",
         report=report,

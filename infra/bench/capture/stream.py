@@ -290,7 +290,7 @@ class _StreamBench:
         last_number = max(phase.sent_at)
 
         def task() -> str:
-            shown = max(self._observations.shown_at, default=0)
+            shown = max(list(self._observations.shown_at), default=0)
             behind = (last_number - shown) / PROBES
             return (
                 f"waiting until Hive has it: {max(behind, 0):.0f} s of changes are missing"

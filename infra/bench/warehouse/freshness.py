@@ -110,7 +110,9 @@ def freshness_table(settings: Settings) -> Iterator[Connection]:
                 connection.insert(TABLE, rows)
             yield connection
         finally:
-            connection.execute(f"DROP TABLE {table}")
+            # Over another connection: Ctrl-C may have broken off a statement of that one.
+            with mysql.connect(settings.mysql, login, settings.mysql.database) as cleaner:
+                cleaner.execute(f"DROP TABLE IF EXISTS {table}")
 
 
 @dataclass
