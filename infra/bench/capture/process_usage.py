@@ -18,9 +18,9 @@ OTHERS = "rest of the stack"
 # The group of a process, by its name in ./kappa status.
 GROUPS = {
     "mysql": "MySQL",
-    "binlog-watch": "binlog watch",
     "connect": "Connect",
-    "capture": "Connect",
+    "capture": "capture and binlog watch",
+    "binlog-watch": "capture and binlog watch",
     "kafka": "Kafka",
     "registry": "registry",
     "compactor": "compactor",
