@@ -123,6 +123,23 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default="",
         help="the numbers of single schedules of that seed, such as 7,12",
     )
+    parser.addoption(
+        "--public-schemas",
+        default="",
+        metavar="FOLDER",
+        help="a folder with a folder of SQL files for each public schema to play; none by default",
+    )
+    parser.addoption(
+        "--public-only",
+        default="*",
+        help="which of these schemas, as a pattern such as debezium_*",
+    )
+    parser.addoption(
+        "--public-write-seconds",
+        type=float,
+        default=60,
+        help="how long rows are written once a schema is loaded",
+    )
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

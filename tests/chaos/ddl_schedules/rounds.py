@@ -23,9 +23,9 @@ from tests.chaos.ddl_schedules.generator import (
     DdlSchedule,
     mark,
 )
+from tests.chaos.ddl_schedules.marker import wait_until_shown
 from tests.chaos.ddl_schedules.player import MysqlCatalogue, Player
 from tests.chaos.ddl_schedules.table_state import TableState
-from tests.eventually import eventually
 
 SIDE_BY_SIDE = 10
 CAUGHT_UP_SECONDS = 300.0
@@ -33,7 +33,6 @@ HEALED_SECONDS = 120.0
 # A difference that lasts so long, while the stack says that the table is replicated, is wrong.
 CONFIRMED_SECONDS = 3.0
 POLL_SECONDS = 0.5
-MARKER = "ddl_marker"
 CARRIED = "carried"
 HEALED = "read again"
 
@@ -109,7 +108,7 @@ class Round:
                 for schedule in schedules:
                     self._note_readings(schedule)
                 in_parallel(methodcaller("play_half", changes), schedules)
-                self._wait_for_marker()
+                wait_until_shown(self._warehouse, CAUGHT_UP_SECONDS)
                 in_parallel(self._compare, schedules)
             return [schedule.result for schedule in schedules]
         finally:
@@ -118,21 +117,6 @@ class Round:
     def _note_readings(self, schedule: RunningSchedule) -> None:
         tables = schedule.catalogue.tables()
         schedule.readings = {name: self._warehouse.reading(name) for name in tables}
-
-    def _wait_for_marker(self) -> None:
-        """Wait until Hive shows a row that was written behind all statements of the round."""
-        login = self._settings.login("mysql.admin")
-        with connect(self._settings.mysql, login, self._settings.mysql.database) as mysql:
-            mysql.execute(
-                f"CREATE TABLE IF NOT EXISTS {MARKER} (id INT PRIMARY KEY, at BIGINT)"
-            )
-            now = time.time_ns()
-            mysql.execute(f"REPLACE INTO {MARKER} VALUES (1, {now})")
-        eventually(
-            lambda: self._warehouse.rows(MARKER, ["`at`"]) == [(now,)],
-            within=CAUGHT_UP_SECONDS,
-            because="Hive shows what was written behind the statements of a round",
-        )
 
     def _compare(self, schedule: RunningSchedule) -> None:
         for table in schedule.catalogue.tables().values():
@@ -171,8 +155,10 @@ class TableCheck:
         reason_to_wait: Callable[[], str],
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
+        healed_seconds: float = HEALED_SECONDS,
     ) -> None:
         self.has_waited = False
+        self._healed_seconds = healed_seconds
         self._difference = difference
         self._reason_to_wait = reason_to_wait
         self._clock = clock
@@ -181,8 +167,8 @@ class TableCheck:
     def run(self) -> str:
         """Return what was wrong with the table, "" if it was right.
 
-        It may be different for HEALED_SECONDS while the stack says that it is read again. While it
-        says that it is replicated, it must be equal.
+        It may be different for `healed_seconds` while the stack says that it is read again. While
+        it says that it is replicated, it must be equal.
         """
         begin = self._clock()
         different_since: float | None = None
@@ -200,8 +186,9 @@ class TableCheck:
                 different_since = now
             elif now - different_since >= CONFIRMED_SECONDS and not wrong:
                 wrong = f"shown as replicated, but it differs: {problem}"
-            if now - begin > HEALED_SECONDS:
-                return wrong or f"not equal in {HEALED_SECONDS:.0f} s: {reason}: {problem}"
+            if now - begin > self._healed_seconds:
+                seconds = f"{self._healed_seconds:.0f} s"
+                return wrong or f"not equal in {seconds}: {reason}: {problem}"
             self._sleep(POLL_SECONDS)
 
     def _look(self) -> str:

@@ -26,6 +26,7 @@ VALUES = {
     "tinyblob": ("x'8001'",),
     "blob": ("x'8001'", "x''"),
     "mediumblob": ("x'8001'",),
+    "longblob": ("x'8001'",),
     "date": ("'2020-02-29'", "'1999-12-31'"),
     "datetime": ("'2020-01-01 10:00:00.123456'", "'1999-12-31 23:59:59'"),
     "timestamp": ("'2020-01-01 10:00:00'", "'2021-06-30 23:59:59.987'"),
@@ -34,6 +35,17 @@ VALUES = {
     "json": ("""'{"a": [1, 2]}'""", "'null'", "'\"x\"'"),
     "bit": ("b'1'", "b'0'"),
     "point": ("ST_GeomFromText('POINT(1 2)')",),
+    "geometry": (
+        "ST_GeomFromText('POINT(1 2)')",
+        "ST_GeomFromText('LINESTRING(0 0, 1 2)')",
+    ),
+    "linestring": ("ST_GeomFromText('LINESTRING(0 0, 1 2)')",),
+    "polygon": ("ST_GeomFromText('POLYGON((0 0, 1 0, 1 1, 0 0))')",),
+    "multipoint": ("ST_GeomFromText('MULTIPOINT(1 2, 3 4)')",),
+    "multilinestring": ("ST_GeomFromText('MULTILINESTRING((0 0, 1 2), (3 4, 5 6))')",),
+    "multipolygon": ("ST_GeomFromText('MULTIPOLYGON(((0 0, 1 0, 1 1, 0 0)))')",),
+    "geomcollection": ("ST_GeomFromText('GEOMETRYCOLLECTION(POINT(1 2))')",),
+    "vector": ("STRING_TO_VECTOR('[1, 2.5, -3]')", "STRING_TO_VECTOR('[0.1]')"),
 }
 # Debezium's BOOLEAN has no others, and a table without a key cannot be asked for them.
 BOOLEANS = ("0", "1")

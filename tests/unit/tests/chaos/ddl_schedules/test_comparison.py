@@ -18,6 +18,9 @@ def column(column_type: str) -> ColumnState:
         ("year", 0, None),
         ("bit(1)", 1, True),
         ("varbinary(4)", b"\x00\xff", b"\x00\xff"),
+        ("vector(2)", "0000803FCDCC8C3F", "[1.0,1.1]"),
+        ("vector(2)", "0000803FCDCC8C3F", [1.0, 1.1]),
+        ("json", '{"a": [1e7, 1.5]}', '{"a": [10000000, 1.5]}'),
     ],
 )
 def test_a_value_is_the_same_in_mysql_and_hive(
@@ -36,6 +39,8 @@ def test_a_value_is_the_same_in_mysql_and_hive(
         ("varchar(9)", "0000-00-00", None),
         ("varchar(9)", "a ", "a"),
         ("int", None, 0),
+        ("vector(1)", "0000803F", "[1.1]"),
+        ("json", '{"a": 1}', '{"a": "1"}'),
     ],
 )
 def test_another_value_is_a_difference(
@@ -47,6 +52,9 @@ def test_another_value_is_a_difference(
 
 def test_values_without_a_common_form_are_read_by_an_expression() -> None:
     assert in_mysql(column("bit(9)")) == "`a``b` + 0"
-    assert in_mysql(column("point")) == "HEX(ST_AsBinary(`a``b`))"
-    assert in_hive(column("point"), "a_b") == "hex(`a_b`.wkb)"
+    shape = "CONCAT(SUBSTRING(HEX(`a``b`), 9), '@', ST_SRID(`a``b`))"
+    assert in_mysql(column("point")) == shape
+    assert in_mysql(column("geomcollection")) == shape
+    in_warehouse = "concat(hex(`a_b`.wkb), '@', coalesce(`a_b`.srid, 0))"
+    assert in_hive(column("point"), "a_b") == in_warehouse
     assert in_mysql(column("int")) == "`a``b`"
