@@ -22,7 +22,6 @@ HEARTBEATS = "__debezium-heartbeat"
 HEARTBEAT_MS = 5_000
 HEARTBEAT_RETENTION_MS = 3_600_000
 SERVER_ID_BASE = 500_000
-CONVERTER_RETRIES = 20
 # Names of columns in Avro: `_` for each character that Avro does not allow, or `_uXXXX` for each
 # that is no letter or digit. The first are the names that other readers of the log expect.
 PLAIN_FIELD_NAMES = "avro"
@@ -224,41 +223,16 @@ def _signals(kafka: Kafka, jaas: str) -> dict[str, str]:
 
 
 def _converters(registry: Registry) -> dict[str, str]:
-    """Avro in Confluent's wire format, by Apicurio's converter.
-
-    By Confluent's converter if the registry has no Apicurio address.
-    """
-    if registry.native_url:
-        converter = {"": "io.apicurio.registry.utils.converter.AvroConverter"}
-        for key, value in _apicurio(registry.native_url).items():
-            converter[f".apicurio.registry.{key}"] = value
-    else:
-        converter = {
-            "": "io.confluent.connect.avro.AvroConverter",
-            ".schema.registry.url": registry.url,
-        }
+    """Avro in Confluent's wire format."""
+    converter = {
+        "": "io.confluent.connect.avro.AvroConverter",
+        ".schema.registry.url": registry.url,
+        # Two for each table. With more tables than the default of 1,000 it would make every
+        # record's schema anew.
+        ".schemas.cache.config": "100000",
+    }
     config = {}
     for key, value in converter.items():
         config[f"key.converter{key}"] = value
         config[f"value.converter{key}"] = value
     return config
-
-
-def _apicurio(url: str) -> dict[str, str]:
-    """The settings of Apicurio's converter.
-
-    Confluent's wire format; a registry that is unreachable for a while does not fail the task.
-    """
-    return {
-        "url": url,
-        "auto-register": "true",
-        "find-latest": "false",
-        "as-confluent": "true",
-        "id-handler": "io.apicurio.registry.serde.Legacy4ByteIdHandler",
-        "use-id": "contentId",
-        "headers.enabled": "false",
-        "check-period-ms": "86400000",
-        "retry-count": str(CONVERTER_RETRIES),
-        "retry-backoff-ms": "500",
-        "fault-tolerant-refresh": "true",
-    }

@@ -117,7 +117,6 @@ class Registry(Group):
     """The schema registry."""
 
     url: str = setting("", "Confluent-compatible base URL", address=True)
-    native_url: str = setting("", "Apicurio base URL, for the Connect converter")
 
 
 @dataclass(frozen=True)
@@ -420,7 +419,6 @@ def _own_addresses(port_base: int) -> dict[str, dict[str, str | int]]:
         "kafka": {"bootstrap_servers": address("kafka")},
         "registry": {
             "url": f"{registry}/ccompat/v7",
-            "native_url": f"{registry}/registry/v2",
         },
         "connect": {"url": f"http://{address('connect')}"},
         "cassandra": {"host": LOOPBACK, "port": port("cassandra")},

@@ -12,7 +12,7 @@ from connectors.debezium.supervision.failing_tables import FailingTables
 from connectors.debezium.supervision.new_snapshot import NewSnapshot, has_lost_history
 from connectors.debezium.supervision.restart_history import RestartHistory
 
-# How the converters say that the registry refused a schema (Apicurio's, Confluent's).
+# How the converter says that the registry refused a schema.
 REFUSED_SCHEMA = ("incompatible", "ruleviolation", "409")
 # How Connect says that two columns of a table have the same name in Avro.
 EQUAL_FIELD_NAMES = "field name duplication"

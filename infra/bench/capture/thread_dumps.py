@@ -37,7 +37,7 @@ WORK = (
     ("org.apache.kafka.connect.", "Connect"),
     ("org.apache.avro.", "Avro"),
     ("com.fasterxml.jackson.", "JSON"),
-    ("io.apicurio.", "registry's converter"),
+    ("io.confluent.", "Avro converter"),
     ("io.vertx.", "registry's client"),
     ("com.microsoft.kiota.", "registry's client"),
     ("com.github.luben.zstd.", "compression"),

@@ -80,24 +80,14 @@ def test_emptying_a_table_is_captured(config):
     assert config["skipped.operations"] == "none"
 
 
-def test_any_confluent_client_can_read_the_topics(config):
-    for side in ("key", "value"):
-        assert config[f"{side}.converter.apicurio.registry.as-confluent"] == "true"
-        assert config[f"{side}.converter.apicurio.registry.id-handler"].endswith(
-            "Legacy4ByteIdHandler"
-        )
-
-
-def test_a_registry_without_an_apicurio_address_is_written_to_by_confluents_converter(
-    settings,
-):
+def test_any_confluent_client_can_read_the_topics(settings):
     elsewhere = replace(
-        settings,
-        registry=replace(settings.registry, url="http://registry:8081", native_url=""),
+        settings, registry=replace(settings.registry, url="http://registry:8081")
     )
     config = connector_config.connector_config(elsewhere)
-    assert config["value.converter"] == "io.confluent.connect.avro.AvroConverter"
-    assert config["value.converter.schema.registry.url"] == "http://registry:8081"
+    for side in ("key", "value"):
+        assert config[f"{side}.converter"] == "io.confluent.connect.avro.AvroConverter"
+        assert config[f"{side}.converter.schema.registry.url"] == "http://registry:8081"
 
 
 def test_two_stacks_are_two_replicas_of_mysql(settings):

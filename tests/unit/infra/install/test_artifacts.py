@@ -109,16 +109,17 @@ def test_what_a_killed_install_left_is_removed_by_the_next(tmp_path):
     assert not scratch.exists()
 
 
-def test_the_converter_is_announced_to_connect(tmp_path):
-    (tmp_path / "apicurio-converter").mkdir()
-    artifacts._announce_converter(tmp_path)
-    with zipfile.ZipFile(tmp_path / "apicurio-converter" / "converter-service.jar") as jar:
-        (name,) = jar.namelist()
-        assert name == "META-INF/services/org.apache.kafka.connect.storage.Converter"
-        assert (
-            jar.read(name).decode().strip()
-            == "io.apicurio.registry.utils.converter.AvroConverter"
-        )
+def test_the_converter_is_packed_and_announced_to_connect(tmp_path):
+    plugin = tmp_path / "confluent-converter"
+    name = "io/confluent/connect/avro/AvroConverter.class"
+    (plugin / "classes" / name).parent.mkdir(parents=True)
+    (plugin / "classes" / name).write_bytes(b"class")
+    artifacts._pack_converter(tmp_path)
+    assert [path.name for path in plugin.iterdir()] == ["confluent-avro-converter.jar"]
+    with zipfile.ZipFile(plugin / "confluent-avro-converter.jar") as jar:
+        assert jar.read(name) == b"class"
+        service = jar.read("META-INF/services/org.apache.kafka.connect.storage.Converter")
+    assert service.decode().strip() == "io.confluent.connect.avro.AvroConverter"
 
 
 def test_postgresql_is_unpacked_with_its_rights(tmp_path):

@@ -19,7 +19,7 @@ Full thread dump OpenJDK 64-Bit Server VM (17.0.9+9 mixed mode, sharing):
 \tat java.util.HashMap.get(java.base@17.0.9/HashMap.java:552)
 \tat com.fasterxml.jackson.core.JsonParser.nextToken(JsonParser.java:10)
 \t- locked <0x00000000e0> (a java.lang.Object)
-\tat io.apicurio.registry.utils.converter.AvroConverter.fromConnectData(AvroConverter.java:1)
+\tat io.confluent.connect.avro.AvroConverter.fromConnectData(AvroConverter.java:1)
 
 "blc-127.0.0.1:3306" #80 [99] prio=5 os_prio=0 cpu=10.00ms elapsed=59.00s tid=0x3 nid=0x4 runnable
    java.lang.Thread.State: RUNNABLE
@@ -37,7 +37,7 @@ def test_a_dump_has_the_threads_with_their_time_and_methods() -> None:
     assert task.methods == (
         "java.util.HashMap.get",
         "com.fasterxml.jackson.core.JsonParser.nextToken",
-        "io.apicurio.registry.utils.converter.AvroConverter.fromConnectData",
+        "io.confluent.connect.avro.AvroConverter.fromConnectData",
     )
     assert reader.methods[0].startswith("com.github.shyiko.mysql.binlog")
     assert (collector.name, collector.cpu_ms, collector.methods) == ("GC Thread#1", 123, ())
