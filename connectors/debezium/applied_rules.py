@@ -8,18 +8,19 @@ result is in `run/capture_rules.json`, which other processes read.
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from connectors.debezium.binlog_findings import BinlogWatchFile
+from connectors.debezium.binlog_findings import BinlogWatchFile, DdlStatement
+from connectors.debezium.binlog_statements import Rename
 from connectors.mysql.client import connect
 from connectors.mysql.column_protection import protection, unprotectable
 from connectors.mysql.column_types import ColumnFacts, as_text
 from connectors.runtime.files import UnreadableState, read_json_file, replace_file
 from connectors.runtime.settings import Settings
-from schemas.capture_rules import CaptureRules
+from schemas.capture_rules import CaptureRules, ColumnRule
 from schemas.errors import KappaError
 from schemas.shop_tables import quoted
 from schemas.sql_tokens import mentioned_names
@@ -70,6 +71,9 @@ class RulesRecord:
     `rules` is their text, `salt` a digest of the hashes' salt. `protected` has what becomes of
     columns, by table and column; `columns` all columns of those tables. `uncaptured` are the tables
     that the rules leave out, `refused` the reasons why others are taken out, `tables` all names.
+    `moved` is where protected values are since statements that rename, by table and column in lower
+    case, of tables that show some. `checked_gtid` is that of the last statement then, None if that
+    is not known.
     """
 
     rules: str = ""
@@ -79,6 +83,8 @@ class RulesRecord:
     uncaptured: tuple[str, ...] = ()
     refused: Mapping[str, str] = field(default_factory=dict)
     tables: tuple[str, ...] = ()
+    moved: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    checked_gtid: str | None = None
 
     def summary(self) -> str:
         """Return in a few words what is not captured as it is; empty for nothing."""
@@ -151,9 +157,11 @@ class AppliedRules:
             return None
         tables = self._read_tables()
         salt = self._settings.hash_salt()
-        change = compare_rules(self._rules, salt, tables, record or RulesRecord())
+        record = record or RulesRecord()
+        new_statements = statements_since(statements, record.checked_gtid)
+        change = compare_rules(self._rules, salt, tables, record, new_statements)
         self._checked_gtid = last_gtid
-        return change
+        return replace(change, record=replace(change.record, checked_gtid=last_gtid))
 
     def write(self, change: RulesChange) -> None:
         """Note that a change is applied. Until then, another process begins it again."""
@@ -231,8 +239,14 @@ def compare_rules(
     salt: str,
     tables: Mapping[str, TableColumns],
     record: RulesRecord,
+    statements: Sequence[DdlStatement] = (),
 ) -> RulesChange:
-    """Return what the rules mean for the tables now, and what has changed since a record."""
+    """Return what the rules mean for the tables now, and what has changed since a record.
+
+    `statements` are those since then.
+    """
+    is_same_rules = repr(rules) == record.rules
+    moved = moved_values(rules, tables, record, statements) if is_same_rules else {}
     salt_digest = hashlib.sha256(salt.encode()).hexdigest()[:16] if salt else ""
     protected: dict[str, Mapping[str, str]] = {}
     columns: dict[str, tuple[str, ...]] = {}
@@ -246,8 +260,9 @@ def compare_rules(
             continue
         problem = problem or unprotectable(name, table.columns, table.key, rules)
         problem = problem or _computed_values(name, table, rules)
-        if not problem and repr(rules) == record.rules:
+        if not problem and is_same_rules:
             problem = _escaped_values(name, table, rules, record, tables)
+            problem = problem or _moved_problem(name, moved.get(name, {}), rules)
         now = protection(name, table.columns, rules)
         if problem:
             refused[name] = problem
@@ -267,7 +282,7 @@ def compare_rules(
         if now != before or was_out or is_other_salt:
             to_read.append(name)
     gone = {name: record.protected[name] for name in record.protected if name not in tables}
-    if refused and gone and repr(rules) == record.rules:
+    if refused and gone and is_same_rules:
         # A refused table may be one of these by another name.
         protected |= gone
         columns |= {name: record.columns[name] for name in gone}
@@ -279,8 +294,98 @@ def compare_rules(
         uncaptured=tuple(uncaptured),
         refused=refused,
         tables=tuple(tables),
+        moved=moved,
     )
     return RulesChange(new_record, tuple(to_read))
+
+
+def statements_since(
+    statements: Sequence[DdlStatement], checked_gtid: str | None
+) -> Sequence[DdlStatement]:
+    """Return the statements after one; all if it is not among them, none if it is not known."""
+    if checked_gtid is None:
+        return ()
+    gtids = [statement.gtid for statement in statements]
+    if checked_gtid not in gtids:
+        return statements
+    last_place = len(gtids) - gtids[::-1].index(checked_gtid)
+    return statements[last_place:]
+
+
+def moved_values(
+    rules: CaptureRules,
+    tables: Mapping[str, TableColumns],
+    record: RulesRecord,
+    statements: Sequence[DdlStatement],
+) -> dict[str, dict[str, str]]:
+    """Return where the protected values of a record are after statements, in tables that show some.
+
+    By table and column in lower case, with what they were. Two columns or two tables may have
+    swapped their names, so that no name is new.
+    """
+    places: dict[tuple[str, str], str] = {}
+    for name in record.protected.keys() | record.moved.keys():
+        if name in record.moved:
+            for column, text in record.moved[name].items():
+                places[name, column] = text
+            continue
+        for column, text in record.protected[name].items():
+            places[name, column.lower()] = f"{name}.{column}, which was {text}"
+    for statement in statements:
+        for rename in statement.renames:
+            places = _renamed(places, rename)
+        _add_unclear(places, rules, tables, statement)
+    moved: dict[str, dict[str, str]] = {}
+    for (name, column), text in places.items():
+        existing = tables[name].names if name in tables else ()
+        if column in map(str.lower, existing):
+            moved.setdefault(name, {})[column] = text
+    return {
+        name: columns
+        for name, columns in moved.items()
+        if any(rules.column_rule(name, column) is ColumnRule.KEEP for column in columns)
+    }
+
+
+def _renamed(
+    places: Mapping[tuple[str, str], str], rename: Rename
+) -> dict[tuple[str, str], str]:
+    """Return where values are after a rename; not those that have left the database."""
+    new_names = {old.lower(): new.lower() for old, new in rename.columns}
+    new_places = {}
+    for (name, column), text in places.items():
+        if name != rename.old:
+            new_places[name, column] = text
+        elif rename.new:
+            new_places[rename.new, new_names.get(column, column)] = text
+    return new_places
+
+
+def _add_unclear(
+    places: dict[tuple[str, str], str],
+    rules: CaptureRules,
+    tables: Mapping[str, TableColumns],
+    statement: DdlStatement,
+) -> None:
+    """Add the columns that may have protected values since an unclear statement."""
+    for (name, column), text in list(places.items()):
+        if column not in statement.unclear_names or name not in statement.names:
+            continue
+        for other in map(str.lower, tables[name].names if name in tables else ()):
+            is_shown = rules.column_rule(name, other) is ColumnRule.KEEP
+            if other in statement.unclear_names and is_shown:
+                places.setdefault((name, other), text)
+
+
+def _moved_problem(name: str, columns: Mapping[str, str], rules: CaptureRules) -> str:
+    """Return that a table shows protected values since a statement that renames, if it does."""
+    for column, text in columns.items():
+        if rules.column_rule(name, column) is ColumnRule.KEEP:
+            return (
+                f"its column {column} may have the values of {text}, since a statement that "
+                "renames: change the rules, so that they say which it is"
+            )
+    return ""
 
 
 def _computed_values(name: str, table: TableColumns, rules: CaptureRules) -> str:

@@ -9,11 +9,12 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, astuple, dataclass, field
+from dataclasses import asdict, astuple, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from connectors.debezium.binlog_statements import (
+    Rename,
     created_tables,
     created_temporary_table,
     creates_if_absent,
@@ -21,7 +22,9 @@ from connectors.debezium.binlog_statements import (
     inserts_rows,
     may_change_tables,
     moved_tables,
+    renames,
     truncates_table,
+    unclear_renames,
 )
 from connectors.mysql.binlog_events import (
     BinlogTransaction,
@@ -73,13 +76,16 @@ class DdlStatement:
     """A DDL statement, and the tables that it may be about: those whose names are in its text.
 
     It does nothing if the table exists and it creates one `only_if_absent`. Debezium writes a
-    TRUNCATE to the table's topic, and not to that of statements.
+    TRUNCATE to the table's topic, and not to that of statements. If it renames something in a way
+    that is not understood, `unclear_names` are all in its text, in lower case.
     """
 
     gtid: str
     names: tuple[str, ...]
     only_if_absent: bool = False
     is_truncate: bool = False
+    renames: tuple[Rename, ...] = ()
+    unclear_names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -297,6 +303,8 @@ class FindingCollector:
                     names=tuple(tables),
                     only_if_absent=creates_if_absent(statement.text),
                     is_truncate=truncates_table(statement.text),
+                    renames=self._renames(statement),
+                    unclear_names=tuple(sorted(unclear_renames(statement.text))),
                 )
             )
             del self._statements[:-MAX_STATEMENTS]
@@ -307,6 +315,21 @@ class FindingCollector:
         self._temporary_tables[name] = None
         if len(self._temporary_tables) > MAX_TEMPORARY_TABLES:
             del self._temporary_tables[next(iter(self._temporary_tables))]
+
+    def _renames(self, statement: LoggedStatement) -> tuple[Rename, ...]:
+        """Return what a statement renames, with the names that the tables have in MySQL."""
+        found_renames = []
+        for rename in renames(statement.text, statement.database, self._database):
+            old = self._name_in_mysql(rename.old)
+            new = self._name_in_mysql(rename.new)
+            found_renames.append(replace(rename, old=old, new=new))
+        return tuple(found_renames)
+
+    def _name_in_mysql(self, name: str) -> str:
+        if name in self._tables:
+            return name
+        same_names = [table for table in self._tables if table.lower() == name.lower()]
+        return same_names[0] if len(same_names) == 1 else name
 
     def _reason_to_read(self, text: str, names_in_text: frozenset[str]) -> str:
         """Return why Debezium does not know what a DDL statement does; empty if it may."""
@@ -396,6 +419,8 @@ def _watch_state(content: Mapping[str, Any]) -> WatchState:
                 names=tuple(item["names"]),
                 only_if_absent=item["only_if_absent"],
                 is_truncate=item.get("is_truncate", False),
+                renames=tuple(map(_rename, item.get("renames", ()))),
+                unclear_names=tuple(item.get("unclear_names", ())),
             )
         )
     # Earlier versions did not distinguish them.
@@ -419,3 +444,8 @@ def _watch_state(content: Mapping[str, Any]) -> WatchState:
         tables=frozenset(content["tables"]),
         temporary_tables=tuple(content.get("temporary_tables", ())),
     )
+
+
+def _rename(content: Mapping[str, Any]) -> Rename:
+    columns = tuple((old, new) for old, new in content["columns"])
+    return Rename(content["old"], content["new"], columns)

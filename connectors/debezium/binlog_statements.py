@@ -1,11 +1,12 @@
 """The tables that a DDL statement in MySQL's binary log concerns, as far as its words tell."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from schemas.ddl.alter_table import AlterTable
 from schemas.ddl.parser import RenameTables, altered_table, parse
 from schemas.ddl.tokens import NotUnderstood, TableName
-from schemas.sql_tokens import MYSQL, Kind
+from schemas.sql_tokens import MYSQL, Kind, mentioned_names
 
 # Words after RENAME in an ALTER TABLE that renames something else than the table.
 RENAMED_PARTS = ("COLUMN", "INDEX", "KEY")
@@ -28,6 +29,18 @@ READING_VERBS = (
     "REVOKE",
     "SET",
 )
+
+
+@dataclass(frozen=True)
+class Rename:
+    """The name of a table before and after a statement, and those of columns that it renames.
+
+    `new` is empty if the table leaves the database.
+    """
+
+    old: str
+    new: str
+    columns: tuple[tuple[str, str], ...] = ()
 
 
 def may_change_tables(statement: str) -> bool:
@@ -133,6 +146,48 @@ def _renames(statement: str) -> Sequence[tuple[TableName, TableName]]:
     if isinstance(parsed, AlterTable) and parsed.new_name is not None:
         return [(parsed.table, parsed.new_name)]
     return []
+
+
+def renames(statement: str, default_database: str, database: str) -> list[Rename]:
+    """Return what a statement renames of a database's tables, one after the other.
+
+    Of an ALTER TABLE without a new name for the table both names are the same.
+    """
+    try:
+        parsed = parse(statement)
+    except NotUnderstood:
+        return []
+    columns: tuple[tuple[str, str], ...] = ()
+    if isinstance(parsed, RenameTables):
+        pairs = list(parsed.pairs)
+    elif isinstance(parsed, AlterTable):
+        pairs = [(parsed.table, parsed.new_name or parsed.table)]
+        columns = tuple(
+            (change.old_name, change.new_name)
+            for change in parsed.changed
+            if change.old_name.lower() != change.new_name.lower()
+        )
+    else:
+        return []
+    found_renames = []
+    for old_name, new_name in pairs:
+        if (old_name.database or default_database).lower() != database.lower():
+            continue
+        stays = (new_name.database or default_database).lower() == database.lower()
+        rename = Rename(old_name.table, new_name.table if stays else "", columns)
+        if columns or rename.old != rename.new:
+            found_renames.append(rename)
+    return found_renames
+
+
+def unclear_renames(statement: str) -> frozenset[str]:
+    """Return the names in a statement that renames something in a way that is not understood."""
+    try:
+        parse(statement)
+    except NotUnderstood:
+        names = mentioned_names(statement)
+        return names if names & {"rename", "change"} else frozenset()
+    return frozenset()
 
 
 def drops_database(statement: str, database: str) -> bool:

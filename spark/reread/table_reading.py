@@ -120,6 +120,9 @@ class TableReading:
         if table is not None:
             base = self._write_table(base, folder, table, connection)
         self._check_statements(source_table(request.topic), view.gtids)
+        if table is not None:
+            # The watch has read on: before that, nobody knew of two names that were swapped.
+            self._check_rules(table.name)
         self._store.commit(folder, base)
 
     def _describe(self, connection: Connection, name: str) -> MysqlTable | None:
@@ -130,16 +133,20 @@ class TableReading:
         mysql = self._settings.mysql
         if not mysql.capture_rules.captures(name):
             return None
+        self._check_rules(name)
+        table = describe_table(connection, mysql.database, name)
+        if table is None:
+            return None
+        return protected_table(table, mysql.capture_rules, self._settings.hash_salt())
+
+    def _check_rules(self, name: str) -> None:
+        """Raise ContractError if the rules cannot be kept for a table."""
         refused_tables = AppliedRules(self._settings).refused_now()
         if name in refused_tables:
             raise ContractError(
                 f"table {name} is not captured: {refused_tables[name]}",
                 "see docs/warehouse/capture-rules.md",
             )
-        table = describe_table(connection, mysql.database, name)
-        if table is None:
-            return None
-        return protected_table(table, mysql.capture_rules, self._settings.hash_salt())
 
     def _check_statements(self, table: str, gtids: str) -> None:
         """Raise TableChanged if a statement about the table came while it was read.

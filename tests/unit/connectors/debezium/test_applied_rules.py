@@ -12,8 +12,11 @@ from connectors.debezium.applied_rules import (
     RulesRecord,
     TableColumns,
     compare_rules,
+    statements_since,
     table_columns,
 )
+from connectors.debezium.binlog_findings import BinlogWatchFile, DdlStatement, WatchState
+from connectors.debezium.binlog_statements import Rename
 from connectors.mysql.column_types import ColumnFacts
 from connectors.runtime.secrets import make_secrets
 from connectors.runtime.settings import load
@@ -194,6 +197,119 @@ def test_a_table_by_another_name_is_taken_out_until_the_rules_are_others() -> No
     named = compare(renamed, change.record, rules)
     assert named.tables == ("customer",)
     assert named.record.refused == {}
+
+
+def statement(
+    *renames: Rename, names: tuple[str, ...] = ("user",), unclear: tuple[str, ...] = ()
+) -> DdlStatement:
+    return DdlStatement(gtid="a:9", names=names, renames=renames, unclear_names=unclear)
+
+
+WITH_NOTE = {**TABLES, "user": table("id", "email", "note")}
+NOTED = compare(WITH_NOTE, NOTHING).record
+SWAP = Rename("user", "user", (("Email", "note"), ("note", "email")))
+
+
+def after(
+    tables: dict[str, TableColumns], record: RulesRecord, *statements: DdlStatement
+) -> RulesChange:
+    return compare_rules(RULES, "salt", tables, record, statements)
+
+
+def test_columns_that_swap_their_names_take_their_table_out_until_they_swap_again() -> None:
+    swapped = after(WITH_NOTE, NOTED, statement(SWAP))
+    assert (
+        "note may have the values of user.email, which was hashed"
+        in swapped.record.refused["user"]
+    )
+    again = after(WITH_NOTE, swapped.record)
+    assert again.record == swapped.record, "it stays out"
+    back = after(WITH_NOTE, swapped.record, statement(SWAP))
+    assert (back.tables, back.record) == (("user",), NOTED)
+    rules = CaptureRules(hash_columns=("user.note", "user.email"), exclude_tables=("tmp*",))
+    named = compare_rules(rules, "salt", WITH_NOTE, swapped.record, ())
+    assert named.record.refused == {}
+    assert named.record.moved == {}
+
+
+def test_two_swaps_of_which_none_was_looked_at_are_none() -> None:
+    assert after(WITH_NOTE, NOTED, statement(SWAP), statement(SWAP)).record == NOTED
+
+
+def test_swapped_names_that_are_both_protected_are_followed() -> None:
+    rules = CaptureRules(hash_columns=("user.email", "user.note"), exclude_tables=("tmp*",))
+    record = compare_rules(rules, "salt", WITH_NOTE, NOTHING).record
+    change = compare_rules(rules, "salt", WITH_NOTE, record, [statement(SWAP)])
+    assert change.record == record
+
+
+def test_tables_that_swap_their_names_take_the_one_out_that_shows_protected_values() -> (
+    None
+):
+    tables = {**TABLES, "guest": table("id", "email")}
+    record = compare(tables, NOTHING).record
+    renames = (Rename("user", "t"), Rename("guest", "user"), Rename("t", "guest"))
+    change = after(tables, record, statement(*renames, names=("user", "guest")))
+    assert list(change.record.refused) == ["guest"]
+    dropped = {name: table for name, table in tables.items() if name != "guest"}
+    assert after(dropped, change.record).record.refused == {}
+
+
+@pytest.mark.parametrize(
+    ("unclear", "is_refused"),
+    [
+        (("email", "note", "rename"), True),
+        (("note", "rename"), False),
+        (("email", "rename"), False),
+        ((), False),
+    ],
+)
+def test_a_statement_that_is_not_understood_may_have_swapped_the_columns_that_it_names(
+    unclear: tuple[str, ...], is_refused: bool
+) -> None:
+    change = after(WITH_NOTE, NOTED, statement(unclear=unclear))
+    assert ("user" in change.record.refused) is is_refused
+    again = after(WITH_NOTE, change.record)
+    assert again.record == change.record
+
+
+@pytest.mark.parametrize(
+    ("checked", "expected"),
+    [(None, 0), ("", 3), ("a:1", 2), ("a:2", 0), ("b:1", 3)],
+)
+def test_only_statements_since_the_last_look_count(
+    checked: str | None, expected: int
+) -> None:
+    gtids = ("a:1", "a:2", "a:2")
+    statements = [DdlStatement(gtid=gtid, names=("user",)) for gtid in gtids]
+    assert len(statements_since(statements, checked)) == expected
+
+
+def test_swapped_names_are_noticed_by_a_process_that_starts_after_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_secrets(tmp_path)
+    environment = {
+        "HOME": str(tmp_path),
+        "KAPPA_HOME": str(tmp_path),
+        "KAPPA_MYSQL_MASK_COLUMNS": "user.email",
+    }
+    settings = load(environment, tmp_path / "none.toml")
+    monkeypatch.setattr(AppliedRules, "_read_tables", lambda _: WITH_NOTE)
+    rules = AppliedRules(settings)
+    change = rules.next_change()
+    assert change is not None
+    rules.write(change)
+    watch = WatchState(statements=(statement(SWAP),))
+    BinlogWatchFile(tmp_path).write(watch)
+    for _ in range(2):
+        assert list(AppliedRules(settings).refused_now()) == ["user"]
+    change = AppliedRules(settings).next_change()
+    assert change is not None
+    rules.write(change)
+    assert list(AppliedRules(settings).refused_now()) == ["user"], (
+        "the statement is old now"
+    )
 
 
 def test_a_table_that_is_dropped_and_one_with_other_columns_that_is_new_are_no_rename() -> (

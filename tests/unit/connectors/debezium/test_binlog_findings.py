@@ -26,6 +26,7 @@ from connectors.debezium.binlog_findings import (
     WatchState,
     XaPreparation,
 )
+from connectors.debezium.binlog_statements import Rename
 from connectors.mysql.binlog_events import (
     BinlogTransaction,
     LoggedStatement,
@@ -483,3 +484,19 @@ def test_the_state_file_is_read_as_it_was_written(tmp_path: Path) -> None:
     assert file.read() == WatchState()
     file.write(state)
     assert file.read() == state
+
+
+def test_a_statement_says_what_it_renames(
+    tmp_path: Path, collector: FindingCollector
+) -> None:
+    collector.add_transaction(
+        transaction(3, statement=ddl("ALTER TABLE Orders CHANGE a b INT"))
+    )
+    collector.add_transaction(
+        transaction(4, statement=ddl("ALTER TABLE orders CHANGE a b SOMETHING"))
+    )
+    first, second = collector.state().statements
+    assert first.renames == (Rename("orders", "orders", (("a", "b"),)),)
+    assert {"a", "b"} <= set(second.unclear_names)
+    BinlogWatchFile(tmp_path).write(collector.state())
+    assert BinlogWatchFile(tmp_path).read() == collector.state()

@@ -3,13 +3,16 @@
 import pytest
 
 from connectors.debezium.binlog_statements import (
+    Rename,
     created_tables,
     created_temporary_table,
     creates_if_absent,
     drops_database,
     inserts_rows,
     may_change_tables,
+    renames,
     truncates_table,
+    unclear_renames,
 )
 
 
@@ -150,3 +153,46 @@ def test_a_table_may_be_created_only_if_it_is_absent(
     statement: str, only_if_absent: bool
 ) -> None:
     assert creates_if_absent(statement) is only_if_absent
+
+
+@pytest.mark.parametrize(
+    ("statement", "expected"),
+    [
+        (
+            "ALTER TABLE t RENAME COLUMN a TO b, RENAME COLUMN b TO a",
+            [Rename("t", "t", (("a", "b"), ("b", "a")))],
+        ),
+        ("ALTER TABLE `T x` CHANGE a b INT", [Rename("T x", "T x", (("a", "b"),))]),
+        ("ALTER TABLE t CHANGE a A INT, MODIFY b INT", []),
+        ("ALTER TABLE t RENAME TO u", [Rename("t", "u")]),
+        (
+            "ALTER TABLE shop.t RENAME TO other.u, CHANGE a b INT",
+            [Rename("t", "", (("a", "b"),))],
+        ),
+        ("ALTER TABLE other.t CHANGE a b INT", []),
+        (
+            "RENAME TABLE a TO t, b TO a, other.x TO y, t TO Shop.b",
+            [Rename("a", "t"), Rename("b", "a"), Rename("t", "b")],
+        ),
+        ("CREATE TABLE t (a INT)", []),
+        ("not a statement", []),
+    ],
+)
+def test_the_renames_of_a_statement(statement: str, expected: list[Rename]) -> None:
+    assert renames(statement, "shop", "SHOP") == expected
+
+
+@pytest.mark.parametrize(
+    ("statement", "expected"),
+    [
+        ("ALTER TABLE t CHANGE a b SOMETHING", {"t", "a", "b", "change"}),
+        ("ALTER TABLE t ADD a SOMETHING", set()),
+        ("ALTER TABLE t CHANGE a b INT", set()),
+    ],
+)
+def test_the_names_in_a_statement_that_renames_in_an_unknown_way(
+    statement: str, expected: set[str]
+) -> None:
+    names = unclear_renames(statement)
+    assert expected <= names
+    assert bool(names) is bool(expected)

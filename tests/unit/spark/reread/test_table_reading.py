@@ -137,3 +137,27 @@ def test_a_protected_column_is_not_read_by_a_name_that_it_has_got_a_moment_ago(
     tables["user"] = table("id", "mail")
     with pytest.raises(ContractError, match="mail is new"):
         reading._describe(connection, "user")
+
+
+def test_a_table_whose_columns_have_swapped_names_is_not_committed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    views = Snapshots()
+    make_secrets(tmp_path)
+    monkeypatch.setattr(table_reading, "snapshot", views.snapshot)
+    monkeypatch.setattr(table_reading, "ManifestStore", Manifests)
+    settings = load({"HOME": str(tmp_path), "KAPPA_HOME": str(tmp_path)})
+    reading = TableReading(settings, "1", lambda *_: None)
+    refused_tables: dict[str, str] = {}
+    monkeypatch.setattr(AppliedRules, "refused_now", lambda _: refused_tables)
+    described = MysqlTable(database="eCommerce", name="user", columns=())
+    monkeypatch.setattr(table_reading, "describe_table", lambda *_: described)
+    monkeypatch.setattr(reading, "_write_table", lambda base, *_: base)
+
+    def see_statement(*_: object) -> None:
+        refused_tables["user"] = "its column note may have the values of user.email"
+
+    monkeypatch.setattr(reading, "_check_statements", see_statement)
+    result = reading.read([RereadRequest("cdc.eCommerce.user", "why", "1", "now")])
+    assert result.topics == []
+    assert "may have the values" in result.failures["cdc.eCommerce.user"]
