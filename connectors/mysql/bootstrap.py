@@ -12,7 +12,7 @@ from connectors.runtime.settings import Login, Mysql, Settings
 from schemas.errors import Refused
 from schemas.shop_tables import TABLES, create_table, quoted
 
-GRANT = re.compile(r"GRANT (?P<rights>.+?) ON (?P<scope>\S+) TO ")
+GRANT = re.compile(r"GRANT (?P<rights>.+?) ON (?P<scope>\S.*?) TO (?=[`'])")
 
 
 def prepare(settings: Settings) -> None:
@@ -45,7 +45,7 @@ def check_server(connection: Connection) -> None:
 
 def privileges(database: str) -> dict[str, dict[str, frozenset[str]]]:
     """Return the rights of each role by their scope: only what its work needs."""
-    rows = f"{quoted(database)}.*"
+    rows = database_scope(database)
     return {
         "mysql.shop": {rows: frozenset({"SELECT", "INSERT", "UPDATE", "DELETE"})},
         "mysql.debezium": {
@@ -66,6 +66,12 @@ def privileges(database: str) -> dict[str, dict[str, frozenset[str]]]:
             rows: frozenset({"SELECT"}),
         },
     }
+
+
+def database_scope(database: str) -> str:
+    """Return the scope of rights on a database, in which `_` and `%` would stand for others."""
+    escaped_name = re.sub("([_%])", r"\\\1", database)
+    return f"{quoted(escaped_name)}.*"
 
 
 def granted_rights(lines: Iterable[str]) -> dict[str, set[str]]:

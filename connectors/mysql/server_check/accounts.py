@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 
-from connectors.mysql.bootstrap import privileges
+from connectors.mysql.bootstrap import database_scope, privileges
 from connectors.mysql.server_check.findings import Cure, Finding, literal, satisfied
 from schemas.shop_tables import quoted
 
@@ -69,7 +69,7 @@ class Rights:
         rights: set[str] = set()
         for place, place_rights in rights_by_scope.items():
             if place == EVERYWHERE:
-                revoked = set() if scope == EVERYWHERE else self._revoked.get(scope, set())
+                revoked = set() if scope == EVERYWHERE else self._revoked_at(scope)
                 # A partial revoke leaves the rest of ALL, whose names are not listed.
                 rights |= place_rights - revoked
                 if revoked:
@@ -77,6 +77,13 @@ class Rights:
             elif _covers(place, scope):
                 rights |= place_rights
         return rights
+
+    def _revoked_at(self, scope: str) -> set[str]:
+        revoked: set[str] = set()
+        for place, place_rights in self._revoked.items():
+            if _name(place) == _name(scope):
+                revoked |= place_rights
+        return revoked
 
 
 def account_findings(
@@ -195,8 +202,12 @@ def _covers(place: str, scope: str) -> bool:
     if not (place.endswith("`.*") and scope.endswith("`.*")):
         return False
     pattern = place[1:-3].replace("``", "`")
-    name = scope[1:-3].replace("``", "`")
-    return re.fullmatch(_regular_expression(pattern), name) is not None
+    return re.fullmatch(_regular_expression(pattern), _name(scope)) is not None
+
+
+def _name(scope: str) -> str:
+    """Return the name of a scope's database."""
+    return re.sub(r"\\([_%])", r"\1", scope[1:-3].replace("``", "`"))
 
 
 def _regular_expression(pattern: str) -> str:
@@ -217,7 +228,7 @@ def database_finding(database: str, names: Iterable[str], admin: Rights) -> Find
     check = f"database {database}"
     if database in names:
         return satisfied(check, "exists")
-    scope = f"{quoted(database)}.*"
+    scope = database_scope(database)
     return Finding(
         check=check,
         severity="missing",

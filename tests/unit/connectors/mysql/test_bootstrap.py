@@ -51,3 +51,13 @@ def test_the_rights_that_mysql_lists_are_understood():
         "*.*": {"SHOW DATABASES", "REPLICATION SLAVE", "FLUSH_TABLES"},
         "`eCommerce`.*": {"SELECT", "LOCK TABLES"},
     }
+
+
+def test_rights_on_a_database_are_not_rights_on_those_with_similar_names():
+    scopes = {scope for rights in privileges("e_comm%`x").values() for scope in rights}
+    assert scopes == {"*.*", r"`e\_comm\%``x`.*"}
+
+
+def test_the_rights_on_a_database_with_a_space_are_understood():
+    lines = [r"GRANT SELECT ON `my\_shop TO x`.* TO `reader`@`%`"]
+    assert granted_rights(lines) == {r"`my\_shop TO x`.*": {"SELECT"}}

@@ -1,5 +1,6 @@
 import pytest
 
+from connectors.mysql.bootstrap import database_scope
 from connectors.mysql.server_check.accounts import (
     Account,
     Rights,
@@ -56,6 +57,27 @@ def test_rights_count_where_mysql_lets_them_count(
     lines: list[str], lacking: list[str]
 ) -> None:
     assert Rights(lines).lacking({"SELECT"}, "`shop`.*") == lacking
+
+
+@pytest.mark.parametrize(
+    ("line", "lacking"),
+    [
+        (r"GRANT SELECT ON `my\_shop`.* TO `u`@`%`", []),
+        ("GRANT SELECT ON `my_shop`.* TO `u`@`%`", []),
+        (r"GRANT SELECT ON `my\_sho_`.* TO `u`@`%`", []),
+        (r"GRANT SELECT ON `my\_sh`.* TO `u`@`%`", ["SELECT"]),
+        ("GRANT SELECT ON `myxshop`.* TO `u`@`%`", ["SELECT"]),
+    ],
+)
+def test_rights_of_a_database_with_an_underscore_in_its_name(
+    line: str, lacking: list[str]
+) -> None:
+    scope = database_scope("my_shop")
+    assert Rights([line]).lacking({"SELECT"}, scope) == lacking
+    everywhere = "GRANT SELECT ON *.* TO `u`@`%`"
+    for name in ("my_shop", r"my\_shop"):
+        revoke = f"REVOKE SELECT ON `{name}`.* FROM `u`@`%`"
+        assert Rights([everywhere, revoke]).lacking({"SELECT"}, scope) == ["SELECT"]
 
 
 def test_a_wider_privilege_is_enough() -> None:
