@@ -26,13 +26,17 @@ from connectors.runtime.files import UnreadableState
 from connectors.runtime.process import begin
 from connectors.runtime.process_state import ProcessState, State
 from connectors.runtime.settings import Login, Settings
-from schemas.errors import KappaError, Unavailable
+from schemas.errors import ContractError, KappaError, Unavailable
 from schemas.gtid import GtidSet, gtid_set
 
 NAME = "binlog-watch"
 WRITE_SECONDS = 0.2
 RECONNECT_SECONDS = 0.5
 MAX_PAUSE_SECONDS = 10.0
+# A transaction that cannot be read so often is passed, and all before the present with it. Every
+# table is read again then: not too often.
+UNREADABLE_TIMES = 3
+SKIP_SECONDS = 600.0
 # Between two looks at what the log lacks, more is read than a connection's buffers hold.
 CHECK_SECONDS = 10.0
 CHECK_BATCHES = 100
@@ -62,6 +66,10 @@ class BinlogWatch:
         self._checked_at = time.monotonic()
         self._batches_since_check = 0
         self._purged_before = GtidSet()
+        self._unreadable = ""
+        self._unreadable_after = GtidSet()
+        self._unreadable_times = 0
+        self._skipped_at: float | None = None
 
     def run(self, stop: threading.Event) -> None:
         """Follow the log until `stop` is set, connecting again whenever the connection ends."""
@@ -77,20 +85,42 @@ class BinlogWatch:
                 self._follow(policy.call(self._connect), stop)
             except KappaError as error:
                 self._report_failure(error)
+                if isinstance(error, ContractError):
+                    self._note_unreadable(error)
                 stop.wait(RECONNECT_SECONDS)
 
     def _connect(self) -> Iterator[list[BinlogTransaction]]:
         """Return the stream after the last transaction that was read."""
         collector = self._collector or self._first_collector()
         self._collector = collector
+        if self._is_to_skip():
+            self._restart(collector, self._unreadable)
+            self._skipped_at = time.monotonic()
         gtids = collector.state().gtids or GtidSet()
         try:
             return self._stream.batches(gtids)
         except BinlogPurged as error:
-            executed_gtids = self._executed_gtids()
-            collector.restart(executed_gtids, str(error))
-            self._write(collector)
-            return self._stream.batches(executed_gtids)
+            return self._stream.batches(self._restart(collector, str(error)))
+
+    def _restart(self, collector: FindingCollector, reason: str) -> GtidSet:
+        """Go on at MySQL's present transactions. Returns them."""
+        executed_gtids = self._executed_gtids()
+        collector.restart(executed_gtids, reason)
+        self._write(collector)
+        return executed_gtids
+
+    def _note_unreadable(self, error: ContractError) -> None:
+        gtids = (self._collector and self._collector.state().gtids) or GtidSet()
+        is_same = gtids == self._unreadable_after
+        self._unreadable_times = self._unreadable_times + 1 if is_same else 1
+        self._unreadable_after = gtids
+        self._unreadable = str(error)
+
+    def _is_to_skip(self) -> bool:
+        if self._unreadable_times < UNREADABLE_TIMES:
+            return False
+        now = time.monotonic()
+        return self._skipped_at is None or now - self._skipped_at >= SKIP_SECONDS
 
     def _first_collector(self) -> FindingCollector:
         lost_reason = ""

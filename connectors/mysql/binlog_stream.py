@@ -191,15 +191,18 @@ class BinlogStream:
                         f"{self._server} has sent no heartbeat of its binary log for "
                         f"{SILENCE_SECONDS} s"
                     )
-                batch = []
+                batch: list[BinlogTransaction] = []
                 try:
                     for kind, body, end in splitter.events(chunk):
                         transaction = add_event(kind, body, end)
                         if transaction is not None:
                             batch.append(transaction)
-                except (IndexError, ValueError, struct.error) as error:
+                except (IndexError, ValueError, struct.error, ContractError) as error:
+                    # Those before it count.
+                    yield batch
                     raise ContractError(
-                        f"{self._server} sent an event of an unknown form: {error}"
+                        f"{self._server} sent an event of an unknown form: {error}",
+                        error.hint if isinstance(error, ContractError) else "",
                     ) from error
                 yield batch
         finally:

@@ -19,7 +19,8 @@ from connectors.debezium.connector_config import SERVER_ID_BASE, connector_confi
 from connectors.mysql.binlog_events import BinlogTransaction
 from connectors.mysql.binlog_stream import BinlogPurged
 from connectors.runtime.settings import Login, load
-from schemas.gtid import gtid_set
+from schemas.errors import ContractError
+from schemas.gtid import GtidSet, gtid_set
 
 A = "3e11fa47-71ca-11e1-9e33-c80aa9429562"
 B = "4e11fa47-71ca-11e1-9e33-c80aa9429562"
@@ -87,3 +88,58 @@ def test_a_watch_whose_state_was_cut_off_begins_again_and_has_all_tables_read(
     state = watch._file.read()
     assert state.gtids == gtid_set(f"{A}:1-3")
     assert state.findings.keys() == {ALL_TABLES}
+
+
+class UnreadableLog:
+    """A log with a transaction that cannot be read behind A:4, until something is read after it."""
+
+    def __init__(self, stop: threading.Event) -> None:
+        self.since: list[str] = []
+        self._stop = stop
+
+    def batches(self, since: GtidSet) -> Iterator[list[BinlogTransaction]]:
+        self.since.append(str(since))
+        if f"{A}:5" in since or len(self.since) == 9:
+            self._stop.set()
+            yield []
+            return
+        if f"{A}:4" not in since:
+            yield [BinlogTransaction(gtid=f"{A}:4", position=(1, 4))]
+        raise ContractError("an event of an unknown form")
+
+
+def follow(
+    watch: BinlogWatch, monkeypatch: pytest.MonkeyPatch, executed: str = f"{A}:1-6"
+) -> list[str]:
+    """Have the watch follow such a log of a MySQL with more. Returns where it began."""
+    stop = threading.Event()
+    log = UnreadableLog(stop)
+    monkeypatch.setattr(binlog_watch, "RECONNECT_SECONDS", 0.0)
+    monkeypatch.setattr(watch._stream, "batches", log.batches)
+    monkeypatch.setattr(watch, "_executed_gtids", lambda: gtid_set(executed))
+    watch.run(stop)
+    return log.since
+
+
+def test_a_transaction_that_cannot_be_read_is_passed_and_all_tables_are_read(
+    watch: BinlogWatch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert follow(watch, monkeypatch) == [
+        f"{A}:1-3",
+        f"{A}:1-4",
+        f"{A}:1-4",
+        f"{A}:1-6",
+    ]
+    state = watch._file.read()
+    assert state.gtids == gtid_set(f"{A}:1-6")
+    assert "an event of an unknown form" in state.findings[ALL_TABLES].reason
+
+
+def test_a_log_of_which_nothing_can_be_read_has_the_tables_read_once_only(
+    watch: BinlogWatch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    since = follow(watch, monkeypatch, f"{A}:1-4")
+    assert len(since) == 9
+    findings = watch._file.read().findings
+    assert findings.keys() == {ALL_TABLES}
+    assert watch._skipped_at is not None

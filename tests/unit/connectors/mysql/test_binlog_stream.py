@@ -9,16 +9,25 @@ from pathlib import Path
 
 import pytest
 
-from connectors.mysql.binlog_events import QUERY, ROWS_HEAD_BYTES, WRITE_ROWS
+from connectors.mysql.binlog_events import (
+    GTID,
+    QUERY,
+    ROWS_HEAD_BYTES,
+    WRITE_ROWS,
+    XID,
+    TransactionAssembler,
+)
 from connectors.mysql.binlog_stream import (
     MAX_PACKET,
+    BinlogStream,
     PacketSplitter,
     dump_request,
     encode_gtids,
     registration,
 )
 from connectors.mysql.client import SqlRefused
-from schemas.errors import Unavailable
+from connectors.runtime.settings import Login, load
+from schemas.errors import ContractError, Unavailable
 from schemas.gtid import gtid_set
 
 RECORDED = Path(__file__).with_name("binlog.bin").read_bytes()
@@ -155,3 +164,32 @@ def test_an_error_of_mysql_ends_the_stream() -> None:
 def test_the_end_of_the_stream_is_unavailability() -> None:
     with pytest.raises(Unavailable, match="has ended the stream"):
         list(PacketSplitter("MySQL").events(packets(b"\xfe\x00\x00\x02\x00")))
+
+
+class Driver:
+    """A connection that has received the packets of a log."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._sock = self
+
+    def settimeout(self, _: float) -> None:
+        pass
+
+    def recv(self, _: int) -> bytes:
+        data = self._data
+        self._data = b""
+        return data
+
+    def _force_close(self) -> None:
+        pass
+
+
+def test_the_transactions_before_an_event_that_cannot_be_read_count() -> None:
+    gtid = event(GTID, b"\x00" + A_BYTES + numbers(7))
+    data = packets(gtid) + packets(event(XID, b"")) + packets(event(QUERY, b"short"))
+    stream = BinlogStream(load({}).mysql, Login("debezium", ""), 1)
+    batches = stream._read(Driver(data), TransactionAssembler())
+    assert [transaction.gtid for transaction in next(batches)] == [f"{A}:7"]
+    with pytest.raises(ContractError, match="an event of an unknown form"):
+        next(batches)
