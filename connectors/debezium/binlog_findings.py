@@ -27,6 +27,7 @@ from connectors.debezium.binlog_statements import (
     unclear_renames,
 )
 from connectors.mysql.binlog_events import (
+    ANY_DATABASE,
     BinlogTransaction,
     LoggedStatement,
     Table,
@@ -250,6 +251,10 @@ class FindingCollector:
         self._tables_of_statements = set()
         for statement in transaction.statements:
             self._add_statement(transaction.gtid, statement)
+        more_databases = transaction.more_databases
+        if ANY_DATABASE in more_databases or any(map(self._is_watched, more_databases)):
+            self._tables_of_statements.add(ALL_TABLES)
+            self._add_finding(ALL_TABLES, transaction.gtid, STATEMENT_ROWS)
         if transaction.xa is not None:
             self._follow_xa(transaction, transaction.xa)
         if transaction.has_incident:

@@ -46,6 +46,11 @@ LOAD_QUERY_HEADER_BYTES = 13
 # Enough of a rows event for the bitmaps of 4,096 columns, the most that a table can have.
 ROWS_HEAD_BYTES = 4096
 SKIP_BYTES = 1024 * 1024
+# The statements of one transaction that are kept, with the bytes of their texts. A session may log
+# millions of changed rows as statements.
+MAX_ROW_CHANGES = 10_000
+MAX_ROW_CHANGE_BYTES = 4 * 1024 * 1024
+ANY_DATABASE = "*"
 
 Table = tuple[str, str]
 XaStep = Literal["prepare", "commit", "rollback"]
@@ -111,7 +116,8 @@ class BinlogTransaction:
 
     `position` is its end: the number of the log file and the offset in it (modulo 2^32). `tables`
     have row events; those of `partial_tables` have row events without all columns. `has_incident`:
-    MySQL itself says that its log may lack something here.
+    MySQL itself says that its log may lack something here. Of statements that changed rows, those
+    about `more_databases` are not all here (ANY_DATABASE if the log does not list them).
     """
 
     gtid: str
@@ -121,6 +127,7 @@ class BinlogTransaction:
     partial_tables: frozenset[Table] = frozenset()
     xa: XaEvent | None = None
     has_incident: bool = False
+    more_databases: frozenset[str] = frozenset()
 
 
 NO_TABLES: frozenset[Table] = frozenset()
@@ -142,6 +149,8 @@ class TransactionAssembler:
     def _begin(self) -> None:
         self._is_in_transaction = False
         self._statements: list[LoggedStatement] = []
+        self._row_change_bytes = 0
+        self._more_databases: set[str] = set()
         self._tables: set[Table] = set()
         self._partial_tables: set[Table] = set()
         self._xa: XaEvent | None = None
@@ -219,6 +228,7 @@ class TransactionAssembler:
             else NO_TABLES,
             xa=self._xa,
             has_incident=self._has_incident,
+            more_databases=frozenset(self._more_databases),
         )
         self._begin()
         return transaction
@@ -269,11 +279,17 @@ class TransactionAssembler:
             return False
         collation, databases = _variables(body[begin:database_begin])
         database = body[database_begin : text_begin - 1].decode(errors="replace")
+        if self._is_in_transaction and len(body) > MAX_ROW_CHANGE_BYTES:
+            self._leave_out(database, databases)
+            return False
         codec = self._codecs.get(collation, "utf-8")
         text = body[text_begin:].decode(codec, errors="replace")
         if CONTROL.match(text):
             return self._add_control(text)
         is_row_change = self._is_in_transaction and not ATOMIC_CREATE.match(text)
+        if is_row_change and not self._has_space(len(body)):
+            self._leave_out(database, databases)
+            return False
         self._statements.append(
             LoggedStatement(
                 database=database,
@@ -283,6 +299,19 @@ class TransactionAssembler:
             )
         )
         return not self._is_in_transaction
+
+    def _has_space(self, size: int) -> bool:
+        """Return whether a statement of so many bytes is kept, and count it."""
+        self._row_change_bytes += size
+        is_small = self._row_change_bytes <= MAX_ROW_CHANGE_BYTES
+        return is_small and len(self._statements) < MAX_ROW_CHANGES
+
+    def _leave_out(self, database: str, updated_databases: frozenset[str] | None) -> None:
+        """Note which databases a statement is about that is not kept."""
+        self._more_databases.add(database)
+        self._more_databases |= (
+            {ANY_DATABASE} if updated_databases is None else updated_databases
+        )
 
     def _add_control(self, text: str) -> bool:
         """Follow a statement that controls the transaction. Returns whether that ends."""

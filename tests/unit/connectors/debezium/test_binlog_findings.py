@@ -1,6 +1,7 @@
 """What transactions of the log mean for the captured database, and the file that has it."""
 
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -500,3 +501,22 @@ def test_a_statement_says_what_it_renames(
     assert {"a", "b"} <= set(second.unclear_names)
     BinlogWatchFile(tmp_path).write(collector.state())
     assert BinlogWatchFile(tmp_path).read() == collector.state()
+
+
+@pytest.mark.parametrize(
+    ("databases", "is_found"),
+    [
+        (set(), False),
+        ({"other"}, False),
+        ({"other", "ecommerce"}, True),
+        ({"other", "*"}, True),
+    ],
+)
+def test_statements_that_were_not_kept_may_have_changed_every_table(
+    collector: FindingCollector, databases: set[str], is_found: bool
+) -> None:
+    prepared = transaction(3, xa=XaEvent(id="x", step="prepare"), tables=("orders",))
+    collector.add_transaction(replace(prepared, more_databases=frozenset(databases)))
+    assert (reasons(collector) == {ALL_TABLES: STATEMENT_ROWS}) is is_found
+    expected = {"x": (ALL_TABLES,)} if is_found else {}
+    assert collector.state().prepared_findings == expected

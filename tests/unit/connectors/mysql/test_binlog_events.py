@@ -12,8 +12,11 @@ import pytest
 
 from connectors.mysql.binlog_events import (
     ANONYMOUS_GTID,
+    ANY_DATABASE,
     GTID,
     INCIDENT,
+    MAX_ROW_CHANGE_BYTES,
+    MAX_ROW_CHANGES,
     QUERY,
     TABLE_MAP,
     UPDATE_ROWS,
@@ -227,6 +230,56 @@ def test_control_statements_end_a_transaction_or_not_and_are_no_row_changes(
     transaction = transaction or assembler.add_event(XID, bytes(8), 300)
     assert transaction is not None
     assert transaction.statements == ()
+
+
+def updating_query(text: str, *databases: str) -> bytes:
+    """Return a statement that says which databases it changes."""
+    names = b"".join(database.encode() + b"\0" for database in databases)
+    variables = bytes([12, len(databases)]) + names
+    header = struct.pack("<IIBHH", 1, 0, 4, 0, len(variables))
+    return header + variables + b"shop\0" + text.encode()
+
+
+@pytest.mark.parametrize(
+    ("texts", "kept"),
+    [
+        (["INSERT 1"] * 3, 3),
+        (["INSERT 1"] * (MAX_ROW_CHANGES + 3), MAX_ROW_CHANGES),
+        (["INSERT" + "x" * (MAX_ROW_CHANGE_BYTES // 4)] * 9 + ["INSERT 1"], 3),
+        (["INSERT 1", "INSERT" + "x" * MAX_ROW_CHANGE_BYTES], 1),
+    ],
+    ids=["few", "many", "long ones", "one that is very long"],
+)
+def test_of_a_huge_transaction_of_statements_only_a_part_is_kept(
+    texts: list[str], kept: int
+) -> None:
+    assembler = TransactionAssembler()
+    assembler.add_event(GTID, GTID_BODY, 100)
+    assembler.add_event(QUERY, query("BEGIN"), 150)
+    for text in texts:
+        assert assembler.add_event(QUERY, updating_query(text, "other"), 200) is None
+    transaction = assembler.add_event(XID, bytes(8), 300)
+    assert transaction is not None
+    assert len(transaction.statements) == kept
+    is_whole = kept == len(texts)
+    assert transaction.more_databases == (NONE if is_whole else {"shop", "other"})
+    # The next transaction is kept again.
+    assembler.add_event(GTID, GTID_BODY, 400)
+    assembler.add_event(QUERY, query("BEGIN"), 450)
+    assembler.add_event(QUERY, query("INSERT 1"), 500)
+    after = assembler.add_event(XID, bytes(8), 600)
+    assert after is not None
+    assert (len(after.statements), after.more_databases) == (1, NONE)
+
+
+def test_a_statement_that_is_not_kept_may_be_about_any_database() -> None:
+    assembler = TransactionAssembler()
+    assembler.add_event(GTID, GTID_BODY, 100)
+    assembler.add_event(QUERY, query("BEGIN"), 150)
+    assembler.add_event(QUERY, query("x" * MAX_ROW_CHANGE_BYTES), 200)
+    transaction = assembler.add_event(XID, bytes(8), 300)
+    assert transaction is not None
+    assert transaction.more_databases == {"shop", ANY_DATABASE}
 
 
 def rows_event(columns: int, *bitmaps: int) -> bytes:
