@@ -9,11 +9,9 @@ channel, because the join relies on the order in which they were read (see
 """
 
 import argparse
-import asyncio
 import os
 import threading
-from collections.abc import AsyncIterable, Awaitable, Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -24,7 +22,7 @@ from confluent_kafka import Message
 from connectors.cassandra import generations
 from connectors.cassandra.generations import Generation
 from connectors.kafka.admin import ensure_topics
-from connectors.kafka.readers.aligned_reader import AlignedBatch, AlignedReader
+from connectors.kafka.readers.aligned_reader import AlignedReader
 from connectors.kafka.readers.lookback import Lookback
 from connectors.kafka.schema_registry import Decoder, SchemaRegistry
 from connectors.runtime.process_state import ProcessState
@@ -36,6 +34,7 @@ from processors.conversion.progress import ConversionState
 from processors.conversion.rows import ConversionRows
 from processors.decoding.clicks import ClickDecoder
 from processors.decoding.late_clicks import TimeRule
+from processors.runtime.batch_agent import batch_agent
 from processors.runtime.faust_app import (
     LazySession,
     control_topic,
@@ -125,7 +124,8 @@ def build_app(
     )
     channel = BatchChannel(app)
     processor = JoinProcessor(context)
-    app.agent(channel, name=f"{PROCESS}.join")(_agent(processor, reader))
+    agent = batch_agent(processor.process_batch, reader, "converting")
+    app.agent(channel, name=f"{PROCESS}.join")(agent)
     channels = dict.fromkeys(topic_names, channel)
     batch_size = settings.counts.batch_size
     app.service(BatchSource(reader, channels, batch_size, state, stopping.set))
@@ -147,24 +147,6 @@ def _view_decoder(
     )
     starts = rules.starts.get(topics.PRODUCT_VIEW, {})
     return partial(decode_views, decoder=decoder, starts=starts)
-
-
-def _agent(
-    processor: JoinProcessor, reader: AlignedReader
-) -> Callable[[AsyncIterable[AlignedBatch]], Awaitable[None]]:
-    # One thread: batches are processed in their order, even if Faust restarts the agent.
-    thread = ThreadPoolExecutor(1, "converting")
-
-    async def convert(stream: AsyncIterable[AlignedBatch]) -> None:
-        loop = asyncio.get_running_loop()
-        async for batch in stream:
-            try:
-                await loop.run_in_executor(thread, processor.process_batch, batch)
-            except BaseException:
-                reader.rewind()  # a restarted agent cannot know of this batch
-                raise
-
-    return convert
 
 
 if __name__ == "__main__":

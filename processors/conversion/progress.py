@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
 
 from connectors.runtime.process_state import ProcessState, State
-from schemas.errors import KappaError, Unavailable
+from processors.runtime.reading_state import ReadingState
+from schemas.errors import KappaError
 from schemas.topics import TopicPartition
 
 FIGURES = {
@@ -32,8 +33,7 @@ class ConversionState:
         self._lock = threading.Lock()
         self._figures = dict.fromkeys(FIGURES, 0)
         self._last_unreadable = ""
-        self._next_offsets: dict[TopicPartition, int] = {}
-        self._problems: dict[str, KappaError] = {}
+        self._reading = ReadingState()
         self._registry = CollectorRegistry()
         self._gauges = {
             name: Gauge(f"kappa_conversion_{name}", documentation, registry=self._registry)
@@ -60,11 +60,10 @@ class ConversionState:
     ) -> None:
         """Note that a batch has succeeded; its topic has no problem now."""
         with self._lock:
-            for partition, offset in next_offsets.items():
-                self._next_offsets[topic, partition] = offset
+            self._reading.note_offsets(topic, next_offsets)
             self._figures["views_kept"] = views_in_memory
             self._figures["open_orders_kept"] = orders_in_memory
-            self._problems.pop(topic, None)
+            self._reading.clear_problem(topic)
 
     def log_searched(self, orders: int) -> None:
         """Add orders whose views are searched in the log."""
@@ -79,13 +78,13 @@ class ConversionState:
     def report_problem(self, where: str, error: KappaError) -> None:
         """Report that `where`, a topic or the reader, cannot continue."""
         with self._lock:
-            self._problems[where] = error
+            self._reading.note_problem(where, error)
         self.report({}, {})
 
     def clear_problem(self, where: str) -> None:
         """Note that `where` continues."""
         with self._lock:
-            self._problems.pop(where, None)
+            self._reading.clear_problem(where)
 
     def report(
         self, starts: Mapping[TopicPartition, int], ends: Mapping[TopicPartition, int]
@@ -95,7 +94,7 @@ class ConversionState:
         `starts` are the offsets where reading began, `ends` the high watermarks.
         """
         with self._lock:
-            self._figures["lag"] = self._lag(starts, ends)
+            self._figures["lag"] = sum(self._reading.lag(starts, ends).values())
             for name, value in self._figures.items():
                 self._gauges[name].set(value)
             state, detail = self._summary()
@@ -107,20 +106,9 @@ class ConversionState:
         """Return the figures in Prometheus' text format, as last reported."""
         return generate_latest(self._registry)
 
-    def _lag(
-        self, starts: Mapping[TopicPartition, int], ends: Mapping[TopicPartition, int]
-    ) -> int:
-        lag = 0
-        for topic_partition, end in ends.items():
-            start = starts.get(topic_partition, 0)
-            next_offset = max(start, self._next_offsets.get(topic_partition, 0))
-            lag += max(0, end - next_offset)
-        return lag
-
     def _summary(self) -> tuple[State, str]:
-        for where, error in sorted(self._problems.items()):
-            state: State = "waiting" if isinstance(error, Unavailable) else "failed"
-            return state, f"{where}: {error}"
+        if problem := self._reading.problem():
+            return problem
         orders = self._figures["orders"]
         converted = self._figures["converted"]
         lag = self._figures["lag"]

@@ -12,18 +12,9 @@ offsets committed. Faust provides the agents, their lifecycle and the web page.
 """
 
 import argparse
-import asyncio
 import os
 import threading
-from collections.abc import (
-    AsyncIterable,
-    Awaitable,
-    Callable,
-    Iterator,
-    Mapping,
-    Sequence,
-)
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -41,7 +32,6 @@ from connectors.runtime.process_state import ProcessState
 from connectors.runtime.settings import Settings, load
 from processors.counts.batch_counter import (
     BatchCounter,
-    ClickBatch,
     CountingContext,
     OpenTopic,
 )
@@ -51,6 +41,7 @@ from processors.counts.progress import Progress
 from processors.counts.topic_state import TopicState
 from processors.decoding.clicks import ClickDecoder, DecodedClicks
 from processors.decoding.late_clicks import TimeRule
+from processors.runtime.batch_agent import batch_agent
 from processors.runtime.faust_app import (
     LazySession,
     control_topic,
@@ -166,7 +157,8 @@ def build_app(
     for setup in setups:
         counter = BatchCounter(setup.topic, setup.open_topic, context)
         channel = BatchChannel(app)
-        app.agent(channel, name=f"{PROCESS}.{setup.topic}")(_agent(counter, reader))
+        agent = batch_agent(counter.count_batch, reader, "counting")
+        app.agent(channel, name=f"{PROCESS}.{setup.topic}")(agent)
         counters.append(counter)
         channels[setup.topic] = channel
 
@@ -238,24 +230,6 @@ def _dead_letters_from(
         return {}
     live = generations.active(session(), job.base_keyspace(settings))
     return kafka.committed(settings.kafka, live.group(job.suffix), job.topics().values())
-
-
-def _agent(
-    counter: BatchCounter, reader: GroupReader[DecodedClicks[Message]]
-) -> Callable[[AsyncIterable[ClickBatch]], Awaitable[None]]:
-    # One thread: batches are counted in their order, even if Faust restarts the agent.
-    thread = ThreadPoolExecutor(1, "counting")
-
-    async def count(stream: AsyncIterable[ClickBatch]) -> None:
-        loop = asyncio.get_running_loop()
-        async for batch in stream:
-            try:
-                await loop.run_in_executor(thread, counter.count_batch, batch)
-            except BaseException:
-                reader.rewind()  # a restarted agent cannot know of this batch
-                raise
-
-    return count
 
 
 def _needed_topics(job: Job) -> Iterator[topics.Topic]:

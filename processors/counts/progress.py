@@ -9,7 +9,8 @@ from typing import Any
 
 from connectors.runtime.process_state import ProcessState, State
 from processors.counts.metrics import Metrics
-from schemas.errors import KappaError, Unavailable
+from processors.runtime.reading_state import ReadingState
+from schemas.errors import KappaError
 from schemas.topics import TopicPartition
 
 RATE_SECONDS = 1.0
@@ -44,10 +45,9 @@ class Progress:
         self._events = self._repeated_events = self._rows = 0
         self._dead: Counter[str] = Counter()
         self._late: Counter[str] = Counter()
-        self._next_offsets: dict[TopicPartition, int] = {}
+        self._reading = ReadingState()
         self._write_ms = 0.0
         self._first_event_at = self._last_write_at = 0.0
-        self._problems: dict[str, KappaError] = {}
         self._rate = 0.0
         self._rate_at = time.monotonic()
         self._rate_events = 0
@@ -71,8 +71,7 @@ class Progress:
             self._repeated_events += batch.repeated_events
             self._dead[topic] += batch.dead
             self._late[topic] += batch.late
-            for partition, offset in batch.next_offsets.items():
-                self._next_offsets[topic, partition] = offset
+            self._reading.note_offsets(topic, batch.next_offsets)
 
     def rows_written(self, topic: str, rows: int, write_ms: float) -> None:
         """Add rows that Cassandra has acknowledged; their topic has no problem now."""
@@ -82,18 +81,18 @@ class Progress:
             self._write_ms = write_ms
             if rows:
                 self._last_write_at = time.time()
-            self._problems.pop(topic, None)
+            self._reading.clear_problem(topic)
 
     def report_problem(self, where: str, error: KappaError) -> None:
         """Report that `where`, a topic or the reader, cannot continue."""
         with self._lock:
-            self._problems[where] = error
+            self._reading.note_problem(where, error)
         self.report({}, {})
 
     def clear_problem(self, where: str) -> None:
         """Note that `where` continues."""
         with self._lock:
-            self._problems.pop(where, None)
+            self._reading.clear_problem(where)
 
     def report(
         self, starts: Mapping[TopicPartition, int], ends: Mapping[TopicPartition, int]
@@ -110,11 +109,7 @@ class Progress:
     def _figures(
         self, starts: Mapping[TopicPartition, int], ends: Mapping[TopicPartition, int]
     ) -> dict[str, Any]:
-        lag: dict[TopicPartition, int] = {}
-        for topic_partition, end in ends.items():
-            start = starts.get(topic_partition, 0)
-            next_offset = max(start, self._next_offsets.get(topic_partition, 0))
-            lag[topic_partition] = max(0, end - next_offset)
+        lag = self._reading.lag(starts, ends)
         rate = self._current_rate()
         self._metrics.set_progress(rate, lag)
         lag_by_partition = {
@@ -146,9 +141,8 @@ class Progress:
         return self._rate
 
     def _summary(self, figures: Mapping[str, Any]) -> tuple[State, str]:
-        for where, error in sorted(self._problems.items()):
-            state: State = "waiting" if isinstance(error, Unavailable) else "failed"
-            return state, f"{where}: {error}"
+        if problem := self._reading.problem():
+            return problem
         events = figures["events"]
         rate = figures["events_per_second"]
         lag = figures["lag"]
