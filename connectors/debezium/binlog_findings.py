@@ -39,6 +39,8 @@ from schemas.sql_tokens import mentioned_names
 
 STATE_FILE = "binlog_watch.json"
 MAX_STATEMENTS = 10_000
+# Statements whose place among the transactions is kept.
+MAX_PLACES = 1_000
 # Names of temporary tables; of more, the oldest are forgotten.
 MAX_TEMPORARY_TABLES = 10_000
 MAX_COMMITTED_XA = 5_000
@@ -78,7 +80,9 @@ class DdlStatement:
 
     It does nothing if the table exists and it creates one `only_if_absent`. Debezium writes a
     TRUNCATE to the table's topic, and not to that of statements. If it renames something in a way
-    that is not understood, `unclear_names` are all in its text, in lower case.
+    that is not understood, `unclear_names` are all in its text, in lower case. `before` is the GTID
+    set of all transactions before it, and `follows` the last of them; both are empty for an old
+    statement.
     """
 
     gtid: str
@@ -87,6 +91,8 @@ class DdlStatement:
     is_truncate: bool = False
     renames: tuple[Rename, ...] = ()
     unclear_names: tuple[str, ...] = ()
+    before: str = ""
+    follows: str = ""
 
 
 @dataclass(frozen=True)
@@ -186,6 +192,7 @@ class FindingCollector:
         self._read_tables = read_tables
         self._gtids = state.gtids or GtidSet()
         self._new_gtids: list[str] = []
+        self._last_gtid = ""
         self._findings = dict(state.findings)
         self._statements = list(state.statements)
         self._prepared_tables = dict(state.prepared)
@@ -202,11 +209,9 @@ class FindingCollector:
 
     def state(self) -> WatchState:
         """Return everything up to the last transaction."""
-        self._gtids = self._gtids.with_gtids(self._new_gtids)
-        self._new_gtids = []
         self.has_news = False
         return WatchState(
-            gtids=self._gtids,
+            gtids=self._read_gtids(),
             findings=dict(self._findings),
             statements=tuple(self._statements),
             prepared=dict(self._prepared_tables),
@@ -216,6 +221,11 @@ class FindingCollector:
             tables=frozenset(self._tables),
             temporary_tables=tuple(self._temporary_tables),
         )
+
+    def _read_gtids(self) -> GtidSet:
+        self._gtids = self._gtids.with_gtids(self._new_gtids)
+        self._new_gtids = []
+        return self._gtids
 
     def restart(self, gtids: GtidSet, reason: str) -> None:
         """Go on after `gtids`, although transactions before were not read: `reason`.
@@ -232,8 +242,12 @@ class FindingCollector:
             for table, finding in self._findings.items()
             if not finding.gtid or finding.gtid in gtids
         }
+        self._last_gtid = ""
+        # Another server may have had other transactions before them.
         self._statements = [
-            statement for statement in self._statements if statement.gtid in gtids
+            replace(statement, before="", follows="")
+            for statement in self._statements
+            if statement.gtid in gtids
         ]
         self._add_finding(ALL_TABLES, "", reason)
 
@@ -260,6 +274,7 @@ class FindingCollector:
         if transaction.has_incident:
             self._add_finding(ALL_TABLES, transaction.gtid, INCIDENT)
         self._new_gtids.append(transaction.gtid)
+        self._last_gtid = transaction.gtid
 
     def _is_watched(self, database: str) -> bool:
         # MySQL on Windows and macOS writes names in lower case.
@@ -310,8 +325,15 @@ class FindingCollector:
                     is_truncate=truncates_table(statement.text),
                     renames=self._renames(statement),
                     unclear_names=tuple(sorted(unclear_renames(statement.text))),
+                    before=str(self._read_gtids()),
+                    follows=self._last_gtid,
                 )
             )
+            if len(self._statements) > MAX_PLACES:
+                old_statement = self._statements[-MAX_PLACES - 1]
+                self._statements[-MAX_PLACES - 1] = replace(
+                    old_statement, before="", follows=""
+                )
             del self._statements[:-MAX_STATEMENTS]
             self.has_news = True
 
@@ -424,6 +446,8 @@ def _watch_state(content: Mapping[str, Any]) -> WatchState:
                 names=tuple(item["names"]),
                 only_if_absent=item["only_if_absent"],
                 is_truncate=item.get("is_truncate", False),
+                before=item.get("before", ""),
+                follows=item.get("follows", ""),
                 renames=tuple(map(_rename, item.get("renames", ()))),
                 unclear_names=tuple(item.get("unclear_names", ())),
             )

@@ -44,6 +44,7 @@ from spark.compactor.suspects import (
     captured_suspects,
     find_suspects,
     healing_topics,
+    statement_order,
 )
 from spark.publish.foreign_files import ForeignFiles
 from spark.publish.hive_publisher import HivePublisher
@@ -153,6 +154,7 @@ class CompactorProcess:
             self._refusals(bases, suspects),
             bases,
             within=watch.gtids if self._knows_left_out_tables else GtidSet(),
+            order=statement_order(watch),
             with_connector_gtids=self._rereads.is_waiting_for_cut or bool(suspects.to_wait),
         )
         self._connector_gtids = result.connector_gtids

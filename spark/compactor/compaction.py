@@ -18,7 +18,7 @@ from connectors.control.cut_request import CutFiles, CutRequest
 from connectors.hadoop.manifest_store import ManifestStore
 from connectors.kafka.schema_registry import SchemaRegistry
 from connectors.runtime.settings import Settings
-from schemas.gtid import GtidSet
+from schemas.gtid import GtidSet, gtid_set
 from schemas.manifest import Manifest, TableBase
 from spark.archive.archive_task import Connections
 from spark.compactor.archived_changes import ArchivedChanges, TaskArchiver, archive_changes
@@ -29,6 +29,7 @@ from spark.compactor.next_manifest import next_manifest
 from spark.compactor.rewritten_tables import rewrite_tables
 from spark.log.ddl_statements import RecordedStatements, StatementLog
 from spark.log.row_decoder import RowDecoder
+from spark.log.statement_order import NO_ORDER, StatementOrder
 from spark.merge.table_changes import TableHistory
 from spark.merge.version_builder import VersionBuilder
 from spark.reread.adopt import adopt
@@ -109,12 +110,14 @@ class Compactor:
         bases: Mapping[str, TableBase] = NO_BASES,
         *,
         within: GtidSet | None = None,
+        order: StatementOrder = NO_ORDER,
         with_connector_gtids: bool = False,
     ) -> CompactionResult:
         """Build and commit the version after `published_manifest`, without topics in `refusals`.
 
         `bases` are tables (by name) that were read from MySQL again, and continue from there. The
-        version has no transaction outside of `within`, a set that grows (None: any).
+        version has no transaction outside of `within`, a set that grows (None: any). `order` has
+        the places of statements among the transactions.
         Raises WarehouseError if the version would be wrong, Unavailable if an outside system does
         not answer.
         """
@@ -122,9 +125,12 @@ class Compactor:
         early_request = self._cut_files.current_request()
         previous = self._adopt(published_manifest, bases)
         unread = unread_topics(previous.tables, previous.snapshot)
+        # A statement that nothing follows waits for the connector to have passed it.
+        with_connector_gtids |= self._statements.is_waiting
         scan = self._scan_log(previous, {**unread, **refusals}, with_connector_gtids)
         if within is not None:
             scan.cut.wait_for(within)
+        scan.cut.know_order(order, _logged_gtids(scan))
         # Read after the scan: data from before a hold is older than the set that the hold is for.
         request = self._cut_files.current_request()
         if request is not None:
@@ -217,6 +223,13 @@ def _complete_gtids(archived_changes: ArchivedChanges) -> str:
     if archived_changes.has_more or not archived_changes.cut.is_complete:
         return ""
     return archived_changes.scan.connector_gtids or ""
+
+
+def _logged_gtids(scan: LogScan) -> GtidSet | None:
+    """Return the transactions that the log has, None if that is not known."""
+    if scan.connector_gtids is None or scan.is_limited:
+        return None
+    return gtid_set(scan.connector_gtids)
 
 
 def has_arrived(early_request: CutRequest | None, request: CutRequest) -> bool:

@@ -25,6 +25,7 @@ from spark.log.consistent_cut import (
     ended_transactions,
     limit_transactions,
 )
+from spark.log.statement_order import NO_ORDER, StatementOrder
 from spark.log.transactions import TransactionRecords
 
 REBUILD = (
@@ -50,7 +51,9 @@ class CutScope:
     selection of these for this version.
 
     `end_offset` is the offset in the topic of transactions up to which candidates are known. A
-    version must not go beyond `ceiling`, all of which `is_ceiling_logged` if the log has it.
+    version must not go beyond `ceiling`, all of which `is_ceiling_logged` if the log has it. The
+    log has all of `logged_gtids`. It `is_waiting` if later candidates were dropped. `order` has the
+    places of statements among the transactions.
     """
 
     merged_gtids: GtidSet
@@ -60,6 +63,9 @@ class CutScope:
     gap: Gap | None = None
     ceiling: GtidSet | None = None
     is_ceiling_logged: bool = False
+    logged_gtids: GtidSet | None = None
+    is_waiting: bool = False
+    order: StatementOrder = NO_ORDER
 
     @property
     def reaches_ceiling(self) -> bool:
@@ -71,10 +77,21 @@ class CutScope:
         """Whether all candidates are selected."""
         return len(self.selection) == len(self.candidates)
 
+    @property
+    def is_limited(self) -> bool:
+        """Whether transactions that have ended are no candidates."""
+        return self.is_waiting or self.ceiling is not None
+
     def allowed(self) -> AllowedTransactions:
         """Return the transactions that may be read."""
+        has_all = self.is_complete and self.gap is None and not self.is_limited
         return allow_transactions(
-            self.merged_gtids, self.selection, self.ceiling, self.reaches_ceiling
+            self.merged_gtids,
+            self.selection,
+            self.ceiling,
+            self.reaches_ceiling,
+            logged=self.logged_gtids if has_all else None,
+            order=self.order,
         )
 
     def stop_at(self, ceiling: GtidSet, is_logged: bool) -> None:
@@ -89,16 +106,14 @@ class CutScope:
         if self.gap is not None and self.gap.gtid not in ceiling:
             self.gap = None
 
-    def wait_for(self, gtids: GtidSet) -> bool:
-        """Drop the transactions from the first on that is not in a set. Return whether there is
-        one.
-        """
+    def wait_for(self, gtids: GtidSet) -> None:
+        """Drop the transactions from the first on that is not in a set."""
         for number, transaction in enumerate(self.candidates):
             if transaction.gtid not in gtids:
                 self.candidates = self.candidates[:number]
                 self.selection = self.selection[:number]
-                return True
-        return False
+                self.is_waiting = True
+                return
 
     def keep_complete(
         self, partitions: Mapping[str, list[PartitionChanges]], topics: Collection[str]
@@ -132,7 +147,6 @@ class CutBuilder:
         self.shared_scope.selection = limit_transactions(
             self.shared_scope.candidates, self._topics_in_shared_cut(())
         )
-        self.is_waiting = False
         self.lagging_scopes: dict[str, CutScope] = {}
         for topic, lagging_range in lagging_ranges.items():
             self.lagging_scopes[topic] = self._lagging_scope(topic, lagging_range)
@@ -168,8 +182,11 @@ class CutBuilder:
     @property
     def is_complete(self) -> bool:
         """Whether the version has every transaction that has ended."""
-        is_limited = self.is_waiting or self.shared_scope.ceiling is not None
-        return self.shared_scope.is_complete and not is_limited
+        scopes = (self.shared_scope, *self.lagging_scopes.values())
+        is_waiting = any(scope.is_waiting for scope in scopes)
+        return self.shared_scope.is_complete and not (
+            is_waiting or self.shared_scope.is_limited
+        )
 
     def stop_at(self, ceiling: GtidSet, is_logged: bool) -> None:
         """Select nothing beyond a set that was MySQL's state at one moment.
@@ -183,7 +200,16 @@ class CutBuilder:
     def wait_for(self, gtids: GtidSet) -> None:
         """Select nothing from the first transaction on that is not in a growing set."""
         for scope in (self.shared_scope, *self.lagging_scopes.values()):
-            self.is_waiting |= scope.wait_for(gtids)
+            scope.wait_for(gtids)
+
+    def know_order(self, order: StatementOrder, logged_gtids: GtidSet | None) -> None:
+        """Note the places of statements among the transactions.
+
+        The log has all of `logged_gtids`, if they are known, and the cut what comes after them.
+        """
+        self.shared_scope.logged_gtids = logged_gtids
+        for scope in (self.shared_scope, *self.lagging_scopes.values()):
+            scope.order = order
 
     def stop_before(self, gap: Gap) -> None:
         """Select no transaction from one on whose changes are known to be missing."""

@@ -10,13 +10,19 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 
 from connectors.control.checked_columns import unchecked_tables
-from connectors.debezium.binlog_findings import ALL_TABLES, Finding, WatchState
+from connectors.debezium.binlog_findings import (
+    ALL_TABLES,
+    DdlStatement,
+    Finding,
+    WatchState,
+)
 from schemas.capture_rules import CaptureRules
 from schemas.gtid import GtidSet, gtid_set, split_gtid
 from schemas.manifest import Manifest, TableBase
 from schemas.topics import change_topic, source_table
 from schemas.warehouse_layout import Kind
 from spark.log.ddl_statements import RecordedStatements
+from spark.log.statement_order import Place, StatementOrder
 
 LEFT_OUT_REASON = "Debezium has left out a statement about it"
 UNREAD_REASON = "waits until Debezium has read a statement about it"
@@ -144,11 +150,21 @@ def _unrecorded_statements(
     for statement in watch.statements:
         if statement.gtid in recorded_statements.gtids:
             continue
-        if statement.is_truncate and not _is_left_out(statement.gtid, logged_transactions):
+        if statement.is_truncate and not _is_left_out(statement, logged_transactions):
             continue
         for table in statement.names:
             if not (statement.only_if_absent and table in recorded_statements.tables):
                 yield table, statement.gtid
+
+
+def statement_order(watch: WatchState) -> StatementOrder:
+    """Return the places of statements among the transactions, as the watch has read them."""
+    places = {
+        statement.gtid: Place(statement.before, statement.follows)
+        for statement in watch.statements
+        if statement.before
+    }
+    return StatementOrder(watch.gtids, places)
 
 
 def _logged_transactions(manifest: Manifest) -> GtidSet:
@@ -159,14 +175,17 @@ def _logged_transactions(manifest: Manifest) -> GtidSet:
     return transactions
 
 
-def _is_left_out(gtid: str, logged_transactions: GtidSet) -> bool:
+def _is_left_out(statement: DdlStatement, logged_transactions: GtidSet) -> bool:
     """Whether the log has a transaction after a TRUNCATE, and not the TRUNCATE.
 
     Until then it may be in the log: it has no END record, and waits for what comes after it.
     """
-    origin, number = split_gtid(gtid)
-    has_later = logged_transactions.last_number(origin) > number
-    return has_later and gtid not in logged_transactions
+    if statement.gtid in logged_transactions:
+        return False
+    if statement.before:
+        return not gtid_set(statement.before).covers(logged_transactions)
+    origin, number = split_gtid(statement.gtid)
+    return logged_transactions.last_number(origin) > number
 
 
 def _findings(

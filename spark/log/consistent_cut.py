@@ -18,6 +18,7 @@ from schemas.envelope import TRUNCATE, is_snapshot_row
 from schemas.errors import ContractError
 from schemas.gtid import GtidSet, split_gtid
 from schemas.topics import topic_of_collection
+from spark.log.statement_order import NO_ORDER, FollowedStatements, StatementOrder
 
 # The transactions of one version have at most so many changes together (but there is always one
 # transaction), so that memory is bounded however long the backlog is.
@@ -78,26 +79,40 @@ def limit_transactions(
 class AllowedTransactions:
     """The transactions that may be read from a topic.
 
-    `new` ones belong to this version; `earlier` ones can only be repetitions. `last_numbers` is the
-    highest GTID number per origin. Nothing beyond `ceiling` is allowed.
+    `new` ones belong to this version; `earlier` ones can only be repetitions. Of `complete`, and of
+    what is before it in the binary log, no transaction is missing; `last_numbers` is the highest
+    GTID number in it per origin. Nothing beyond `ceiling` is allowed.
     """
 
     earlier: GtidSet
     new: frozenset[str]
     last_numbers: Mapping[str, int] = field(default_factory=dict)
     ceiling: GtidSet | None = None
+    complete: GtidSet = field(default_factory=GtidSet)
+    order: StatementOrder = NO_ORDER
 
     def includes(self, gtid: str) -> bool:
         """Return whether a transaction is allowed."""
         return gtid in self.new or gtid in self.earlier
 
-    def includes_all_before(self, gtid: str) -> bool:
-        """Return whether no transaction before a GTID is missing: a later one of the same origin is
-        allowed, or the one just before it.
+    def includes_all_before(
+        self, gtid: str, statements: FollowedStatements | None = None
+    ) -> bool:
+        """Return whether no transaction before a GTID is missing: a later one is allowed, or the
+        one just before it.
+
+        `statements` are those before it that are followed. Where its place in the binary log is not
+        known, the numbers of its origin tell.
         """
+        if self.is_beyond_ceiling(gtid):
+            return False
+        statements = statements or FollowedStatements()
+        has_all = self.order.has_all_before(gtid, self.complete, statements)
+        if has_all is not None:
+            return has_all
         origin, number = split_gtid(gtid)
-        is_next_or_earlier = number <= self.last_numbers.get(origin, 0) + 1
-        return is_next_or_earlier and not self.is_beyond_ceiling(gtid)
+        last_number = max(self.last_numbers.get(origin, 0), statements.last_number(origin))
+        return number <= last_number + 1
 
     def is_beyond_ceiling(self, gtid: str) -> bool:
         """Return whether this version must not hold a statement, which no END counts."""
@@ -109,17 +124,24 @@ def allow_transactions(
     new: Iterable[Transaction],
     ceiling: GtidSet | None = None,
     reached: bool = False,
+    *,
+    logged: GtidSet | None = None,
+    order: StatementOrder = NO_ORDER,
 ) -> AllowedTransactions:
     """Return what may be read from the topics that stand at `earlier`.
 
-    If the ceiling is `reached`, no transaction before its end is missing.
+    If the ceiling is `reached`, no transaction before its end is missing. Nor is one of `logged`.
     """
     gtids = frozenset(transaction.gtid for transaction in new)
     complete = earlier.with_gtids(gtids)
+    if not order.knows(complete):
+        order = NO_ORDER
     if ceiling is not None and reached:
         complete = complete.union(ceiling)
+    if logged is not None:
+        complete = complete.union(logged)
     last_numbers = {origin: complete.last_number(origin) for origin in complete.intervals}
-    return AllowedTransactions(earlier, gtids, last_numbers, ceiling)
+    return AllowedTransactions(earlier, gtids, last_numbers, ceiling, complete, order)
 
 
 class PartitionCut:

@@ -9,11 +9,12 @@ from connectors.kafka import client as kafka
 from connectors.kafka.schema_registry import Decoder, SchemaRegistry
 from connectors.runtime.settings import Settings
 from schemas.ddl.statements import DdlStatement, StatementKind, read_statements
-from schemas.gtid import GtidSet, split_gtid
+from schemas.gtid import GtidSet
 from schemas.topics import CHANGE_PREFIX
 from schemas.warehouse_layout import Kind, Source
 from spark.log.consistent_cut import AllowedTransactions
 from spark.log.range_reader import OffsetRange, RangeReader
+from spark.log.statement_order import FollowedStatements, StatementOrder
 
 SOURCE = Source(CHANGE_PREFIX, CHANGE_PREFIX, Kind.TRANSACTIONS)
 
@@ -24,9 +25,11 @@ class Statements(Protocol):
     def offset_after(self, gtids: GtidSet) -> int:
         """Return the offset of the first statement that is not in a GTID set; else the end."""
 
-    def up_to(self, allowed: AllowedTransactions) -> tuple[list[DdlStatement], int]:
+    def up_to(
+        self, allowed: AllowedTransactions, followed_offset: int = 0
+    ) -> tuple[list[DdlStatement], int]:
         """Return the statements that a version with these transactions follows, and the offset
-        after them.
+        after them. The version before follows those before `followed_offset`.
         """
 
 
@@ -46,6 +49,8 @@ class StatementLog:
         self._decoder = Decoder(SchemaRegistry(settings.registry.url))
         self._statements: list[DdlStatement] = []
         self._end = 0
+        # Whether a statement waited for transactions before it when they were asked for last.
+        self.is_waiting = False
 
     def read_new(self) -> bool:
         """Read new statements; return whether there was a new record.
@@ -76,23 +81,43 @@ class StatementLog:
         tables = {statement.table for statement in self._statements}
         return tables | {statement.to for statement in self._statements if statement.to}
 
-    def up_to(self, allowed: AllowedTransactions) -> tuple[list[DdlStatement], int]:
+    def up_to(
+        self, allowed: AllowedTransactions, followed_offset: int = 0
+    ) -> tuple[list[DdlStatement], int]:
         """Return the statements that a version with these transactions follows.
 
         With them the offset after them. The first statement before which a transaction is missing
         waits, with all after it: the changes before it are still to be merged with the table's
-        shape of that time.
+        shape of that time. The version before follows those before `followed_offset`: they do not
+        wait again.
         """
-        last_numbers = dict(allowed.last_numbers)
+        self.is_waiting = False
+        unread_number = self._first_unread(allowed.order)
+        followed = FollowedStatements()
         for number, statement in enumerate(self._statements):
-            if not statement.gtid:
+            gtid = statement.gtid
+            if not gtid or gtid in followed:
                 continue
-            origin, transaction = split_gtid(statement.gtid)
-            last_number = last_numbers.get(origin, 0)
-            if allowed.is_beyond_ceiling(statement.gtid) or transaction > last_number + 1:
-                return self._statements[:number], statement.offset
-            last_numbers[origin] = max(last_number, transaction)
+            if statement.offset >= followed_offset:
+                is_unread = number >= unread_number
+                if is_unread or not allowed.includes_all_before(gtid, followed):
+                    self.is_waiting = True
+                    return self._statements[:number], statement.offset
+            followed.add(gtid)
         return list(self._statements), self._end
+
+    def _first_unread(self, order: StatementOrder) -> int:
+        """Return the number of the first statement that comes after all that is known of the binary
+        log.
+
+        An earlier one that is not known either is one of another server.
+        """
+        number = len(self._statements)
+        while number and self._statements[number - 1].gtid:
+            if not order.is_unread(self._statements[number - 1].gtid):
+                break
+            number -= 1
+        return number
 
     def recorded_statements(self) -> RecordedStatements:
         """Return what Debezium has recorded so far."""

@@ -52,7 +52,9 @@ class TableHistory:
         self._database = database
         self._contracts = contracts
         self._previous = previous
-        statements, self._end = log.up_to(allowed)
+        starts = (previous.ddl_positions or {}).values()
+        followed_offset = max((start.offset for start in starts), default=0)
+        statements, self._end = log.up_to(allowed, followed_offset)
         self._hive_names: dict[str, str] = {}
         for hive_name, table in previous.tables.items():
             if table.kind == Kind.CHANGES.value:

@@ -258,6 +258,25 @@ def test_ddl_is_kept_with_the_tables_that_it_may_be_about(
     assert collector.state().statements == expected
 
 
+def test_a_statement_has_its_place_among_the_transactions(
+    collector: FindingCollector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(binlog_findings, "MAX_PLACES", 2)
+    for number in range(1, 6):
+        statement = ddl("ALTER TABLE orders FORCE") if number % 2 else None
+        collector.add_transaction(transaction(number, statement=statement))
+    places = [(place.before, place.follows) for place in collector.state().statements]
+    assert places == [("", ""), (f"{A}:1-2", f"{A}:2"), (f"{A}:1-4", f"{A}:4")]
+    collector.add_transaction(transaction(7, statement=ddl("DROP TABLE orders")))
+    places = [(place.before, place.follows) for place in collector.state().statements]
+    assert places == [("", ""), ("", ""), (f"{A}:1-4", f"{A}:4"), (f"{A}:1-5", f"{A}:5")]
+    collector.restart(gtid_set(f"{A}:1-9"), "another server")
+    assert not any(statement.before for statement in collector.state().statements)
+    collector.add_transaction(transaction(10, statement=ddl("TRUNCATE users")))
+    last = collector.state().statements[-1]
+    assert (last.before, last.follows) == (f"{A}:1-9", "")
+
+
 def test_a_table_that_is_gone_or_new_is_known(
     collector: FindingCollector, catalogue: Catalogue
 ) -> None:
@@ -474,7 +493,14 @@ def test_the_state_file_is_read_as_it_was_written(tmp_path: Path) -> None:
     state = WatchState(
         gtids=gtid_set(f"{A}:1-9,{A}:tag:1"),
         findings={"Größe": Finding(gtid=f"{A}:9", since=f"{A}:2", reason="x", at=12.5)},
-        statements=(DdlStatement(gtid=f"{A}:8", names=("orders", "users")),),
+        statements=(
+            DdlStatement(
+                gtid=f"{A}:8",
+                names=("orders", "users"),
+                before=f"{A}:1-7",
+                follows=f"{A}:7",
+            ),
+        ),
         prepared={"X'31',X'',1": ("orders",)},
         tables=frozenset(TABLES),
         temporary_tables=("scratch",),

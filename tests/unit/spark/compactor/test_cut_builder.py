@@ -9,6 +9,7 @@ from schemas.gtid import gtid_set
 from schemas.manifest import EMPTY_MANIFEST, LaggingTopic, Manifest
 from spark.compactor.cut_builder import CutBuilder, TransactionLogRange
 from spark.log.consistent_cut import Gap, PartitionChanges
+from spark.log.statement_order import NO_ORDER
 from spark.log.transactions import TransactionRecords
 
 UUID = "3e11fa47-71ca-11e1-9e33-c80aa9429562"
@@ -191,3 +192,23 @@ def test_missing_changes_of_a_later_transaction_do_not_keep_a_version_from_its_p
     cut.stop_at(gtid_set(f"{UUID}:1-11"), is_logged=True)
     cut.drop_incomplete({ORDERS: holding(10, 11), USERS: holding(10, 11)}, {})
     assert cut.shared_scope.reaches_ceiling
+
+
+def test_with_all_that_has_ended_a_version_has_all_that_the_connector_has_passed() -> None:
+    held = CutBuilder(at(5), ends(5, 6), {})
+    held.know_order(NO_ORDER, gtid_set(f"{UUID}:1-9"))
+    assert held.allowed([ORDERS])[ORDERS].includes_all_before(gtid(10))
+    held.wait_for(gtid_set(f"{UUID}:1-5"))
+    assert not held.allowed([ORDERS])[ORDERS].includes_all_before(gtid(10))
+    assert not held.is_complete
+
+
+def test_with_a_gap_or_a_ceiling_it_is_not_known_to_have_that() -> None:
+    for number in (5, 6):
+        held = CutBuilder(at(5), ends(5, 6), {})
+        held.know_order(NO_ORDER, gtid_set(f"{UUID}:1-9"))
+        if number == 5:
+            held.drop_incomplete({ORDERS: holding(5), USERS: holding(5, 6)}, {})
+        else:
+            held.stop_at(gtid_set(f"{UUID}:1-6"), is_logged=True)
+        assert not held.allowed([ORDERS])[ORDERS].includes_all_before(gtid(10))

@@ -29,8 +29,10 @@ from spark.compactor.suspects import (
     captured_suspects,
     find_suspects,
     healing_topics,
+    statement_order,
 )
 from spark.log.ddl_statements import RecordedStatements
+from spark.log.statement_order import Place
 from tests.unit.spark.reread.test_adopt import BASE, PUBLISHED, TOPIC, UUID, gtids
 
 USERS = "cdc.eCommerce.user"
@@ -210,6 +212,40 @@ def test_a_table_waits_until_its_columns_are_compared() -> None:
     to_read, to_wait = suspects(watch, recorded=ALTER.gtid, is_checked=False)
     assert to_read == {}
     assert to_wait == {TOPIC: UNCHECKED_REASON, USERS: UNCHECKED_REASON}
+
+
+@pytest.mark.parametrize(
+    ("logged", "is_left_out"),
+    [("1-19", False), ("1-20", True), ("1-19:tag:1", False), ("1-20:tag:1", False)],
+)
+def test_a_tagged_truncate_is_left_out_by_its_place_in_the_binary_log(
+    logged: str, is_left_out: bool
+) -> None:
+    truncate = DdlStatement(
+        gtid=f"{UUID}:tag:1",
+        names=("orders",),
+        is_truncate=True,
+        before=f"{UUID}:1-19",
+        follows=f"{UUID}:19",
+    )
+    found = find_suspects(
+        WatchState(statements=(truncate,)),
+        replace(PUBLISHED, transactions=f"{UUID}:{logged}", lagging_topics={}),
+        {},
+        RecordedStatements(frozenset(), frozenset({"orders"})),
+        gtid_set(f"{UUID}:1-30:tag:1"),
+        "eCommerce",
+    )
+    assert bool(found.to_read) is is_left_out
+
+
+def test_the_places_of_statements_are_those_that_the_watch_has_read() -> None:
+    new_statement = replace(ALTER, before=f"{UUID}:1-19", follows=f"{UUID}:19")
+    old_statement = replace(ALTER, gtid=f"{UUID}:5")
+    watch = WatchState(gtids=gtid_set(gtids(20)), statements=(old_statement, new_statement))
+    order = statement_order(watch)
+    assert order.read == watch.gtids
+    assert order.places == {ALTER.gtid: Place(f"{UUID}:1-19", f"{UUID}:19")}
 
 
 def test_a_table_out_of_the_connector_waits_and_is_not_read_yet() -> None:

@@ -108,7 +108,9 @@ class Mysql:
             )
         )
 
-    def up_to(self, allowed: AllowedTransactions) -> tuple[list[DdlStatement], int]:
+    def up_to(
+        self, allowed: AllowedTransactions, followed_offset: int = 0
+    ) -> tuple[list[DdlStatement], int]:
         return list(self.statements), len(self.statements)
 
     def offset_after(self, gtids: GtidSet) -> int:

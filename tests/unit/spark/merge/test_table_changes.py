@@ -77,7 +77,9 @@ class Statements:
 
     statements: list[DdlStatement] = field(default_factory=list)
 
-    def up_to(self, allowed: AllowedTransactions) -> tuple[list[DdlStatement], int]:
+    def up_to(
+        self, allowed: AllowedTransactions, followed_offset: int = 0
+    ) -> tuple[list[DdlStatement], int]:
         return self.statements, END
 
     def offset_after(self, gtids: GtidSet) -> int:
