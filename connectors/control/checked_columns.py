@@ -5,13 +5,18 @@ Debezium decodes a table's rows by the right columns, so the compactor publishes
 """
 
 import json
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from connectors.runtime.files import replace_file
 
 STATE_FILE = "checked_columns.json"
+# A comparison takes two seconds, or five if the columns are set right. So long all tables wait
+# together, since a table that lags behind meanwhile loses its past if it is renamed then.
+HOLD_SECONDS = 15.0
 
 
 class Statement(Protocol):
@@ -24,6 +29,10 @@ class Statement(Protocol):
     @property
     def names(self) -> tuple[str, ...]:
         """The tables that it may be about."""
+
+    @property
+    def before(self) -> str:
+        """The GTID set of all transactions before it; empty if that is not known."""
 
     @property
     def only_if_absent(self) -> bool:
@@ -53,21 +62,76 @@ class CheckedColumnsFile:
         replace_file(self._path, json.dumps(dict(gtids), ensure_ascii=False))
 
 
+@dataclass(frozen=True)
+class Unchecked:
+    """The first and the newest statement about a table since its columns were compared."""
+
+    first: Statement
+    newest: Statement
+
+
 def unchecked_tables(
     statements: Iterable[Statement], checked: Mapping[str, str]
-) -> dict[str, str]:
-    """Return the tables that are not compared since their newest statement, with its GTID.
+) -> dict[str, Unchecked]:
+    """Return the tables that are not compared since their newest statement.
 
     `statements` are in the log's order. Those that create a table if it is absent do nothing to one
     that was compared; an application may repeat them for ever.
     """
-    unchecked: dict[str, str] = {}
+    unchecked: dict[str, Unchecked] = {}
     for statement in statements:
         if statement.is_truncate:
             continue
         for table in statement.names:
+            earlier = unchecked.get(table)
             if checked.get(table) == statement.gtid:
                 unchecked.pop(table, None)
-            elif table in unchecked or table not in checked or not statement.only_if_absent:
-                unchecked[table] = statement.gtid
+            elif earlier is not None:
+                unchecked[table] = Unchecked(earlier.first, statement)
+            elif table not in checked or not statement.only_if_absent:
+                unchecked[table] = Unchecked(statement, statement)
     return unchecked
+
+
+@dataclass(frozen=True)
+class Wait:
+    """What a version must not show yet: anything after the transactions `within` (None: there is no
+    limit), and the changes of some tables.
+    """
+
+    within: str | None = None
+    tables: frozenset[str] = frozenset()
+
+
+class ColumnChecks:
+    """Decides how the compactor waits for comparisons: with all tables first, then with one."""
+
+    def __init__(
+        self, file: CheckedColumnsFile, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._file = file
+        self._clock = clock
+        # When the first statement about a table was seen, by both.
+        self._since: dict[tuple[str, str], float] = {}
+
+    def wait(
+        self, statements: Iterable[Statement], is_captured: Callable[[str], bool]
+    ) -> Wait:
+        """Return how long versions can be now. `statements` are in the log's order."""
+        statements = list(statements)
+        unchecked = unchecked_tables(statements, self._file.read())
+        unchecked = {table: one for table, one in unchecked.items() if is_captured(table)}
+        now = self._clock()
+        keys = {table: (table, one.first.gtid) for table, one in unchecked.items()}
+        self._since = {key: self._since.get(key, now) for key in keys.values()}
+        held_gtids = set()
+        late_tables = set()
+        for table, one in unchecked.items():
+            if one.first.before and now - self._since[keys[table]] < HOLD_SECONDS:
+                held_gtids.add(one.first.gtid)
+            else:
+                late_tables.add(table)
+        for statement in statements:
+            if statement.gtid in held_gtids:
+                return Wait(statement.before, frozenset(late_tables))
+        return Wait(tables=frozenset(late_tables))

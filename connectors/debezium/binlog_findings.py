@@ -140,6 +140,11 @@ class WatchState:
     tables: frozenset[str] = frozenset()
     temporary_tables: tuple[str, ...] = ()
 
+    def up_to(self, gtids: GtidSet) -> "WatchState":
+        """Return the state as if only some transactions were read, with all that was found."""
+        statements = tuple(one for one in self.statements if one.gtid in gtids)
+        return replace(self, gtids=gtids, statements=statements)
+
     def finding(self, table: str) -> Finding | None:
         """Return the newest finding about a table or about all tables."""
         candidates = [self.findings.get(name) for name in (table, ALL_TABLES)]

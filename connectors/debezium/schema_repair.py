@@ -110,7 +110,11 @@ class SchemaRepair:
     def _unchecked(self, watch: WatchState) -> dict[str, str]:
         """Return the captured tables that are not compared since a statement, with its GTID."""
         unchecked = unchecked_tables(watch.statements, self._checked_file.read())
-        return {name: gtid for name, gtid in unchecked.items() if self._is_captured(name)}
+        return {
+            name: one.newest.gtid
+            for name, one in unchecked.items()
+            if self._is_captured(name)
+        }
 
     def _is_valid(self, described: DescribedTables) -> bool:
         executed_gtids = gtid_set(self._executed_gtids())

@@ -8,13 +8,13 @@ Run as `python -m spark.compactor`. A file `run/compact.request` makes it compac
 import os
 import signal
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from types import FrameType
 from typing import Any
 from uuid import uuid4
 
-from connectors.control.checked_columns import CheckedColumnsFile
+from connectors.control.checked_columns import CheckedColumnsFile, ColumnChecks
 from connectors.control.cut_request import CutFiles, CutResponse
 from connectors.control.repair_request import RepublishFile, RepublishRequest
 from connectors.control.replay_lease import CompactorPause, is_replay_running
@@ -31,7 +31,7 @@ from connectors.runtime.logging_setup import start_logging
 from connectors.runtime.process_state import ProcessState
 from connectors.runtime.settings import Settings
 from schemas.errors import KappaError, Refused
-from schemas.gtid import GtidSet
+from schemas.gtid import GtidSet, gtid_set
 from schemas.manifest import Manifest, TableBase
 from schemas.topics import change_topic
 from schemas.warehouse_layout import Kind
@@ -96,7 +96,7 @@ class CompactorProcess:
         self._rereads = rereads_of(settings, self._hdfs)
         self._watch = BinlogWatchFile(settings.home)
         self._exclusions = ExclusionFile(settings.home)
-        self._checked_columns = CheckedColumnsFile(settings.home)
+        self._column_checks = ColumnChecks(CheckedColumnsFile(settings.home))
         self._rules_file = RulesFile(settings.home)
         self._waits: list[str] = []
         self._connector_gtids = ""
@@ -145,10 +145,12 @@ class CompactorProcess:
             self._forget_hive()
             return True
         self._request_left_out_tables(previous)
-        watch = self._watch.read()
+        watch, unchecked_tables = self._read_watch()
         gtids_reached = reached_gtids(previous, self._connector_gtids)
         bases = self._rereads.ready(previous, gtids_reached)
-        suspects = self._find_suspects(watch, previous, bases, gtids_reached)
+        suspects = self._find_suspects(
+            watch, previous, bases, gtids_reached, unchecked_tables
+        )
         result = self._compactor.compact(
             previous,
             self._refusals(bases, suspects),
@@ -191,12 +193,24 @@ class CompactorProcess:
         )
         self._knows_left_out_tables = True
 
+    def _read_watch(self) -> tuple[WatchState, frozenset[str]]:
+        """Return what the watch has read up to the first statement after which columns are to be
+        compared, and the tables that are not waited for any longer.
+        """
+        watch = self._watch.read()
+        rules = self._settings.mysql.capture_rules
+        wait = self._column_checks.wait(watch.statements, rules.captures)
+        if wait.within is not None:
+            watch = watch.up_to(gtid_set(wait.within))
+        return watch, wait.tables
+
     def _find_suspects(
         self,
         watch: WatchState,
         manifest: Manifest,
         bases: dict[str, TableBase],
         gtids_reached: GtidSet,
+        unchecked_tables: Collection[str],
     ) -> Suspects:
         """Return what the watch makes doubtful; take back `bases` that are older than that."""
         by_topic = {base.topic: name for name, base in bases.items()}
@@ -211,7 +225,7 @@ class CompactorProcess:
             gtids_reached,
             database,
             self._exclusions.read(),
-            self._checked_columns.read(),
+            unchecked_tables,
             now=time.time(),
         )
         suspects = captured_suspects(

@@ -7,9 +7,7 @@ makes the compactor read a table again, unless it was read since.
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from types import MappingProxyType
 
-from connectors.control.checked_columns import unchecked_tables
 from connectors.debezium.binlog_findings import (
     ALL_TABLES,
     DdlStatement,
@@ -54,16 +52,15 @@ def find_suspects(
     gtids_reached: GtidSet,
     database: str,
     excluded_tables: Collection[str] = (),
-    checked_tables: Mapping[str, str] = MappingProxyType({}),
+    unchecked_tables: Collection[str] = (),
     now: float = 0.0,
 ) -> Suspects:
     """Return the topics that the next version must not continue as they are.
 
     `bases` are what tables were read as last, by topic; `recorded_statements` the
     statements in Debezium's topic; `gtids_reached` the transactions that Debezium has behind it;
-    `excluded_tables` the tables that it leaves out for a while; `checked_tables` the newest
-    statement, by table, after which its columns were MySQL's; `now` is
-    in Unix seconds.
+    `excluded_tables` the tables that it leaves out for a while; `unchecked_tables` those whose
+    columns were not compared with MySQL's in time; `now` is in Unix seconds.
     """
     suspects = Suspects()
     for table, finding in _findings(watch, manifest, database):
@@ -79,7 +76,7 @@ def find_suspects(
             suspects.to_read.setdefault(topic, f"{LEFT_OUT_REASON} ({gtid})")
         else:
             suspects.to_wait.setdefault(topic, UNREAD_REASON)
-    for table in unchecked_tables(watch.statements, checked_tables):
+    for table in unchecked_tables:
         suspects.to_wait.setdefault(change_topic(database, table), UNCHECKED_REASON)
     _add_xa_suspects(suspects, watch, manifest, bases, database, now)
     for table in excluded_tables:
