@@ -54,6 +54,7 @@ MOVED_TABLE = "it was moved into another database"
 XA_ROLLBACK = "a prepared XA transaction was rolled back"
 REPLACED_XA = "an XA transaction was prepared whose id an earlier one had, of unknown end"
 UNREAD_XA = "an XA transaction ended whose rows were logged before the watch began"
+DROPPED_STATEMENT = "a statement about it is not remembered any more"
 INCIDENT = "MySQL noted in its binary log that changes may be missing"
 
 log = logging.getLogger("binlog-watch")
@@ -82,7 +83,7 @@ class DdlStatement:
     TRUNCATE to the table's topic, and not to that of statements. If it renames something in a way
     that is not understood, `unclear_names` are all in its text, in lower case. `before` is the GTID
     set of all transactions before it, and `follows` the last of them; both are empty for an old
-    statement.
+    statement. `at` is when it was read, in Unix seconds.
     """
 
     gtid: str
@@ -93,6 +94,7 @@ class DdlStatement:
     unclear_names: tuple[str, ...] = ()
     before: str = ""
     follows: str = ""
+    at: float = field(default=0.0, compare=False)
 
 
 @dataclass(frozen=True)
@@ -170,7 +172,7 @@ class BinlogWatchFile:
         content: dict[str, Any] = {
             "gtids": str(state.gtids or ""),
             "findings": {name: asdict(finding) for name, finding in state.findings.items()},
-            "statements": [asdict(statement) for statement in state.statements],
+            "statements": list(map(_statement_content, state.statements)),
             "prepared": dict(state.prepared),
             "prepared_findings": dict(state.prepared_findings),
             "preparations": {
@@ -285,13 +287,15 @@ class FindingCollector:
         # MySQL on Windows and macOS writes names in lower case.
         return database.lower() == self._database.lower()
 
-    def _add_finding(self, table: str, gtid: str, reason: str) -> None:
+    def _add_finding(
+        self, table: str, gtid: str, reason: str, at: float | None = None
+    ) -> None:
         earlier = self._findings.get(table)
         self._findings[table] = Finding(
             gtid=gtid,
             since=earlier.since if earlier else gtid,
             reason=reason,
-            at=time.time(),
+            at=time.time() if at is None else at,
         )
         self._tables.add(table)
         self._tables.discard(ALL_TABLES)
@@ -332,6 +336,7 @@ class FindingCollector:
                     unclear_names=tuple(sorted(unclear_renames(statement.text))),
                     before=str(self._read_gtids()),
                     follows=self._last_gtid,
+                    at=time.time(),
                 )
             )
             if len(self._statements) > MAX_PLACES:
@@ -339,7 +344,7 @@ class FindingCollector:
                 self._statements[-MAX_PLACES - 1] = replace(
                     old_statement, before="", follows=""
                 )
-            del self._statements[:-MAX_STATEMENTS]
+            self._drop_statements()
             self.has_news = True
 
     def _add_temporary_table(self, name: str) -> None:
@@ -347,6 +352,20 @@ class FindingCollector:
         self._temporary_tables[name] = None
         if len(self._temporary_tables) > MAX_TEMPORARY_TABLES:
             del self._temporary_tables[next(iter(self._temporary_tables))]
+
+    def _drop_statements(self) -> None:
+        """Forget the oldest statements beyond the most that are kept.
+
+        Nobody may have seen them, so the tables are to be read again unless they were since.
+        """
+        for statement in self._statements[:-MAX_STATEMENTS]:
+            for table in statement.names:
+                earlier = self._findings.get(table)
+                if earlier is None or earlier.at < statement.at:
+                    self._add_finding(
+                        table, statement.gtid, DROPPED_STATEMENT, statement.at
+                    )
+        del self._statements[:-MAX_STATEMENTS]
 
     def _renames(self, statement: LoggedStatement) -> tuple[Rename, ...]:
         """Return what a statement renames, with the names that the tables have in MySQL."""
@@ -449,12 +468,13 @@ def _watch_state(content: Mapping[str, Any]) -> WatchState:
             DdlStatement(
                 gtid=item["gtid"],
                 names=tuple(item["names"]),
-                only_if_absent=item["only_if_absent"],
+                only_if_absent=item.get("only_if_absent", False),
                 is_truncate=item.get("is_truncate", False),
                 before=item.get("before", ""),
                 follows=item.get("follows", ""),
                 renames=tuple(map(_rename, item.get("renames", ()))),
                 unclear_names=tuple(item.get("unclear_names", ())),
+                at=float(item.get("at", 0.0)),
             )
         )
     # Earlier versions did not distinguish them.
@@ -478,6 +498,12 @@ def _watch_state(content: Mapping[str, Any]) -> WatchState:
         tables=frozenset(content["tables"]),
         temporary_tables=tuple(content.get("temporary_tables", ())),
     )
+
+
+def _statement_content(statement: DdlStatement) -> dict[str, Any]:
+    """Return what is not as it mostly is: there may be thousands of them."""
+    return {name: value for name, value in asdict(statement).items() if value}
+
 
 
 def _rename(content: Mapping[str, Any]) -> Rename:

@@ -9,6 +9,7 @@ import pytest
 from connectors.debezium import binlog_findings
 from connectors.debezium.binlog_findings import (
     ALL_TABLES,
+    DROPPED_STATEMENT,
     INCIDENT,
     MAX_COMMITTED_XA,
     MAX_STATEMENTS,
@@ -321,18 +322,31 @@ def test_a_transaction_that_could_not_be_judged_is_not_read(
     assert not collector.state().gtids
 
 
-def test_only_the_newest_ddl_is_kept(catalogue: Catalogue) -> None:
+def test_only_the_newest_ddl_is_kept_and_older_ones_are_findings(
+    catalogue: Catalogue,
+) -> None:
     statements = tuple(
-        DdlStatement(gtid=f"{A}:{number}", names=("orders",))
+        DdlStatement(gtid=f"{A}:{number}", names=("orders", "users"), at=1000.0 + number)
         for number in range(1, MAX_STATEMENTS + 1)
     )
+    newer = Finding(gtid=f"{A}:7", since=f"{A}:7", reason="why", at=1007.0)
     collector = FindingCollector(
-        "eCommerce", catalogue.read, WatchState(statements=statements)
+        "eCommerce",
+        catalogue.read,
+        WatchState(statements=statements, findings={"users": newer}),
     )
     collector.add_transaction(transaction(99_999, statement=ddl("DROP TABLE orders")))
-    kept = collector.state().statements
-    assert len(kept) == MAX_STATEMENTS
-    assert (kept[0].gtid, kept[-1].gtid) == (f"{A}:2", f"{A}:99999")
+    state = collector.state()
+    assert len(state.statements) == MAX_STATEMENTS
+    assert state.statements[0].gtid == f"{A}:2"
+    assert state.statements[-1].gtid == f"{A}:99999"
+    # A table that was read since that transaction is right.
+    assert state.findings == {
+        "orders": Finding(
+            gtid=f"{A}:1", since=f"{A}:1", reason=DROPPED_STATEMENT, at=1001.0
+        ),
+        "users": newer,
+    }
 
 
 def xa(step: XaStep, xa_id: str = "X'31',X'',1") -> XaEvent:
