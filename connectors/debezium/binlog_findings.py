@@ -505,7 +505,6 @@ def _statement_content(statement: DdlStatement) -> dict[str, Any]:
     return {name: value for name, value in asdict(statement).items() if value}
 
 
-
 def _rename(content: Mapping[str, Any]) -> Rename:
     columns = tuple((old, new) for old, new in content["columns"])
     return Rename(content["old"], content["new"], columns)

@@ -4,7 +4,7 @@ Debezium leaves out statements that it cannot parse, and misreads a few that it 
 table are then decoded by wrong columns, or left out. After each statement that the binlog watch has
 seen, the tables that it names are compared with MySQL's own description. Where they differ, the
 connector is stopped, its schema history gets MySQL's columns, it continues where it was, and the
-table is read from MySQL again.
+table is read from MySQL again. So are tables whose statements the watch has not seen, or forgotten.
 """
 
 import logging
@@ -14,11 +14,17 @@ from dataclasses import dataclass
 
 from connectors.control.checked_columns import CheckedColumnsFile, unchecked_tables
 from connectors.control.reread_request import RereadRequests
-from connectors.debezium.binlog_findings import BinlogWatchFile, WatchState
+from connectors.debezium.binlog_findings import (
+    ALL_TABLES,
+    DROPPED_STATEMENT,
+    BinlogWatchFile,
+    WatchState,
+)
 from connectors.debezium.column_check import description, is_same, statements
 from connectors.debezium.connect_api import STOPPED, ConnectApi
 from connectors.debezium.schema_history import HistoryStatement, SchemaHistory
-from connectors.mysql.client import connect, gtid_executed
+from connectors.debezium.snapshot_tables import captured_tables
+from connectors.mysql.client import connect, gtid_executed, gtid_purged
 from connectors.mysql.column_protection import hashed_columns
 from connectors.mysql.table_description import MysqlTable, describe_table
 from connectors.retry import wait_until
@@ -37,10 +43,12 @@ log = logging.getLogger("capture")
 class DescribedTables:
     """MySQL's tables, and MySQL's transactions then.
 
-    `gtids` are those of the newest statement about each table that the watch had seen before.
+    `gtids` are those of the newest statement about each table that the watch had seen before;
+    `lacking_at`, unless 0, is when it last found that it does not know all statements.
     """
 
     gtids: Mapping[str, str]
+    lacking_at: float
     tables: Sequence[MysqlTable]
     executed_gtids: str
 
@@ -62,6 +70,7 @@ class SchemaRepair:
         self._watch = BinlogWatchFile(settings.home)
         self._history = SchemaHistory(settings.kafka, settings.mysql.database)
         self._checked_file = CheckedColumnsFile(settings.home)
+        self._lacking_checked_at = 0.0
         self._described: DescribedTables | None = None
 
     def step(self) -> list[str]:
@@ -76,6 +85,8 @@ class SchemaRepair:
         watch = self._watch.read()
         if not (watch.gtids or GtidSet()).covers(gtid_set(described.executed_gtids)):
             return []  # further statements may be on their way
+        if described.lacking_at and not self._has_passed(described.executed_gtids):
+            return []
         self._described = None
         unchecked = self._unchecked(watch)
         unchanged = {
@@ -83,12 +94,17 @@ class SchemaRepair:
             for name, gtid in described.gtids.items()
             if unchecked.get(name) == gtid
         }
+        names = set(unchanged)
+        if described.lacking_at:
+            names |= {table.name for table in described.tables} - unchecked.keys()
         different_tables = self._different(
-            table for table in described.tables if table.name in unchanged
+            table for table in described.tables if table.name in names
         )
         if different_tables:
             self._repair(different_tables)
-        self._checked_file.write(self._checked_file.read() | unchanged)
+        if unchanged:
+            self._checked_file.write(self._checked_file.read() | unchanged)
+        self._lacking_checked_at = max(self._lacking_checked_at, described.lacking_at)
         return [table.name for table in different_tables]
 
     def _described_tables(self) -> DescribedTables | None:
@@ -98,14 +114,35 @@ class SchemaRepair:
         the watch has reached it, or the server has lost what it had then.
         """
         if self._described is None or not self._is_valid(self._described):
-            unchecked = self._unchecked(self._watch.read())
+            self._described = None
+            watch = self._watch.read()
+            unchecked = self._unchecked(watch)
+            lacking_at = self._lacking_at(watch)
             # A snapshot that is interrupted begins again.
-            if not unchecked or self._connect.is_in_snapshot(self._name):
+            if not (unchecked or lacking_at) or self._connect.is_in_snapshot(self._name):
                 return None
-            passed = gtid_set(self._connect.gtids(self._name) or "")
-            due = {name: gtid for name, gtid in unchecked.items() if gtid in passed}
-            self._described = DescribedTables(due, *self._describe(due)) if due else None
+            passed_gtids = self._passed()
+            due = {name: gtid for name, gtid in unchecked.items() if gtid in passed_gtids}
+            names = set(due)
+            if lacking_at and self._has_passed(self._executed_gtids()):
+                names |= self._lacking_names(watch)
+            else:
+                lacking_at = 0.0
+            if names or lacking_at:
+                self._described = DescribedTables(due, lacking_at, *self._describe(names))
         return self._described
+
+    def _lacking_at(self, watch: WatchState) -> float:
+        """Return when the watch last found, since the last comparison, that statements lack."""
+        tables = lacking_tables(watch, self._lacking_checked_at)
+        return max(tables.values(), default=0.0)
+
+    def _lacking_names(self, watch: WatchState) -> set[str]:
+        """Return the captured tables about which statements may lack."""
+        names = set(lacking_tables(watch, self._lacking_checked_at))
+        if ALL_TABLES in names:
+            names = set(captured_tables(self._settings))
+        return set(filter(self._is_captured, names))
 
     def _unchecked(self, watch: WatchState) -> dict[str, str]:
         """Return the captured tables that are not compared since a statement, with its GTID."""
@@ -119,6 +156,17 @@ class SchemaRepair:
     def _is_valid(self, described: DescribedTables) -> bool:
         executed_gtids = gtid_set(self._executed_gtids())
         return executed_gtids.covers(gtid_set(described.executed_gtids))
+
+    def _passed(self) -> GtidSet:
+        return gtid_set(self._connect.gtids(self._name) or "")
+
+    def _has_passed(self, gtids: str) -> bool:
+        """Return whether the connector has passed all transactions of a set that MySQL sends."""
+        passed_gtids = self._passed()
+        if passed_gtids.covers(gtid_set(gtids)):
+            return True
+        purged_gtids = gtid_set(self._purged_gtids())
+        return passed_gtids.union(purged_gtids).covers(gtid_set(gtids))
 
     def reconfigure(self, config: Mapping[str, str], names: Iterable[str]) -> None:
         """Give the connector a configuration by which other tables or columns are captured.
@@ -144,14 +192,23 @@ class SchemaRepair:
         return different_tables
 
     def is_current(self) -> bool:
-        """Return whether all tables are compared after the statements that the watch has seen."""
-        return not self._unchecked(self._watch.read())
+        """Return whether all tables are compared after the statements that the watch has seen, or
+        that it lacks.
+        """
+        watch = self._watch.read()
+        return not (self._unchecked(watch) or self._lacking_at(watch))
 
     def _executed_gtids(self) -> str:
         """Return the transactions that MySQL has."""
         mysql = self._settings.mysql
         with connect(mysql, self._settings.login("mysql.debezium")) as connection:
             return gtid_executed(connection)
+
+    def _purged_gtids(self) -> str:
+        """Return the transactions that MySQL has, and its log lacks."""
+        mysql = self._settings.mysql
+        with connect(mysql, self._settings.login("mysql.debezium")) as connection:
+            return gtid_purged(connection)
 
     def _describe(self, names: Iterable[str]) -> tuple[list[MysqlTable], str]:
         """Return MySQL's tables of some names, and its transactions afterwards."""
@@ -209,3 +266,16 @@ class SchemaRepair:
     def _has_stopped(self) -> bool:
         status = self._connect.status(self._name)
         return status is not None and status.connector.state == STOPPED and not status.tasks
+
+
+def lacking_tables(watch: WatchState, checked_at: float) -> dict[str, float]:
+    """Return the tables, ALL_TABLES among them, about which statements lack, and since when.
+
+    Those that were found after a time: their log is gone, or they are not remembered.
+    """
+    tables = {}
+    for table, finding in watch.findings.items():
+        is_lacking = not finding.gtid or finding.reason == DROPPED_STATEMENT
+        if is_lacking and finding.at > checked_at:
+            tables[table] = finding.at
+    return tables

@@ -1,12 +1,20 @@
 """When tables are compared with MySQL's own description, and what follows."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import pytest
 
 from connectors.control.checked_columns import CheckedColumnsFile
 from connectors.control.reread_request import RereadRequests
-from connectors.debezium.binlog_findings import BinlogWatchFile, DdlStatement, WatchState
+from connectors.debezium.binlog_findings import (
+    ALL_TABLES,
+    DROPPED_STATEMENT,
+    BinlogWatchFile,
+    DdlStatement,
+    Finding,
+    WatchState,
+)
 from connectors.debezium.connect_api import ConnectApi
 from connectors.debezium.schema_repair import SchemaRepair
 from connectors.mysql.table_description import MysqlTable
@@ -60,7 +68,8 @@ def watch_up_to(settings: Settings, number: int, *more: DdlStatement) -> None:
     """Have the watch read on in MySQL's log."""
     file = BinlogWatchFile(settings.home)
     statements = (*file.read().statements, *more)
-    file.write(WatchState(gtids=gtid_set(f"{A}:1-{number}"), statements=statements))
+    gtids = gtid_set(f"{A}:1-{number}")
+    file.write(replace(file.read(), gtids=gtids, statements=statements))
 
 
 def describe_at(repair: SchemaRepair, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
@@ -148,4 +157,75 @@ def test_a_snapshot_is_not_interrupted(cluster: Cluster, repair: SchemaRepair) -
     cluster.snapshot = "INITIAL"
     assert repair.step() == []
     cluster.snapshot = ""
+    assert repair.step() == ["orders"]
+
+
+def lose(settings: Settings, table: str, gtid: str, reason: str, at: float) -> None:
+    """Have the watch find something out that no statement shows."""
+    file = BinlogWatchFile(settings.home)
+    finding = Finding(gtid=gtid, since=gtid, reason=reason, at=at)
+    file.write(replace(file.read(), findings={table: finding}))
+
+
+@pytest.mark.parametrize(
+    ("table", "gtid", "reason", "expected"),
+    [
+        (ALL_TABLES, "", "MySQL has purged its log", ["orders", "products"]),
+        ("user", f"{A}:1", DROPPED_STATEMENT, ["user"]),
+        ("user", f"{A}:1", "rows without all columns", []),
+    ],
+)
+def test_tables_are_compared_whose_statements_are_not_known(
+    cluster: Cluster,
+    settings: Settings,
+    repair: SchemaRepair,
+    monkeypatch: pytest.MonkeyPatch,
+    table: str,
+    gtid: str,
+    reason: str,
+    expected: list[str],
+) -> None:
+    assert repair.step() == ["orders"]
+    described: list[list[str]] = []
+
+    def describe(names: Iterable[str]) -> tuple[list[MysqlTable], str]:
+        described.append(sorted(names))
+        tables = []
+        for name in sorted(names):
+            tables.append(MysqlTable(database="eCommerce", name=name, columns=()))
+        return tables, f"{A}:1-10"
+
+    monkeypatch.setattr(
+        "connectors.debezium.schema_repair.captured_tables",
+        lambda _: ["orders", "products"],
+    )
+    monkeypatch.setattr(repair, "_describe", describe)
+    monkeypatch.setattr(repair, "_executed_gtids", lambda: f"{A}:1-10")
+    monkeypatch.setattr(repair, "_purged_gtids", lambda: "")
+    lose(settings, table, gtid, reason, at=9.0)
+    assert repair.is_current() is not bool(expected)
+    # Until the connector has passed what MySQL has, its columns may be older.
+    watch_up_to(settings, 10)
+    assert repair.step() == []
+    cluster.gtids = f"{A}:1-10"
+    assert repair.step() == expected
+    assert described == ([expected] if expected else [])
+    assert repair.is_current()
+    assert repair.step() == []
+
+
+def test_a_lost_log_is_no_reason_to_wait_for_transactions_that_mysql_will_not_send(
+    cluster: Cluster,
+    settings: Settings,
+    repair: SchemaRepair,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(
+        "connectors.debezium.schema_repair.captured_tables", lambda _: ["orders"]
+    )
+    monkeypatch.setattr(repair, "_executed_gtids", lambda: f"{A}:1-9")
+    monkeypatch.setattr(repair, "_purged_gtids", lambda: f"{A}:1-5")
+    BinlogWatchFile(settings.home).write(WatchState(gtids=gtid_set(f"{A}:1-9")))
+    lose(settings, ALL_TABLES, "", "MySQL has purged its log", at=9.0)
+    cluster.gtids = f"{A}:6-9"
     assert repair.step() == ["orders"]
