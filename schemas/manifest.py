@@ -155,7 +155,7 @@ class DebeziumSnapshot:
     supersedes it, and is `whole` when all of it is merged; of `tables` then those remain that are
     still to be read from MySQL, since it has no row of them. No log has the row changes of MySQL
     between the GTID set `previous_transactions` and the snapshot (empty for the first one, since
-    nothing was before it).
+    nothing was before it). `earlier_ids` are those of the snapshots before it.
     """
 
     id: str
@@ -166,6 +166,7 @@ class DebeziumSnapshot:
     is_superseded: bool = False
     whole: bool = False
     previous_transactions: str = ""
+    earlier_ids: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -393,6 +394,7 @@ def _snapshot(content: dict[str, Any] | None) -> DebeziumSnapshot | None:
         return None
     fields = _with_keys(content, _inverse(SNAPSHOT_KEYS))
     fields["tables"] = tuple(fields["tables"])
+    fields["earlier_ids"] = tuple(fields.get("earlier_ids", ()))
     return DebeziumSnapshot(**fields)
 
 

@@ -41,12 +41,13 @@ class SnapshotRows:
     """The newest full snapshot with rows in some ranges. `id` is empty if there are no such rows.
 
     `position` is the binlog file's number and the position in it. The snapshot `has_ended` if its
-    last row or a change after it was read.
+    last row or a change after it was read. `earlier_ids` are those of others with rows there.
     """
 
     id: str = ""
     position: tuple[int, int] = (-1, -1)
     has_ended: bool = False
+    earlier_ids: frozenset[str] = frozenset()
 
 
 NO_SNAPSHOT = SnapshotRows()

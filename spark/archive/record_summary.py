@@ -63,8 +63,13 @@ def _note_snapshot(archived: ArchivedRanges, change: dict[str, Any]) -> None:
     snapshot = archived.snapshot
     if is_snapshot_row(change):
         position = (binlog_number(source.get("file")), source.get("pos") or 0)
+        row_snapshot_id = snapshot_id(source)
         if position > snapshot.position:
-            snapshot = SnapshotRows(snapshot_id(source), position)
+            earlier_ids = snapshot.earlier_ids | ({snapshot.id} - {""})
+            snapshot = SnapshotRows(row_snapshot_id, position, earlier_ids=earlier_ids)
+        elif row_snapshot_id not in (snapshot.id, *snapshot.earlier_ids):
+            earlier_ids = snapshot.earlier_ids | {row_snapshot_id}
+            snapshot = replace(snapshot, earlier_ids=earlier_ids)
         if source.get("snapshot") == LAST and not snapshot.has_ended:
             snapshot = replace(snapshot, has_ended=True)
     elif snapshot.id and not snapshot.has_ended and change["transaction"] is not None:

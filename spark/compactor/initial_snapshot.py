@@ -5,7 +5,7 @@ snapshot at its first start, and again when MySQL no longer has the binary log f
 continue. The changes in between are in no log, so only the complete snapshot says which rows exist.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from schemas.manifest import DebeziumSnapshot, Manifest, PublishedTable
@@ -28,9 +28,12 @@ def next_snapshot(
     It is whole once its end was seen in an earlier version and no further rows have come since,
     because rows in one topic may be seen before earlier rows in another. And its point must be
     known: from Connect (`connector_gtids`), or by a transaction that follows.
+
+    Rows of an earlier one may be seen late: those of a topic that was refused meanwhile.
     """
     before = previous.snapshot
-    newest_rows = _newest_rows(archived_ranges)
+    earlier_ids = set(before.earlier_ids) if before is not None else set()
+    newest_rows = _newest_rows(archived_ranges, earlier_ids)
     has_rows = newest_rows is not NO_SNAPSHOT
     is_end_seen = has_rows and any(
         topic_ranges.snapshot.has_ended
@@ -38,7 +41,16 @@ def next_snapshot(
         if topic_ranges.snapshot.id == newest_rows.id
     )
     if has_rows and (before is None or newest_rows.id != before.id):
-        return _new_snapshot(previous, version, newest_rows.id, log_range.end, is_end_seen)
+        for topic_ranges in archived_ranges:
+            earlier_ids |= {topic_ranges.snapshot.id, *topic_ranges.snapshot.earlier_ids}
+        if before is not None:
+            earlier_ids.add(before.id)
+        snapshot = _new_snapshot(
+            previous, version, newest_rows.id, log_range.end, is_end_seen
+        )
+        return replace(
+            snapshot, earlier_ids=tuple(sorted(earlier_ids - {"", newest_rows.id}))
+        )
     if before is None or before.whole:
         return before
     is_followed = before.is_superseded or _has_end_from(before.transactions_end, log_range)
@@ -51,10 +63,13 @@ def next_snapshot(
     )
 
 
-def _newest_rows(archived_ranges: Iterable[ArchivedRanges]) -> SnapshotRows:
+def _newest_rows(
+    archived_ranges: Iterable[ArchivedRanges], earlier_ids: Collection[str]
+) -> SnapshotRows:
     newest_rows = NO_SNAPSHOT
     for topic_ranges in archived_ranges:
-        if topic_ranges.snapshot.position > newest_rows.position:
+        is_earlier = topic_ranges.snapshot.id in earlier_ids
+        if not is_earlier and topic_ranges.snapshot.position > newest_rows.position:
             newest_rows = topic_ranges.snapshot
     return newest_rows
 

@@ -97,10 +97,20 @@ def test_a_manifest_of_a_running_warehouse_is_read_and_written_as_before() -> No
         True,
         ("orders", "user"),
     )
+    assert manifest.snapshot.earlier_ids == ("000002/9",)
     assert manifest.ddl_positions["orders"].offset == 5
     assert manifest.lagging_topics["cdc.eCommerce.user"].offset == 18
     assert manifest.offsets["productview"] == {0: 1, 3: 4}
     assert manifest.rebuilt_tables == ("orders",)
+
+
+def test_a_snapshot_of_an_older_release_names_no_earlier_ones() -> None:
+    snapshot = {
+        key: value for key, value in GOLDEN["snapshot"].items() if key != "earlier_ids"
+    }
+    manifest = from_json(GOLDEN | {"snapshot": snapshot})
+    assert manifest.snapshot is not None
+    assert manifest.snapshot.earlier_ids == ()
 
 
 def test_every_field_of_a_manifest_has_a_value_in_the_golden_file() -> None:

@@ -1,5 +1,6 @@
 """What a merge plans with, of some records."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -20,6 +21,9 @@ CLICKS = Source("productview", "productview", Kind.FACTS)
 KEY = b"\x00\x00\x00\x00\x09key"
 SNAPSHOT_ID = "binlog.000002:100"
 READ_AT_100 = SnapshotRows(SNAPSHOT_ID, (2, 100))
+READ_AT_100_AND_50 = SnapshotRows(
+    SNAPSHOT_ID, (2, 100), earlier_ids=frozenset({"binlog.000002:50"})
+)
 
 
 def change(
@@ -83,8 +87,12 @@ def test_the_position_is_that_of_the_furthest_change(
             SnapshotRows(SNAPSHOT_ID, (2, 100), True),
         ),
         ([change("r", 100, "incremental")], NO_SNAPSHOT),
-        ([change("r", 50, "last"), change("r", 100, "true")], READ_AT_100),
-        ([change("r", 100, "true"), change("r", 50, "true")], READ_AT_100),
+        ([change("r", 50, "last"), change("r", 100, "true")], READ_AT_100_AND_50),
+        ([change("r", 100, "true"), change("r", 50, "true")], READ_AT_100_AND_50),
+        (
+            [change("r", 50, "true"), change("r", 100, "true"), change("c", 110)],
+            replace(READ_AT_100_AND_50, has_ended=True),
+        ),
         ([change("r", 100, "true"), change("t", 110)], READ_AT_100),
     ],
     ids=[
@@ -95,6 +103,7 @@ def test_the_position_is_that_of_the_furthest_change(
         "a chunk of an incremental one",
         "another one begins",
         "rows of an older one",
+        "a change after two",
         "a TRUNCATE, which is in no transaction",
     ],
 )

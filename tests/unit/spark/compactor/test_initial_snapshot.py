@@ -28,12 +28,17 @@ NOBODY = TransactionLogRange([], 10, 10)
 END = TransactionLogRange([(12, {"status": "END"})], 10, 13)
 
 
-def rows(at: int = 4, ended: bool = False) -> list[ArchivedRanges]:
+def rows(at: int = 4, ended: bool = False, earlier: str = "") -> list[ArchivedRanges]:
     source = Source("cdc.eCommerce.orders", "orders", Kind.CHANGES)
     return [
         ArchivedRanges(
             source=source,
-            snapshot=SnapshotRows(f"binlog.000002:{at}", (2, at), has_ended=ended),
+            snapshot=SnapshotRows(
+                f"binlog.000002:{at}",
+                (2, at),
+                has_ended=ended,
+                earlier_ids=frozenset({earlier} - {""}),
+            ),
         )
     ]
 
@@ -98,6 +103,7 @@ def test_another_snapshot_begins_anew_and_shows_which_tables_have_no_rows() -> N
         transactions_end=10,
         tables=("orders",),
         previous_transactions="a:1-5",
+        earlier_ids=("binlog.000002:4",),
     ), "after those, nobody wrote down what happened"
     third = next_snapshot(
         replace(after(second), gtid="a:1-5,b:9"), 10, rows(at=950), NOBODY, None
@@ -105,6 +111,30 @@ def test_another_snapshot_begins_anew_and_shows_which_tables_have_no_rows() -> N
     assert third is not None and third.previous_transactions == "a:1-5", (
         "the second was never whole: the hole is as long as both"
     )
+
+
+def test_rows_of_an_earlier_snapshot_do_not_begin_it_again() -> None:
+    first = next_snapshot(after(None), 6, rows(at=900), NOBODY, None)
+    # As after a reset of the binary log.
+    second = next_snapshot(after(first), 7, rows(at=4, ended=True), NOBODY, None)
+    assert second is not None
+    assert (second.id, second.earlier_ids) == ("binlog.000002:4", ("binlog.000002:900",))
+    # Of a table that was refused until now, and that the second snapshot has no more.
+    whole = next_snapshot(after(second), 8, rows(at=900), NOBODY, "a:1-5")
+    assert whole == replace(second, whole=True)
+
+
+def test_snapshots_of_which_rows_come_at_once_are_earlier_ones_too() -> None:
+    ranges = rows(at=4) + rows(at=900, earlier="binlog.000002:1") + rows(at=7)
+    snapshot = next_snapshot(after(None), 6, ranges, NOBODY, None)
+    assert snapshot is not None
+    assert snapshot.id == "binlog.000002:900"
+    assert snapshot.earlier_ids == (
+        "binlog.000002:1",
+        "binlog.000002:4",
+        "binlog.000002:7",
+    )
+    assert next_snapshot(after(snapshot), 7, rows(at=4), NOBODY, None) == snapshot
 
 
 def test_tables_without_rows_in_a_whole_snapshot_are_to_be_read() -> None:
