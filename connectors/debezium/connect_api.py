@@ -146,8 +146,12 @@ class ConnectApi:
         return next(iter(self._positions(name)), None)
 
     def is_in_snapshot(self, name: str) -> bool:
-        """Return whether a connector has written a part of a snapshot only."""
-        return any(position.get("snapshot") for position in self._positions(name))
+        """Return whether a connector has written a part of a full snapshot only.
+
+        The position says INCREMENTAL while a table is read again beside the stream.
+        """
+        kinds = [str(position.get("snapshot") or "") for position in self._positions(name)]
+        return any(kind and kind.upper() != "INCREMENTAL" for kind in kinds)
 
     def restart_connector(self, name: str) -> None:
         """Restart the connector itself, not its tasks."""

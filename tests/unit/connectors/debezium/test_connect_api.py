@@ -27,7 +27,8 @@ def test_a_failure_of_a_snapshot_also_names_the_table(cluster: Cluster, url: str
 
 
 @pytest.mark.parametrize(
-    ("snapshot", "expected"), [("INITIAL", True), ("", False)], ids=["yes", "no"]
+    ("snapshot", "expected"),
+    [("INITIAL", True), ("BLOCKING", True), ("INCREMENTAL", False), ("", False)],
 )
 def test_a_position_says_whether_a_snapshot_is_taken(
     cluster: Cluster, url: str, snapshot: str, expected: bool
