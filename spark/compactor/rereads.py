@@ -32,7 +32,7 @@ log = logging.getLogger("compactor")
 FIRST_PAUSE_SECONDS = 5.0
 LONGEST_PAUSE_SECONDS = 600.0
 CALM_SECONDS = 900.0
-LEFT_OUT = "it is too large for Debezium's snapshot"
+LEFT_OUT = "Debezium's snapshot leaves out its rows"
 
 
 class Child(Protocol):
