@@ -1,13 +1,12 @@
 """Random statements, rows, readings and lagging topics: every row reaches its table in the end."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from random import Random
 
 import pytest
 
 from schemas.ddl.statements import DdlStatement
-from schemas.gtid import GtidSet, gtid_set
+from schemas.gtid import GtidSet, gtid_set, split_gtid
 from schemas.manifest import (
     EMPTY_MANIFEST,
     HivePartition,
@@ -35,25 +34,50 @@ from tests.unit.spark.merge.test_table_changes import (
 NAMES = ("a", "b", "c", "d")
 TOPICS = {name: source(name).topic for name in NAMES}
 TABLES = {topic: name for name, topic in TOPICS.items()}
-STEPS = (*["insert"] * 5, "create", "drop", "rename", "swap", "force", "unclear")
+STEPS = (
+    *(*["insert"] * 5, "delete", "truncate"),
+    *("create", "recreate", "drop", "rename", "swap", "force", "unclear"),
+)
 UNRECORDED_PART = 0.1
+RESYNCED_PART = 0.05
 BUSY_VERSIONS = 5
 QUIET_VERSIONS = 14
 NOTHING_PUBLISHED = replace(EMPTY_MANIFEST, ddl_positions={})
 Rows = set[int]
 
 
+@dataclass(frozen=True)
+class Change:
+    """A record of a topic: the row that a transaction inserts or deletes; None for a TRUNCATE."""
+
+    transaction: int
+    row: int | None
+    is_insert: bool = False
+
+    @property
+    def position(self) -> tuple[int, int]:
+        return (1, 10 * self.transaction)
+
+    def apply(self, rows: Rows) -> None:
+        if self.row is None:
+            rows.clear()
+        elif self.is_insert:
+            rows.add(self.row)
+        else:
+            rows.discard(self.row)
+
+
 @dataclass
 class Mysql:
     """Tables whose rows are the numbers of the transactions that inserted them.
 
-    `inserts` are the transactions of each topic. Statements have offsets of their own. Debezium has
-    left out some: `unrecorded` has the last transaction with one by the tables that it names.
+    `changes` are the records of each topic. Statements have offsets of their own. Debezium has left
+    out some: `unrecorded` has the last transaction with one by the tables that it names.
     """
 
     random: Random
     tables: dict[str, Rows] = field(default_factory=dict)
-    inserts: dict[str, list[int]] = field(default_factory=dict)
+    changes: dict[str, list[Change]] = field(default_factory=dict)
     statements: list[DdlStatement] = field(default_factory=list)
     unrecorded: dict[str, int] = field(default_factory=dict)
     transaction: int = 0
@@ -70,16 +94,31 @@ class Mysql:
         if not self.tables:
             return
         table = self.random.choice(sorted(self.tables))
-        if kind == "insert":
-            self.tables[table].add(self.transaction)
-            self.inserts.setdefault(table, []).append(self.transaction)
-        elif kind == "drop":
+        if kind in ("insert", "delete", "truncate"):
+            self._change(kind, table)
+        elif kind in ("drop", "recreate"):
             del self.tables[table]
             self._log(drop(0, table))
+            if kind == "recreate":
+                self.transaction += 1
+                self._create(table)
         elif kind in ("force", "unclear"):
             self._log(alter(0, table, f"ALTER TABLE {table} {kind.upper()}", NARROW))
         elif free_names:
             self._rename(kind, table, free_names[0])
+
+    def _change(self, kind: str, table: str) -> None:
+        rows = self.tables[table]
+        if kind == "delete" and not rows:
+            return
+        row = {
+            "insert": self.transaction,
+            "delete": self.random.choice(sorted(rows) or [0]),
+            "truncate": None,
+        }[kind]
+        change = Change(self.transaction, row, kind == "insert")
+        change.apply(rows)
+        self.changes.setdefault(table, []).append(change)
 
     def _create(self, table: str) -> None:
         self.tables[table] = set()
@@ -111,6 +150,13 @@ class Mysql:
     def up_to(
         self, allowed: AllowedTransactions, followed_offset: int = 0
     ) -> tuple[list[DdlStatement], int]:
+        """Return the statements up to the first before which a transaction is missing."""
+        last = allowed.last_numbers.get(UUID, 0)
+        for statement in self.statements:
+            number = split_gtid(statement.gtid)[1]
+            if number > last + 1 and statement.offset >= followed_offset:
+                return self.statements[: statement.offset], statement.offset
+            last = max(last, number)
         return list(self.statements), len(self.statements)
 
     def offset_after(self, gtids: GtidSet) -> int:
@@ -139,20 +185,22 @@ class Mysql:
 class Warehouse:
     """Versions, with the rows of each table, and the re-reads that were requested (None) or done.
 
-    `next_inserts` is how many inserts of a topic were merged, `read_up_to` the last transaction in
-    the base of a topic.
+    `next_changes` is how many records of a topic were merged, `read_up_to` the last transaction in
+    the base of a topic, `cut` the last one in the newest version.
     """
 
     mysql: Mysql
     manifest: Manifest = NOTHING_PUBLISHED
     rows: dict[str, Rows] = field(default_factory=dict)
     requests: dict[str, tuple[TableBase, Rows] | None] = field(default_factory=dict)
-    next_inserts: dict[str, int] = field(default_factory=dict)
+    next_changes: dict[str, int] = field(default_factory=dict)
     read_up_to: dict[str, int] = field(default_factory=dict)
+    cut: int = 0
 
     @property
     def is_settled(self) -> bool:
-        return not self.requests and not self.manifest.lagging_topics
+        has_all = self.cut == self.mysql.transaction
+        return has_all and not self.requests and not self.manifest.lagging_topics
 
     def read_again(self) -> None:
         for table, reading in self.requests.items():
@@ -163,47 +211,57 @@ class Warehouse:
         """Publish the next version. Unless it is quiet, something may stay for a later one."""
         random = self.mysql.random
         self._request_unrecorded()
+        if not is_quiet and random.random() < RESYNCED_PART:
+            self.requests.setdefault(random.choice(NAMES), None)
         previous = self._adopt(is_quiet or random.random() < 0.7)
         refused = {TOPICS[table]: "is read again" for table in self.requests}
+        last = self.mysql.transaction
+        self.cut = last if is_quiet else random.randint(self.cut, last)
         ends = {}
         for table in NAMES:
-            inserts = self.mysql.inserts.get(table, [])
-            start = self.next_inserts.get(table, 0)
+            start = self.next_changes.get(table, 0)
             lags = TOPICS[table] in previous.lagging_topics and not is_quiet
             if TOPICS[table] not in refused:
-                end = random.randint(start, len(inserts)) if lags else len(inserts)
-                ends[table] = end
-        new_inserts = {}
+                end = self._end_in_cut(table)
+                ends[table] = random.randint(start, max(start, end)) if lags else end
+        new_changes = {}
         for table, end in ends.items():
-            inserts = self.mysql.inserts.get(table, [])
-            new_inserts[table] = inserts[self.next_inserts.get(table, 0) : end]
+            changes = self.mysql.changes.get(table, [])
+            new_changes[table] = changes[self.next_changes.get(table, 0) : end]
         archived = [
-            records(table, 10 * inserts[-1])
-            for table, inserts in new_inserts.items()
-            if inserts
+            records(table, changes[-1].position[1])
+            for table, changes in new_changes.items()
+            if changes
         ]
         history = TableHistory(
             "eCommerce",
             Registry(),
             self.mysql,
             previous,
-            allow_transactions(GtidSet(), ()),
+            allow_transactions(gtid_set(f"{UUID}:1-{self.cut}"), ())
+            if self.cut
+            else allow_transactions(GtidSet(), ()),
         )
         changes = history.changes(archived, refused)
         changes = [change for change in changes if change.source.topic not in refused]
         for topic in refused:
             self.requests.setdefault(TABLES[topic], None)
-        self._commit(previous, history, changes, new_inserts)
+        self._commit(previous, history, changes, new_changes)
         lagging_topics = dict(previous.lagging_topics)
         for topic in refused:
             lagging_topics.setdefault(topic, LaggingTopic(0, ""))
         for table, end in ends.items():
             if TOPICS[table] in refused:
                 continue
-            self.next_inserts[table] = end
-            if end == len(self.mysql.inserts.get(table, [])):
+            self.next_changes[table] = end
+            if end == self._end_in_cut(table):
                 lagging_topics.pop(TOPICS[table], None)
         self.manifest = replace(self.manifest, lagging_topics=lagging_topics)
+
+    def _end_in_cut(self, table: str) -> int:
+        """Return how many records of a topic the version may have."""
+        changes = self.mysql.changes.get(table, [])
+        return sum(change.transaction <= self.cut for change in changes)
 
     def _request_unrecorded(self) -> None:
         """Have the tables of unrecorded statements read after these, as the watch does."""
@@ -221,6 +279,8 @@ class Warehouse:
         for table, reading in list(self.requests.items()):
             if reading is None or not is_due:
                 continue
+            if not gtid_set(f"{UUID}:1-{self.cut}").covers(gtid_set(reading[0].gtids)):
+                continue
             bases[table], rows = reading
             self.rows.pop(table, None)
             if bases[table].exists:
@@ -236,7 +296,7 @@ class Warehouse:
         previous: Manifest,
         history: TableHistory,
         changes: list[TableChange],
-        new_inserts: dict[str, list[int]],
+        new_changes: dict[str, list[Change]],
     ) -> None:
         removed = history.removed_tables(changes)
         tables = {
@@ -248,9 +308,9 @@ class Warehouse:
             bases.pop(change.source.table, None)
         for change in changes:
             name = change.source.table
-            rows[name] = self.rows.get(change.base or "", set()) | {
-                *self._merged(previous, change, new_inserts)
-            }
+            rows[name] = set(self.rows.get(change.base or "", ()))
+            for record in self._merged(previous, change, new_changes):
+                record.apply(rows[name])
             tables[name] = published(name, rows=len(rows[name]))
             if change.base in previous.bases:
                 bases[name] = previous.bases[change.base]
@@ -265,21 +325,24 @@ class Warehouse:
                 for name, base in bases.items()
                 if name in tables or not base.exists
             },
-            offsets={TOPICS[table]: {0: 1} for table in new_inserts},
+            offsets={TOPICS[table]: {0: 1} for table in new_changes},
         )
 
     def _merged(
-        self, previous: Manifest, change: TableChange, new_inserts: dict[str, list[int]]
-    ) -> Iterable[int]:
+        self, previous: Manifest, change: TableChange, new_changes: dict[str, list[Change]]
+    ) -> list[Change]:
+        """Return the records of the table, in their order in the binlog."""
+        merged = []
         for ranges in change.archived:
             table = TABLES[ranges.source.topic]
             lags = ranges.source.topic in previous.lagging_topics
-            for insert in new_inserts[table]:
-                if lags and insert <= self.read_up_to.get(table, 0):
+            for record in new_changes[table]:
+                if lags and record.transaction <= self.read_up_to.get(table, 0):
                     continue
                 for period in change.periods:
-                    if period.name == table and period.contains((1, 10 * insert)):
-                        yield insert
+                    if period.name == table and period.contains(record.position):
+                        merged.append(record)
+        return sorted(merged, key=lambda record: record.transaction)
 
 
 @pytest.mark.parametrize("seed", range(200))
