@@ -195,6 +195,7 @@ OTHER_SUBJECTS = {
     "infra/cli/launcher.py": "./kappa",
     "infra/docs/pictures.py": "the pictures of the pages",
     "infra/stack/services/configurations.py": "all servers' configurations and commands",
+    "spark/merge/random_changes.py": "the rows of a table, over many versions and statements",
     "spark/merge/random_histories.py": "the lineages of tables, over many versions",
 }
 
