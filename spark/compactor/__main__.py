@@ -360,7 +360,11 @@ class CompactorProcess:
         self._remove_orphans()
         if time.monotonic() - self._expired_at > EXPIRE_EVERY_SECONDS:
             self._expired_at = time.monotonic()
-            self._expiry.expire_versions()
+            try:
+                self._expiry.expire_versions()
+            except Refused as error:
+                # Versions stay for longer. That is no reason not to publish further ones.
+                self._log.error("old versions stay: %s", error)
 
     def _remove_orphans(self) -> None:
         """Go on with the removal of what killed runs have left, for a part of a round."""
