@@ -52,8 +52,8 @@ class CutScope:
 
     `end_offset` is the offset in the topic of transactions up to which candidates are known. A
     version must not go beyond `ceiling`, all of which `is_ceiling_logged` if the log has it. The
-    log has all of `logged_gtids`. It `is_waiting` if later candidates were dropped. `order` has the
-    places of statements among the transactions.
+    log has all of `logged_gtids`. The candidates from `waiting_gtid` on were dropped, if it is not
+    empty. `order` has the places of statements among the transactions.
     """
 
     merged_gtids: GtidSet
@@ -64,13 +64,20 @@ class CutScope:
     ceiling: GtidSet | None = None
     is_ceiling_logged: bool = False
     logged_gtids: GtidSet | None = None
-    is_waiting: bool = False
+    waiting_gtid: str = ""
     order: StatementOrder = NO_ORDER
 
     @property
     def reaches_ceiling(self) -> bool:
         """Whether the selection has all of the ceiling's transactions."""
-        return self.is_ceiling_logged and self.gap is None and self.is_complete
+        is_waiting = self.is_waiting and self.waiting_gtid in (self.ceiling or ())
+        has_all = self.gap is None and self.is_complete and not is_waiting
+        return self.is_ceiling_logged and has_all
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether transactions were dropped that come later."""
+        return bool(self.waiting_gtid)
 
     @property
     def is_complete(self) -> bool:
@@ -112,7 +119,7 @@ class CutScope:
             if transaction.gtid not in gtids:
                 self.candidates = self.candidates[:number]
                 self.selection = self.selection[:number]
-                self.is_waiting = True
+                self.waiting_gtid = transaction.gtid
                 return
 
     def keep_complete(

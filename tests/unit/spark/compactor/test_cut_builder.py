@@ -212,3 +212,11 @@ def test_with_a_gap_or_a_ceiling_it_is_not_known_to_have_that() -> None:
         else:
             held.stop_at(gtid_set(f"{UUID}:1-6"), is_logged=True)
         assert not held.allowed([ORDERS])[ORDERS].includes_all_before(gtid(10))
+
+
+def test_a_ceiling_is_not_reached_while_one_of_its_transactions_is_waited_for() -> None:
+    for last, is_reached in ((5, False), (6, True), (7, True)):
+        held = CutBuilder(at(5), ends(5, 7), {})
+        held.wait_for(gtid_set(f"{UUID}:1-{last}"))
+        held.stop_at(gtid_set(f"{UUID}:1-6"), is_logged=True)
+        assert held.shared_scope.reaches_ceiling is is_reached
