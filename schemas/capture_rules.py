@@ -13,9 +13,22 @@ from functools import cached_property
 from schemas.errors import SettingsError
 
 WILDCARDS = {"*": ".*", "?": "."}
+# MySQL's engines, in lower case, of tables that are not captured, and why: their rows are not what
+# is logged under the table's name.
+UNLOGGED_ENGINES = {
+    "federated": "its rows are another server's, which are not in this one's binary log",
+    "mrg_myisam": "its rows are other tables' too: a change under one name is not logged under the "
+    "other",
+    "blackhole": "it keeps no rows: what is logged can never be compared",
+}
 # What a masked column holds in every row, also where MySQL has NULL.
 MASK = "***"
 FLAGS = re.IGNORECASE | re.DOTALL
+
+
+def has_logged_rows(engine: str) -> bool:
+    """Return whether the rows of a table with an engine of MySQL are those that MySQL logs."""
+    return engine.lower() not in UNLOGGED_ENGINES
 
 
 class ColumnRule(Enum):

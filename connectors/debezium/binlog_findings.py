@@ -34,6 +34,7 @@ from connectors.mysql.binlog_events import (
     XaEvent,
 )
 from connectors.runtime.files import read_json_file, replace_file
+from schemas.capture_rules import has_logged_rows
 from schemas.gtid import GtidSet, gtid_set
 from schemas.sql_tokens import mentioned_names
 
@@ -55,6 +56,7 @@ XA_ROLLBACK = "a prepared XA transaction was rolled back"
 REPLACED_XA = "an XA transaction was prepared whose id an earlier one had, of unknown end"
 UNREAD_XA = "an XA transaction ended whose rows were logged before the watch began"
 DROPPED_STATEMENT = "a statement about it is not remembered any more"
+OTHER_ENGINE = "its engine is one now whose rows MySQL logs"
 INCIDENT = "MySQL noted in its binary log that changes may be missing"
 
 log = logging.getLogger("binlog-watch")
@@ -130,6 +132,7 @@ class WatchState:
     were committed, oldest first.
     `tables` are all names of tables that the database has had. `temporary_tables` are the names in
     lower case, in any database, of temporary tables that sessions may still have, oldest first.
+    `unlogged_tables` are those whose engine keeps other rows than MySQL logs, with the engine.
     """
 
     gtids: GtidSet | None = None
@@ -141,6 +144,7 @@ class WatchState:
     committed_xa: tuple[CommittedXa, ...] = ()
     tables: frozenset[str] = frozenset()
     temporary_tables: tuple[str, ...] = ()
+    unlogged_tables: Mapping[str, str] = field(default_factory=dict)
 
     def up_to(self, gtids: GtidSet) -> "WatchState":
         """Return the state as if only some transactions were read, with all that was found."""
@@ -182,6 +186,7 @@ class BinlogWatchFile:
             "committed_xa": [astuple(committed) for committed in state.committed_xa],
             "tables": sorted(state.tables),
             "temporary_tables": list(state.temporary_tables),
+            "unlogged_tables": dict(state.unlogged_tables),
         }
         replace_file(self._path, json.dumps(content, ensure_ascii=False))
 
@@ -189,11 +194,14 @@ class BinlogWatchFile:
 class FindingCollector:
     """Collects what transactions mean for the tables of one database.
 
-    `read_tables` returns the names of the tables that it has now.
+    `read_tables` returns the names of the tables that it has now, and their engines.
     """
 
     def __init__(
-        self, database: str, read_tables: Callable[[], Iterable[str]], state: WatchState
+        self,
+        database: str,
+        read_tables: Callable[[], Mapping[str, str]],
+        state: WatchState,
     ) -> None:
         self._database = database
         self._read_tables = read_tables
@@ -207,6 +215,7 @@ class FindingCollector:
         self._preparations = dict(state.preparations)
         self._committed_xa = deque(state.committed_xa, MAX_COMMITTED_XA)
         self._tables = set(state.tables)
+        self._unlogged_tables = dict(state.unlogged_tables)
         self._are_tables_current = False
         # A set in the order of its members.
         self._temporary_tables = dict.fromkeys(state.temporary_tables)
@@ -227,6 +236,7 @@ class FindingCollector:
             committed_xa=tuple(self._committed_xa),
             tables=frozenset(self._tables),
             temporary_tables=tuple(self._temporary_tables),
+            unlogged_tables=dict(self._unlogged_tables),
         )
 
     def _read_gtids(self) -> GtidSet:
@@ -412,9 +422,24 @@ class FindingCollector:
     def _tables_named(self, names_in_text: frozenset[str]) -> list[str]:
         """Return the tables that the database has or had under names that a statement mentions."""
         if not self._are_tables_current:
-            self._tables.update(self._read_tables())
-            self._are_tables_current = True
+            self.look_at_tables()
         return sorted(table for table in self._tables if table.lower() in names_in_text)
+
+    def look_at_tables(self) -> None:
+        """Look at the tables that MySQL has now. Raises what `read_tables` does."""
+        engines = self._read_tables()
+        self._tables.update(engines)
+        self._are_tables_current = True
+        unlogged_tables = {
+            table: engine
+            for table, engine in engines.items()
+            if not has_logged_rows(engine)
+        }
+        for table in self._unlogged_tables:
+            if table in engines and table not in unlogged_tables:
+                self._add_finding(table, "", OTHER_ENGINE)
+        self.has_news |= unlogged_tables != self._unlogged_tables
+        self._unlogged_tables = unlogged_tables
 
     def _follow_xa(self, transaction: BinlogTransaction, xa: XaEvent) -> None:
         if xa.step == "prepare":
@@ -497,6 +522,7 @@ def _watch_state(content: Mapping[str, Any]) -> WatchState:
         ),
         tables=frozenset(content["tables"]),
         temporary_tables=tuple(content.get("temporary_tables", ())),
+        unlogged_tables=content.get("unlogged_tables", {}),
     )
 
 

@@ -45,7 +45,8 @@ SERVER_ID_OFFSET = 100_000
 # For a short look into the log beside the watch.
 EXCLUSION_OFFSET = 100_000
 TABLES_OF_DATABASE = (
-    "SELECT table_name AS name FROM information_schema.tables WHERE table_schema = %s"
+    "SELECT table_name AS name, COALESCE(engine, '') AS engine "
+    "FROM information_schema.tables WHERE table_schema = %s"
 )
 
 log = logging.getLogger(NAME)
@@ -96,6 +97,7 @@ class BinlogWatch:
         if self._is_to_skip():
             self._restart(collector, self._unreadable)
             self._skipped_at = time.monotonic()
+        collector.look_at_tables()
         gtids = collector.state().gtids or GtidSet()
         try:
             return self._stream.batches(gtids)
@@ -198,10 +200,10 @@ class BinlogWatch:
     def _purged_gtids(self) -> GtidSet:
         return gtid_set(gtid_purged(self._lookup_connection()))
 
-    def _read_tables(self) -> list[str]:
+    def _read_tables(self) -> dict[str, str]:
         connection = self._lookup_connection()
         rows = connection.query(TABLES_OF_DATABASE, (self._mysql.database,))
-        return [str(row["name"]) for row in rows]
+        return {str(row["name"]): str(row["engine"]) for row in rows}
 
     def _lookup_connection(self) -> Connection:
         if self._lookup is None or not self._lookup.answers():

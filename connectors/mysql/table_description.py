@@ -20,7 +20,7 @@ SELECT column_name AS name, data_type AS type, column_type AS full_type, is_null
 FROM information_schema.columns WHERE table_schema = %s AND table_name = %s
 ORDER BY ordinal_position"""
 TABLE_SQL = """\
-SELECT create_time AS created_at FROM information_schema.tables
+SELECT create_time AS created_at, engine AS engine FROM information_schema.tables
 WHERE table_schema = %s AND table_name = %s AND table_type = 'BASE TABLE'"""
 PARTITIONS_SQL = """\
 SELECT COALESCE(subpartition_name, partition_name) AS name FROM information_schema.partitions
@@ -71,6 +71,7 @@ class MysqlTable:
     key_parts: tuple[KeyPart, ...] = ()
     partitions: tuple[str, ...] = ()
     created_at: Any = None
+    engine: str = "InnoDB"
 
     @property
     def schema(self) -> pa.Schema:
@@ -160,6 +161,7 @@ def _describe(connection: Connection, database: str, table: str) -> MysqlTable |
         key_parts=parts if is_range_index else (),
         partitions=tuple(row["name"] for row in connection.query(PARTITIONS_SQL, names)),
         created_at=tables[0]["created_at"],
+        engine=as_text(tables[0]["engine"] or ""),
     )
 
 

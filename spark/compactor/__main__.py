@@ -98,6 +98,7 @@ class CompactorProcess:
         self._exclusions = ExclusionFile(settings.home)
         self._column_checks = ColumnChecks(CheckedColumnsFile(settings.home))
         self._rules_file = RulesFile(settings.home)
+        self._unlogged_tables: Mapping[str, str] = {}
         self._waits: list[str] = []
         self._connector_gtids = ""
         self._connect = ConnectApi(settings.connect.url)
@@ -146,6 +147,7 @@ class CompactorProcess:
             return True
         self._request_left_out_tables(previous)
         watch, unchecked_tables = self._read_watch()
+        self._unlogged_tables = watch.unlogged_tables
         gtids_reached = reached_gtids(previous, self._connector_gtids)
         bases = self._rereads.ready(previous, gtids_reached)
         suspects = self._find_suspects(
@@ -234,6 +236,7 @@ class CompactorProcess:
             last_bases,
             self._settings.mysql.capture_rules,
             self._rules_file.refused(),
+            watch.unlogged_tables,
             database,
         )
         for topic, reason in suspects.to_read.items():
@@ -413,6 +416,7 @@ class CompactorProcess:
             self._refusals_shown,
             self._waits,
             self._refused_tables.reasons(),
+            self._unlogged_tables,
         )
 
     def _report(self, state: str, detail: str) -> None:

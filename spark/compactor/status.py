@@ -16,11 +16,13 @@ def describe_status(
     refusals: Mapping[str, str],
     waits: Sequence[str],
     refused_by_hive: Mapping[str, str] = NONE,
+    unlogged_tables: Mapping[str, str] = NONE,
 ) -> str:
     """Describe the published version and what is wrong.
 
     `visible_version` is the newest version that Hive shows whole, `refusals` the reasons by topic,
-    `waits` what is missing in the log, `refused_by_hive` the tables that stay as they are in Hive.
+    `waits` what is missing in the log, `refused_by_hive` the tables that stay as they are in Hive,
+    `unlogged_tables` those that are not captured for their engine, which is the value.
     """
     if published_version is None or published_version.version < 0:
         return "nothing to publish yet"
@@ -30,6 +32,9 @@ def describe_status(
     if refused_by_hive:
         names = _first_names(refused_by_hive)
         parts.append(f"{len(refused_by_hive)} not up to date in Hive: {names}")
+    if unlogged_tables:
+        texts = [f"{table} ({engine})" for table, engine in unlogged_tables.items()]
+        parts.append(f"{len(texts)} not captured for their engine: {_first_names(texts)}")
     if snapshot_text := describe_snapshot(published_version, visible_version):
         parts.append(snapshot_text)
     parts += waits

@@ -14,7 +14,7 @@ from connectors.debezium.binlog_findings import (
     Finding,
     WatchState,
 )
-from schemas.capture_rules import CaptureRules
+from schemas.capture_rules import UNLOGGED_ENGINES, CaptureRules
 from schemas.gtid import GtidSet, gtid_set, split_gtid
 from schemas.manifest import Manifest, TableBase
 from schemas.topics import change_topic, source_table
@@ -92,21 +92,27 @@ def captured_suspects(
     bases: Mapping[str, TableBase],
     rules: CaptureRules,
     refused_tables: Mapping[str, str],
+    unlogged_tables: Mapping[str, str],
     database: str,
 ) -> Suspects:
     """Return the suspects among the captured tables.
 
     A table that the rules do not capture is none. If the warehouse has it, reading it again removes
-    it there. `refused_tables` wait, for a reason each: the rules cannot be kept for them.
+    it there. So does it with one of the `unlogged_tables`, whatever the log has of it (the engine
+    by table). `refused_tables` wait, for a reason each: the rules cannot be kept for them.
     """
     to_read = _captured(suspects.to_read, rules)
     to_wait = _captured(suspects.to_wait, rules)
     for table in _published_tables(manifest, database):
         topic = change_topic(database, table)
-        base = bases.get(topic)
-        is_removed = base is not None and not base.exists
-        if not rules.captures(table) and not is_removed:
+        if not rules.captures(table) and not _is_removed(bases.get(topic)):
             to_read[topic] = UNCAPTURED_REASON
+    for table, engine in unlogged_tables.items():
+        topic = change_topic(database, table)
+        to_read.pop(topic, None)
+        to_wait.pop(topic, None)
+        if rules.captures(table) and not _is_removed(bases.get(topic)):
+            to_read[topic] = f"ENGINE={engine}: {UNLOGGED_ENGINES[engine.lower()]}"
     for table, reason in refused_tables.items():
         topic = change_topic(database, table)
         to_read.pop(topic, None)
@@ -120,6 +126,11 @@ def healing_topics(suspects: Suspects, topics_to_read: Iterable[str]) -> set[str
         topic for topic, reason in suspects.to_wait.items() if reason == UNCHECKED_REASON
     }
     return compared_topics | (set(topics_to_read) - suspects.to_wait.keys())
+
+
+def _is_removed(base: TableBase | None) -> bool:
+    """Whether a table was read again, and MySQL had none to capture."""
+    return base is not None and not base.exists
 
 
 def _captured(reasons: Mapping[str, str], rules: CaptureRules) -> dict[str, str]:

@@ -21,6 +21,7 @@ from connectors.mysql.table_description import MysqlTable, TableChanged, describ
 from connectors.mysql.table_reader import read_chunks
 from connectors.retry import wait_until
 from connectors.runtime.settings import Settings
+from schemas.capture_rules import has_logged_rows
 from schemas.errors import ContractError, Refused
 from schemas.gtid import GtidSet, gtid_set
 from schemas.manifest import TableBase
@@ -126,7 +127,8 @@ class TableReading:
         self._store.commit(folder, base)
 
     def _describe(self, connection: Connection, name: str) -> MysqlTable | None:
-        """Return a table with the columns that the capture rules show; None if it is not captured.
+        """Return a table with the columns that the capture rules show; None if it is not captured,
+        by the rules or for its engine.
 
         Raises ContractError if the rules cannot be kept.
         """
@@ -135,7 +137,7 @@ class TableReading:
             return None
         self._check_rules(name)
         table = describe_table(connection, mysql.database, name)
-        if table is None:
+        if table is None or not has_logged_rows(table.engine):
             return None
         return protected_table(table, mysql.capture_rules, self._settings.hash_salt())
 

@@ -9,17 +9,11 @@ from connectors.mysql.server_check.findings import (
     first_names,
     satisfied,
 )
+from schemas.capture_rules import UNLOGGED_ENGINES
 from schemas.shop_tables import quoted
 
 TRANSACTIONAL_ENGINES = frozenset({"innodb", "ndbcluster", "rocksdb"})
-# Engines whose rows are not what is logged under the table's name, and why.
-UNLOGGED_ENGINES = {
-    "federated": "its rows are another server's, which are not in this one's binary log",
-    "mrg_myisam": "its rows are other tables' too: a change under one name is not logged under the "
-    "other",
-    "blackhole": "it keeps no rows: what is logged can never be compared",
-    "ndbcluster": "other servers of the cluster change it without logging it here",
-}
+CLUSTER = {"ndbcluster": "other servers of the cluster change it without logging it here"}
 # From this version on, InnoDB's cascades are in the binary log.
 LOGGED_CASCADES = (9, 6, 0)
 
@@ -75,7 +69,16 @@ def _findings_of(
             Finding(
                 check=check,
                 severity="note",
-                found=f"ENGINE={table.engine}: {UNLOGGED_ENGINES[engine]}",
+                found=f"ENGINE={table.engine}: it is not captured, since "
+                f"{UNLOGGED_ENGINES[engine]}",
+            )
+        )
+    elif engine in CLUSTER:
+        findings.append(
+            Finding(
+                check=check,
+                severity="note",
+                found=f"ENGINE={table.engine}: {CLUSTER[engine]}",
             )
         )
     elif engine not in TRANSACTIONAL_ENGINES:

@@ -44,7 +44,7 @@ SELECT c.table_name AS t, column_name AS name, data_type AS kind, column_type AS
 FROM information_schema.columns c
 JOIN information_schema.tables t
   ON t.table_schema = c.table_schema AND t.table_name = c.table_name AND t.table_type = 'BASE TABLE'
-WHERE c.table_schema = %s
+WHERE c.table_schema = %s AND COALESCE(t.engine, '') NOT IN ('BLACKHOLE', 'MRG_MYISAM', 'FEDERATED')
 ORDER BY c.table_name, ordinal_position"""
 KEYS_SQL = """\
 SELECT table_name AS t, column_name AS name
@@ -144,7 +144,8 @@ def table_shapes(
     salt: str = "",
 ) -> dict[str, TableShape]:
     """Return the captured tables of a database as they are now, by name: with the columns that the
-    rules do not leave out, and with what the warehouse should have of protected ones.
+    rules do not leave out, and with what the warehouse should have of protected ones. Tables whose
+    rows MySQL does not log under their name are not captured.
 
     `salt` is that of hashed columns. Raises Unavailable.
     """

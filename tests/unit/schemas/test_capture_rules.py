@@ -6,6 +6,7 @@ from schemas.capture_rules import (
     CaptureRules,
     ColumnRule,
     column_patterns,
+    has_logged_rows,
     table_patterns,
 )
 from schemas.errors import SettingsError
@@ -93,3 +94,11 @@ def test_patterns_are_separated_by_commas() -> None:
     assert table_patterns("mysql.include_tables", "") == ()
     assert table_patterns("mysql.include_tables", " a*, b ") == ("a*", "b")
     assert column_patterns("mysql.mask_columns", "*.x,a b.y") == ("*.x", "a b.y")
+
+
+@pytest.mark.parametrize(
+    ("engine", "is_logged"),
+    [("InnoDB", True), ("MyISAM", True), ("BLACKHOLE", False), ("MRG_MyISAM", False)],
+)
+def test_some_engines_keep_other_rows_than_mysql_logs(engine: str, is_logged: bool) -> None:
+    assert has_logged_rows(engine) is is_logged

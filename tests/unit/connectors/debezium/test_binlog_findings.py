@@ -14,6 +14,7 @@ from connectors.debezium.binlog_findings import (
     MAX_COMMITTED_XA,
     MAX_STATEMENTS,
     MOVED_TABLE,
+    OTHER_ENGINE,
     PARTIAL_ROWS,
     REPLACED_XA,
     STATEMENT_ROWS,
@@ -49,12 +50,13 @@ class Catalogue:
         self.tables = list(TABLES)
         self.reads = 0
         self.is_away = False
+        self.engines: dict[str, str] = {}
 
-    def read(self) -> list[str]:
+    def read(self) -> dict[str, str]:
         self.reads += 1
         if self.is_away:
             raise Unavailable("MySQL does not answer")
-        return self.tables
+        return {table: self.engines.get(table, "InnoDB") for table in self.tables}
 
 
 @pytest.fixture
@@ -257,6 +259,27 @@ def test_ddl_is_kept_with_the_tables_that_it_may_be_about(
     collector.add_transaction(transaction(7, statement=statement))
     expected = (DdlStatement(gtid=f"{A}:7", names=names),) if names else ()
     assert collector.state().statements == expected
+
+
+def test_tables_whose_engine_keeps_other_rows_than_mysql_logs_are_known(
+    collector: FindingCollector, catalogue: Catalogue
+) -> None:
+    catalogue.engines = {"users": "BLACKHOLE", "orders": "MyISAM"}
+    collector.look_at_tables()
+    assert collector.has_news
+    assert collector.state().unlogged_tables == {"users": "BLACKHOLE"}
+    collector.look_at_tables()
+    assert not collector.has_news
+    catalogue.engines = {"orders": "MRG_MYISAM"}
+    collector.add_transaction(
+        transaction(1, statement=ddl("ALTER TABLE users ENGINE=InnoDB"))
+    )
+    assert collector.state().unlogged_tables == {"orders": "MRG_MYISAM"}
+    assert reasons(collector) == {"users": OTHER_ENGINE}
+    catalogue.tables.remove("orders")
+    collector.look_at_tables()
+    assert collector.state().unlogged_tables == {}
+    assert reasons(collector) == {"users": OTHER_ENGINE}
 
 
 def test_a_statement_has_its_place_among_the_transactions(
@@ -518,6 +541,7 @@ def test_the_state_file_is_read_as_it_was_written(tmp_path: Path) -> None:
         prepared={"X'31',X'',1": ("orders",)},
         tables=frozenset(TABLES),
         temporary_tables=("scratch",),
+        unlogged_tables={"orders": "BLACKHOLE"},
         preparations={"X'31',X'',1": XaPreparation(f"{A}:7", 12.5)},
         committed_xa=(CommittedXa(f"{A}:3", f"{A}:4", ("orders", "users")),),
     )

@@ -117,6 +117,7 @@ def follow(
     monkeypatch.setattr(binlog_watch, "RECONNECT_SECONDS", 0.0)
     monkeypatch.setattr(watch._stream, "batches", log.batches)
     monkeypatch.setattr(watch, "_executed_gtids", lambda: gtid_set(executed))
+    monkeypatch.setattr(watch, "_read_tables", dict)
     watch.run(stop)
     return log.since
 

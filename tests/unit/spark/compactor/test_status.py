@@ -65,9 +65,11 @@ def test_everything_that_is_wrong_is_in_one_sentence() -> None:
         {"t": "no key"},
         ["waits since 3 s: a gap"],
         {"lake.u": "too long"},
+        {"b": "BLACKHOLE"},
     )
     assert text == (
         "version 7; 1 not replicated: t; 1 not up to date in Hive: lake.u; "
+        "1 not captured for their engine: b (BLACKHOLE); "
         "waits since 3 s: a gap; 3 unreadable in productview"
     )
 

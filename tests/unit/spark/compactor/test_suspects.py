@@ -299,14 +299,16 @@ def test_a_table_that_is_not_captured_is_no_suspect_and_leaves_the_warehouse(
 ) -> None:
     found = Suspects({USERS: "why"}, {TOPIC: "waits"})
     bases = {TOPIC: base} if base else {}
-    captured = captured_suspects(found, PUBLISHED, bases, rules, {}, "eCommerce")
+    captured = captured_suspects(found, PUBLISHED, bases, rules, {}, {}, "eCommerce")
     assert (captured.to_read, captured.to_wait) == (to_read, to_wait)
 
 
 def test_a_table_for_which_the_rules_cannot_be_kept_waits() -> None:
     found = Suspects({USERS: "why"}, {})
     refused = {"user": "mysql.mask_columns names user.id"}
-    captured = captured_suspects(found, PUBLISHED, {}, CaptureRules(), refused, "eCommerce")
+    captured = captured_suspects(
+        found, PUBLISHED, {}, CaptureRules(), refused, {}, "eCommerce"
+    )
     assert captured.to_read == {}
     assert captured.to_wait == {USERS: "mysql.mask_columns names user.id"}
 
@@ -315,3 +317,30 @@ def test_tables_heal_that_are_compared_or_read_again() -> None:
     found = Suspects(to_wait={TOPIC: UNCHECKED_REASON, USERS: XA_REASON})
     products = "cdc.eCommerce.products"
     assert healing_topics(found, [USERS, products]) == {TOPIC, products}
+
+
+@pytest.mark.parametrize(
+    ("base", "rules", "is_read"),
+    [
+        (None, CaptureRules(), True),
+        (BASE, CaptureRules(), True),
+        (replace(BASE, columns=()), CaptureRules(), False),
+        (replace(BASE, columns=()), CaptureRules(exclude_tables=("orders",)), False),
+    ],
+    ids=["never read", "read before", "removed", "not captured by the rules either"],
+)
+def test_a_table_whose_rows_are_not_logged_is_removed_from_the_warehouse(
+    base: TableBase | None, rules: CaptureRules, is_read: bool
+) -> None:
+    captured = captured_suspects(
+        Suspects({TOPIC: "why"}, {TOPIC: "waits"}),
+        PUBLISHED,
+        {TOPIC: base} if base else {},
+        rules,
+        {},
+        {"orders": "BLACKHOLE"},
+        "eCommerce",
+    )
+    assert captured.to_wait == {}
+    assert list(captured.to_read) == ([TOPIC] if is_read else [])
+    assert all("keeps no rows" in reason for reason in captured.to_read.values())

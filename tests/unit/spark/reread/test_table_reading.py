@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -133,6 +134,9 @@ def test_a_protected_column_is_not_read_by_a_name_that_it_has_got_a_moment_ago(
     reading = TableReading(settings, "1", lambda *_: None)
     connection: Any = Connection()
     assert reading._describe(connection, "user") == described
+    described = replace(described, engine="BLACKHOLE")
+    assert reading._describe(connection, "user") is None
+    described = replace(described, engine="InnoDB")
     # log:capture has not looked at the tables since.
     tables["user"] = table("id", "mail")
     with pytest.raises(ContractError, match="mail is new"):

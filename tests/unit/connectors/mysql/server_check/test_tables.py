@@ -19,6 +19,8 @@ def test_ordinary_tables_are_counted() -> None:
         (TableFacts(name="t", engine="MyISAM"), "ENGINE=MyISAM has no transactions"),
         (TableFacts(name="t", engine="MEMORY"), "no transactions"),
         (TableFacts(name="t", engine="FEDERATED"), "another server's"),
+        (TableFacts(name="t", engine="BLACKHOLE"), "it is not captured"),
+        (TableFacts(name="t", engine="ndbcluster"), "other servers of the cluster"),
         (TableFacts(name="t", unknown_columns=("column c blurb",)), "column c blurb"),
     ],
 )
