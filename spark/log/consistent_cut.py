@@ -106,6 +106,8 @@ class AllowedTransactions:
         """
         if self.is_beyond_ceiling(gtid):
             return False
+        if gtid in self.complete:
+            return True
         statements = statements or FollowedStatements()
         has_all = self.order.has_all_before(gtid, self.complete, statements)
         if has_all is not None:

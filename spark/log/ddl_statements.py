@@ -99,7 +99,7 @@ class StatementLog:
             if not gtid or gtid in followed:
                 continue
             if statement.offset >= followed_offset:
-                is_unread = number >= unread_number
+                is_unread = number >= unread_number and gtid not in allowed.complete
                 if is_unread or not allowed.includes_all_before(gtid, followed):
                     self.is_waiting = True
                     return self._statements[:number], statement.offset

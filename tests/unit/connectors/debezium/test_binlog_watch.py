@@ -33,6 +33,7 @@ def watch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> BinlogWatch:
     settings = load({"HOME": str(tmp_path), "KAPPA_HOME": str(tmp_path)})
     watch = BinlogWatch(settings, Login("debezium", ""))
     monkeypatch.setattr(watch, "_executed_gtids", lambda: gtid_set(f"{A}:1-3"))
+    monkeypatch.setattr(watch, "_read_tables", dict)
     watch._collector = watch._first_collector()
     return watch
 
@@ -117,7 +118,6 @@ def follow(
     monkeypatch.setattr(binlog_watch, "RECONNECT_SECONDS", 0.0)
     monkeypatch.setattr(watch._stream, "batches", log.batches)
     monkeypatch.setattr(watch, "_executed_gtids", lambda: gtid_set(executed))
-    monkeypatch.setattr(watch, "_read_tables", dict)
     watch.run(stop)
     return log.since
 

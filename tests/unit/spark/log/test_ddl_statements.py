@@ -136,3 +136,18 @@ def test_without_this_binary_log_the_numbers_of_the_origin_tell(log: StatementLo
 def test_what_the_version_before_follows_does_not_wait_again(log: StatementLog) -> None:
     found, following = log.up_to(held("1-3"), followed_offset=7)
     assert ([one.offset for one in found], following) == ([0, 3, 4], 7)
+
+
+def test_a_statement_in_the_set_that_was_asked_for_does_not_wait_for_the_watch(
+    log: StatementLog,
+) -> None:
+    log._statements = [tagged(3, 1), tagged(5, 4)]
+    ceiling = gtid_set(f"{UUID}:1-9:tag:1-4")
+    allowed = allow_transactions(
+        gtid_set(f"{UUID}:1-9"),
+        (),
+        ceiling,
+        reached=True,
+        order=StatementOrder(READ, PLACES),
+    )
+    assert len(log.up_to(allowed)[0]) == 2
