@@ -1,18 +1,23 @@
 """Kafka Connect's REST interface: a connector's configuration, its state, and restarts."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
 import requests
 
+from connectors.retry import wait_until
 from schemas.errors import Refused, Unavailable
 
 RUNNING = "RUNNING"
 FAILED = "FAILED"
 STOPPED = "STOPPED"
+STOP_SECONDS = 30.0
+# The parts of an offset of Debezium's that count from the beginning of a transaction.
+WITHIN_TRANSACTION = ("event", "row")
 SEE_CONNECT = "see ./kappa logs connect"
 CAUSE = "Caused by: "
 # Debezium's io.debezium.relational.RelationalSnapshotChangeEventSource.
@@ -166,6 +171,51 @@ class ConnectApi:
         """Stop a connector's tasks; it stays stopped until it is resumed."""
         self._json("PUT", f"{_path(name)}/stop", f"stopping connector {name}")
 
+    @contextmanager
+    def stopped(self, name: str) -> Iterator[None]:
+        """Stop a connector for a block. Raises Unavailable if its tasks do not end in time.
+
+        If one has failed, it continues at the beginning of the transaction that it was in. The
+        position cannot be trusted: Debezium's reader counts on for a while after it has failed, and
+        skips so many events at the next start, those of other transactions among them.
+        """
+        status = self.status(name)
+        self.stop(name)
+        try:
+            wait_until(
+                lambda: self._is_stopped(name),
+                timeout_seconds=STOP_SECONDS,
+                what=f"connector {name} to stop",
+            )
+            if status is not None and status.failed:
+                self._rewind(name)
+            yield
+        finally:
+            self.resume(name)
+
+    def is_within_transaction(self, name: str) -> bool:
+        """Return whether the position is in the middle of a transaction."""
+        return any(_is_within_transaction(offset) for offset in self._positions(name))
+
+    def _is_stopped(self, name: str) -> bool:
+        status = self.status(name)
+        return status is not None and status.connector.state == STOPPED and not status.tasks
+
+    def _rewind(self, name: str) -> None:
+        """Set the position of a stopped connector to the beginning of its transaction."""
+        action = f"setting the position of connector {name}"
+        entries = []
+        for entry in self._json("GET", f"{_path(name)}/offsets", action)["offsets"]:
+            if _is_within_transaction(entry.get("offset") or {}):
+                offset = {
+                    key: value
+                    for key, value in entry["offset"].items()
+                    if key not in WITHIN_TRANSACTION
+                }
+                entries.append({**entry, "offset": offset})
+        if entries:
+            self._json("PATCH", f"{_path(name)}/offsets", action, {"offsets": entries})
+
     def forget_offsets(self, name: str) -> None:
         """Have a stopped connector begin again. Raises Refused while its tasks are stopping."""
         self._json(
@@ -188,12 +238,12 @@ class ConnectApi:
         return [entry["offset"] for entry in body["offsets"] if entry.get("offset")]
 
     def _json(
-        self, method: str, path: str, action: str, body: Mapping[str, str] | None = None
+        self, method: str, path: str, action: str, body: Mapping[str, Any] | None = None
     ) -> Any:
         return self._content(self._request(method, path, body), action)
 
     def _request(
-        self, method: str, path: str, body: Mapping[str, str] | None = None
+        self, method: str, path: str, body: Mapping[str, Any] | None = None
     ) -> requests.Response:
         try:
             return requests.request(
@@ -222,6 +272,12 @@ class ConnectApi:
         if status >= 500 or status == 409:
             raise Unavailable(message, SEE_CONNECT)
         raise Refused(message, SEE_CONNECT)
+
+
+def _is_within_transaction(offset: Mapping[str, Any]) -> bool:
+    """Whether an offset of Debezium's counts events of a transaction, and none of a snapshot."""
+    has_count = any(offset.get(key) for key in WITHIN_TRANSACTION)
+    return has_count and not offset.get("snapshot")
 
 
 def _path(name: str) -> str:

@@ -8,8 +8,7 @@ table is read from MySQL again. So are tables whose statements the watch has not
 """
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from connectors.control.checked_columns import CheckedColumnsFile, unchecked_tables
@@ -21,13 +20,12 @@ from connectors.debezium.binlog_findings import (
     WatchState,
 )
 from connectors.debezium.column_check import description, is_same, statements
-from connectors.debezium.connect_api import STOPPED, ConnectApi
+from connectors.debezium.connect_api import ConnectApi
 from connectors.debezium.schema_history import HistoryStatement, SchemaHistory
 from connectors.debezium.snapshot_tables import captured_tables
 from connectors.mysql.client import connect, gtid_executed, gtid_purged
 from connectors.mysql.column_protection import hashed_columns
 from connectors.mysql.table_description import MysqlTable, describe_table
-from connectors.retry import wait_until
 from connectors.runtime.settings import Settings
 from schemas.errors import ContractError
 from schemas.gtid import GtidSet, gtid_set
@@ -174,7 +172,7 @@ class SchemaRepair:
         No record of the old configuration follows. Some tables may be new to Debezium: it learns
         them. Raises Unavailable, Refused.
         """
-        with self._stopped_connector():
+        with self._connect.stopped(self._name):
             self._connect.put_config(self._name, config)
             different_tables = self._different(self._describe(names)[0])
             if different_tables:
@@ -230,26 +228,12 @@ class SchemaRepair:
         names = ", ".join(table.name for table in tables)
         log.warning("setting Debezium's columns right of %s", names)
         requests = RereadRequests(self._settings.home)
-        with self._stopped_connector():
+        with self._connect.stopped(self._name):
             # First: once Debezium has learned them, nothing shows that their rows were misread.
             for table in tables:
                 topic = change_topic(self._settings.mysql.database, table.name)
                 requests.add(topic, REASON)
             self._teach(tables)
-
-    @contextmanager
-    def _stopped_connector(self) -> Iterator[None]:
-        """Stop the connector for a block."""
-        self._connect.stop(self._name)
-        try:
-            wait_until(
-                self._has_stopped,
-                timeout_seconds=STOP_SECONDS,
-                what=f"connector {self._name} to stop",
-            )
-            yield
-        finally:
-            self._connect.resume(self._name)
 
     def _teach(self, tables: Iterable[MysqlTable]) -> None:
         """Add MySQL's description of tables to the history, while the connector is stopped."""
@@ -262,10 +246,6 @@ class SchemaRepair:
                 HistoryStatement(database, create, table.name, description(table))
             )
         self._history.append(history, self._connect.offset(self._name) or {})
-
-    def _has_stopped(self) -> bool:
-        status = self._connect.status(self._name)
-        return status is not None and status.connector.state == STOPPED and not status.tasks
 
 
 def lacking_tables(watch: WatchState, checked_at: float) -> dict[str, float]:

@@ -90,6 +90,11 @@ class ConnectorRecovery:
             self._restarts.count,
             status.error,
         )
+        if self._connect.is_within_transaction(self._name):
+            with self._connect.stopped(self._name):
+                pass
+            self._restarts.plan(now)
+            return
         if status.connector.failed:
             self._connect.restart_connector(self._name)
         for number, task in enumerate(status.tasks):

@@ -19,7 +19,7 @@ class Cluster:
     """A Connect cluster: states by path, and the requests that would change something.
 
     `gtids` is what the connector has written, empty before it has begun; `snapshot` is the kind of
-    the snapshot of which that is a part.
+    the snapshot of which that is a part; `event` is its number in the transaction after them.
     """
 
     def __init__(self) -> None:
@@ -34,9 +34,10 @@ class Cluster:
         self.still_stopping = 0
         self.gtids = ""
         self.snapshot = ""
+        self.event = 0
 
     def answer(
-        self, method: str, path: str, body: dict[str, str] | None
+        self, method: str, path: str, body: dict[str, Any] | None
     ) -> tuple[int, object]:
         """Return the status and the body of the answer to a request."""
         if self.broken:
@@ -60,13 +61,26 @@ class Cluster:
             self.still_stopping -= 1
             return 400, {"message": "must be in the STOPPED state"}
         if path.endswith("/offsets"):
-            offset = {"gtids": self.gtids}
-            if self.snapshot:
-                offset["snapshot"] = self.snapshot
-            return 200, {"offsets": [{"offset": offset}] if self.gtids else []}
+            return 200, self._offsets(method, body)
         if path.endswith("/status") and self.unknown:
             return 404, {"message": "no such connector"}
         return (200, self.states) if path.endswith("/status") else (200, [])
+
+    def _offsets(self, method: str, body: dict[str, Any] | None) -> object:
+        if method == "PATCH":
+            (entry,) = body["offsets"] if body else []
+            assert self.states["connector"]["state"] == "STOPPED"
+            assert entry["partition"] == {"server": "cdc"}
+            assert entry["offset"]["gtids"] == self.gtids
+            self.event = int(entry["offset"].get("event", 0))
+        if not self.gtids:
+            return {"offsets": []}
+        offset: dict[str, Any] = {"gtids": self.gtids}
+        if self.event:
+            offset["event"] = self.event
+        if self.snapshot:
+            offset["snapshot"] = self.snapshot
+        return {"offsets": [{"partition": {"server": "cdc"}, "offset": offset}]}
 
     def fail(self, trace: str = TRACE) -> None:
         """Have the only task fail with a stack trace."""
@@ -97,7 +111,7 @@ def serve_cluster(cluster: Cluster) -> Iterator[str]:
             self.end_headers()
             self.wfile.write(text)
 
-        do_GET = do_PUT = do_POST = do_DELETE = serve  # noqa: N815 - the names that http.server calls
+        do_GET = do_PUT = do_POST = do_PATCH = do_DELETE = serve  # noqa: N815 - the names that http.server calls
 
         def log_message(self, *_: object) -> None:
             pass

@@ -99,6 +99,25 @@ def test_a_failed_connector_is_restarted_itself(
     assert cluster.restarts() == ["/connectors/ecommerce/restart"]
 
 
+def test_a_connector_that_failed_in_a_transaction_begins_that_again(
+    cluster: Cluster, connect_api: ConnectApi, recovery: ConnectorRecovery
+) -> None:
+    cluster.gtids = "3e11fa47-71ca-11e1-9e33-c80aa9429562:1-9"
+    cluster.event = 142  # of a transaction with four
+    cluster.fail()
+    recovery.recover(connect_api.status("ecommerce"), 100)
+    assert cluster.event == 0
+    assert [path.rpartition("/")[2] for _, path in cluster.told] == [
+        "stop",
+        "offsets",
+        "resume",
+    ]
+    cluster.told.clear()
+    cluster.fail()
+    recovery.recover(connect_api.status("ecommerce"), 900)
+    assert cluster.restarts() == [TASK_RESTART]
+
+
 def test_only_tasks_that_have_failed_are_restarted(
     cluster: Cluster, recovery: ConnectorRecovery
 ) -> None:
