@@ -146,9 +146,14 @@ class Capture:
         self._recovery.recover(self._status, now)
 
     def _repair_schemas(self, now: float) -> None:
-        """Set right what Debezium has misread of the tables' columns."""
+        """Set right what Debezium has misread of the tables' columns.
+
+        A connector that has failed may have done so because of them.
+        """
         status = self._status
-        if self._new_snapshot.is_due or status is None or not status.running:
+        if self._new_snapshot.is_due or status is None:
+            return
+        if not (status.running or status.failed):
             return
         tables = self._schema_repair.step()
         if tables:

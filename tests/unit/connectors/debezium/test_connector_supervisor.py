@@ -170,17 +170,22 @@ def test_nothing_is_said_of_a_connector_while_connect_does_not_answer(
     assert (state(settings)["connector"], state(settings)["tasks"]) == (None, [])
 
 
-def test_columns_are_repaired_only_while_the_connector_runs(
+@pytest.mark.parametrize("has_failed", [False, True], ids=["it runs", "it has failed"])
+def test_columns_are_repaired_once_the_connector_has_tasks(
     cluster: Cluster,
     quiet_capture: Capture,
     settings: Settings,
     monkeypatch: pytest.MonkeyPatch,
+    has_failed: bool,
 ) -> None:
     monkeypatch.setattr(quiet_capture._schema_repair, "step", lambda: ["orders"])
-    cluster.fail()
+    cluster.states["tasks"] = []
     quiet_capture.step(NOON)
     assert state(settings)["repairs"] == []
-    cluster.run()
+    if has_failed:
+        cluster.fail()
+    else:
+        cluster.run()
     quiet_capture.step(NOON + 2)
     assert state(settings)["repairs"] == [
         {"at": "2026-01-01T12:00:02+00:00", "columns": ["orders"]}
