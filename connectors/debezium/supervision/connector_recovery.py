@@ -41,6 +41,7 @@ class ConnectorRecovery:
         self._failing_tables = failing_tables
         self._new_snapshot = new_snapshot
         self._restarts = restarts
+        self._refusal = ""  # by the registry, for which subjects were freed last
 
     def recover(self, status: Status | None, now: float) -> None:
         """Restart what has failed, once it is due; without its schema history it begins again.
@@ -74,12 +75,16 @@ class ConnectorRecovery:
         if EQUAL_FIELD_NAMES in status.error and self._expected.has_plain_field_names():
             self._expected.distinguish_fields(status.error)
             return
-        if any(word in status.error.lower() for word in REFUSED_SCHEMA):
+        is_refused_schema = any(word in status.error.lower() for word in REFUSED_SCHEMA)
+        if is_refused_schema:
             self._setup.expire_subjects()
         if not self._restarts.plan(now):
             return
         if self._restarts.is_new_failure(now):
-            self._failing_tables.exclude(status.error, now)
+            # The table is not the reason while its subjects are still to be freed.
+            if not is_refused_schema or status.error == self._refusal:
+                self._failing_tables.exclude(status.error, now)
+            self._refusal = status.error if is_refused_schema else ""
         self._restart(status, now)
 
     def _restart(self, status: Status, now: float) -> None:

@@ -151,6 +151,21 @@ def test_a_schema_that_the_registry_refuses_has_the_subjects_freed_before_the_ne
     assert setup._unrestricted_subjects == set()
 
 
+def test_a_table_is_not_taken_out_for_a_refused_schema_before_its_subjects_are_free(
+    cluster: Cluster,
+    connect_api: ConnectApi,
+    recovery: ConnectorRecovery,
+    failing_tables: FailingTables,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    excluded: list[float] = []
+    monkeypatch.setattr(failing_tables, "exclude", lambda _, now: excluded.append(now))
+    for now in (100, 200):
+        cluster.fail("a.ConfigException: incompatible; error code: 409")
+        recovery.recover(connect_api.status("ecommerce"), now)
+    assert excluded == [200]
+
+
 def test_columns_that_become_one_name_are_distinguished_without_a_restart(
     cluster: Cluster, recovery: ConnectorRecovery, expected_config: ExpectedConfig
 ) -> None:
