@@ -31,7 +31,6 @@ from schemas.errors import ContractError
 from schemas.gtid import GtidSet, gtid_set
 from schemas.topics import change_topic
 
-STOP_SECONDS = 30.0
 REASON = "Debezium's columns were not MySQL's, and were set right"
 
 log = logging.getLogger("capture")
@@ -101,9 +100,19 @@ class SchemaRepair:
         if different_tables:
             self._repair(different_tables)
         if unchanged:
-            self._checked_file.write(self._checked_file.read() | unchanged)
+            self._note_checked(unchanged, watch)
         self._lacking_checked_at = max(self._lacking_checked_at, described.lacking_at)
         return [table.name for table in different_tables]
+
+    def _note_checked(self, gtids: Mapping[str, str], watch: WatchState) -> None:
+        """Note the statements after which tables were compared, as long as the watch knows them."""
+        remembered_gtids = {statement.gtid for statement in watch.statements}
+        checked = {
+            table: gtid
+            for table, gtid in self._checked_file.read().items()
+            if gtid in remembered_gtids
+        }
+        self._checked_file.write({**checked, **gtids})
 
     def _described_tables(self) -> DescribedTables | None:
         """Return what MySQL said of the tables that are due; None without any.

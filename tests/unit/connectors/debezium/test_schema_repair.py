@@ -141,6 +141,15 @@ def test_a_table_is_checked_from_then_on(settings: Settings, repair: SchemaRepai
     assert checked == {"orders": f"{A}:9", "user": f"{A}:9"}
 
 
+def test_what_the_watch_has_forgotten_is_forgotten(
+    settings: Settings, repair: SchemaRepair
+) -> None:
+    file = CheckedColumnsFile(settings.home)
+    file.write({"orders": f"{A}:2", "dropped": f"{A}:1"})
+    assert repair.step() == ["orders"]
+    assert file.read() == {"orders": f"{A}:9", "user": f"{A}:9"}
+
+
 def test_no_table_is_checked_before_its_columns_are_right(
     settings: Settings, repair: SchemaRepair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
