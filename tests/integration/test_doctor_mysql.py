@@ -110,11 +110,11 @@ def test_every_bad_setting_is_named_and_its_printed_cure_cures_it(
 def test_a_missing_privilege_is_named_and_its_grant_cures_it(server: ForeignMysql) -> None:
     with server.connect() as admin:
         admin.execute("REVOKE REPLICATION SLAVE ON *.* FROM debezium")
-        admin.execute("REVOKE SELECT ON old_shop.* FROM debezium")
+        admin.execute(r"REVOKE SELECT ON `old\_shop`.* FROM debezium")
         findings = findings_of(server, fit=False)
         assert missing(findings) == {"account debezium"}
         found = findings["account debezium"]["found"]
-        assert found == "lacks REPLICATION SLAVE on *.*; SELECT on `old_shop`.*"
+        assert found == r"lacks REPLICATION SLAVE on *.*; SELECT on `old\_shop`.*"
         execute_cures(admin, findings)
     assert missing(findings_of(server, fit=True)) == set()
 
