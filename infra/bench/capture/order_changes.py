@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from random import Random
 
-INSERTS = 5
-UPDATES = 40
-DELETES = 5
+INSERTS = 50
+UPDATES = 400
+DELETES = 50
 # The changed rows of a transaction.
 CHANGES = INSERTS + UPDATES + DELETES
 

@@ -13,9 +13,9 @@ from infra.bench.capture.order_changes import (
 
 
 def test_each_transaction_changes_orders_that_exist_and_leaves_as_many() -> None:
-    existing = {number for number in range(1, 401) if number % 4 == 1}
-    orders = OrderChanges(400, 1, 4, Random(1))
-    for _ in range(200):
+    existing = {number for number in range(1, 4001) if number % 4 == 1}
+    orders = OrderChanges(4000, 1, 4, Random(1))
+    for _ in range(50):
         changes = orders.next_transaction()
         assert len({*changes.inserted, *changes.updated, *changes.deleted}) == CHANGES
         sizes = (len(changes.inserted), len(changes.updated), len(changes.deleted))
@@ -24,12 +24,12 @@ def test_each_transaction_changes_orders_that_exist_and_leaves_as_many() -> None
         assert existing.isdisjoint(changes.inserted)
         existing = (existing | set(changes.inserted)) - set(changes.deleted)
         assert {order_id % 4 for order_id in existing} == {1}
-    assert len(existing) == 100
+    assert len(existing) == 1000
 
 
 def test_connections_never_change_the_same_orders() -> None:
-    first = OrderChanges(400, 0, 4, Random(1)).next_transaction()
-    second = OrderChanges(400, 3, 4, Random(1)).next_transaction()
+    first = OrderChanges(4000, 0, 4, Random(1)).next_transaction()
+    second = OrderChanges(4000, 3, 4, Random(1)).next_transaction()
     assert {order_id % 4 for order_id in first.inserted} == {0}
     assert {order_id % 4 for order_id in second.inserted} == {3}
 
