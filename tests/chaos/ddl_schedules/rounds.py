@@ -124,7 +124,18 @@ class Round:
         existing = schedule.catalogue.tables()
         for name in self._warehouse.tables_with(schedule.mark):
             if name not in existing:
-                schedule.result.wrong.append(f"{name}: Hive has it, MySQL does not")
+                self._note_leaving(schedule, name)
+
+    def _note_leaving(self, schedule: RunningSchedule, name: str) -> None:
+        """Note a table that MySQL no longer has, if it stays in Hive."""
+
+        def problem() -> str:
+            is_there = name in self._warehouse.tables_with(schedule.mark)
+            return "Hive has it, MySQL does not" if is_there else ""
+
+        wrong = TableCheck(problem, lambda: self._warehouse.reason_to_wait(name)).run()
+        if wrong:
+            schedule.result.wrong.append(f"{name}: {wrong}")
 
     def _compare_table(self, schedule: RunningSchedule, table: TableState) -> None:
         result = schedule.result
