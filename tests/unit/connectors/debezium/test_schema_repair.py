@@ -52,15 +52,21 @@ def test_a_table_whose_columns_were_set_right_is_read_again(
     assert repair.step() == []
 
 
-def test_a_table_is_read_again_although_the_process_ends_once_its_columns_are_right(
-    settings: Settings, repair: SchemaRepair, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def end_while_teaching(repair: SchemaRepair, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the process end while Debezium learns the right columns."""
+
     def teach(_: Iterable[MysqlTable]) -> None:
         raise SystemExit
 
     monkeypatch.setattr(repair, "_teach", teach)
     with pytest.raises(SystemExit):
         repair.step()
+
+
+def test_a_table_is_read_again_although_the_process_ends_once_its_columns_are_right(
+    settings: Settings, repair: SchemaRepair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    end_while_teaching(repair, monkeypatch)
     assert set(RereadRequests(settings.home).all()) == {"cdc.eCommerce.orders"}
 
 
@@ -153,12 +159,7 @@ def test_what_the_watch_has_forgotten_is_forgotten(
 def test_no_table_is_checked_before_its_columns_are_right(
     settings: Settings, repair: SchemaRepair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def teach(_: Iterable[MysqlTable]) -> None:
-        raise SystemExit
-
-    monkeypatch.setattr(repair, "_teach", teach)
-    with pytest.raises(SystemExit):
-        repair.step()
+    end_while_teaching(repair, monkeypatch)
     assert CheckedColumnsFile(settings.home).read() == {}
 
 

@@ -93,15 +93,22 @@ def test_a_table_that_cannot_be_read_keeps_no_other_from_being_read(
     assert views.begun == snapshots
 
 
-def test_a_table_is_read_as_of_the_beginning_of_its_snapshot(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    views = Snapshots()
+def new_reading(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, views: Snapshots
+) -> TableReading:
+    """Return a reading of tables as they are in some snapshots."""
     make_secrets(tmp_path)
     monkeypatch.setattr(table_reading, "snapshot", views.snapshot)
     monkeypatch.setattr(table_reading, "ManifestStore", Manifests)
     settings = load({"HOME": str(tmp_path), "KAPPA_HOME": str(tmp_path)})
-    reading = TableReading(settings, "1", lambda *_: None)
+    return TableReading(settings, "1", lambda *_: None)
+
+
+def test_a_table_is_read_as_of_the_beginning_of_its_snapshot(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    views = Snapshots()
+    reading = new_reading(tmp_path, monkeypatch, views)
     bases: list[TableBase] = []
     monkeypatch.setattr(reading._store, "commit", lambda _, base: bases.append(base))
     monkeypatch.setattr(reading, "_describe", lambda *_: None)
@@ -146,12 +153,7 @@ def test_a_protected_column_is_not_read_by_a_name_that_it_has_got_a_moment_ago(
 def test_a_table_whose_columns_have_swapped_names_is_not_committed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    views = Snapshots()
-    make_secrets(tmp_path)
-    monkeypatch.setattr(table_reading, "snapshot", views.snapshot)
-    monkeypatch.setattr(table_reading, "ManifestStore", Manifests)
-    settings = load({"HOME": str(tmp_path), "KAPPA_HOME": str(tmp_path)})
-    reading = TableReading(settings, "1", lambda *_: None)
+    reading = new_reading(tmp_path, monkeypatch, Snapshots())
     refused_tables: dict[str, str] = {}
     monkeypatch.setattr(AppliedRules, "refused_now", lambda _: refused_tables)
     described = MysqlTable(database="eCommerce", name="user", columns=())
