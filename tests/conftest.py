@@ -124,6 +124,24 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="the numbers of single schedules of that seed, such as 7,12",
     )
     parser.addoption(
+        "--reread-rows",
+        type=int,
+        default=100_000,
+        help="how many rows a table has that is read again under kills; 1000000 for a long run",
+    )
+    parser.addoption(
+        "--foreign-tables",
+        type=int,
+        default=20,
+        help="how many tables another team's database has; 100 for a long run",
+    )
+    parser.addoption(
+        "--foreign-rows",
+        type=int,
+        default=200_000,
+        help="how many rows these tables have together; 20000000 for a long run",
+    )
+    parser.addoption(
         "--public-schemas",
         default="",
         metavar="FOLDER",
