@@ -105,9 +105,9 @@ LINES: tuple[Line, ...] = (
     ),
     Line(
         "BOOLEAN",
-        {"type": "boolean", "connect.parameters": {f"{SOURCE}.type": "BOOLEAN"}},
+        _short("int16"),
         ("FALSE", "TRUE"),
-        "0 or 1, or the number that it is",
+        "MySQL's other name for TINYINT(1)",
     ),
     Line("SMALLINT", _short("int16"), ("-32768", "32767")),
     Line("SMALLINT UNSIGNED", "int", ("0", "65535")),

@@ -17,7 +17,6 @@ from schemas.topics import (
 
 USER = "debezium"
 SCHEMA_HISTORY = f"_schema_history.{CHANGE_PREFIX}"
-SIGNALS = f"_signals.{CHANGE_PREFIX}"
 HEARTBEATS = "__debezium-heartbeat"
 HEARTBEAT_MS = 5_000
 HEARTBEAT_RETENTION_MS = 3_600_000
@@ -40,7 +39,6 @@ def started_topics() -> tuple[Topic, ...]:
     return (
         Topic(TRANSACTIONS, 1, KEEP_EVERYTHING),
         Topic(SCHEMA_HISTORY, 1, KEEP_EVERYTHING),
-        Topic(SIGNALS, 1, KEEP_EVERYTHING),
     )
 
 
@@ -91,7 +89,6 @@ def connector_config(
         **_exactly_once(),
         **_topic_creation(settings.kafka),
         **_schema_history(settings.kafka, kafka_jaas),
-        **_signals(settings.kafka, kafka_jaas),
         **_converters(settings.registry),
     }
 
@@ -205,23 +202,6 @@ def _schema_history(kafka: Kafka, jaas: str) -> dict[str, str]:
     }
 
 
-def _signals(kafka: Kafka, jaas: str) -> dict[str, str]:
-    """A record in SIGNALS starts an incremental snapshot of a table, without a write to MySQL."""
-    return {
-        "read.only": "true",
-        "signal.enabled.channels": "kafka",
-        "signal.kafka.topic": SIGNALS,
-        # The default polls every 5 s, and needs several polls to join its group.
-        "signal.poll.interval.ms": "500",
-        "signal.kafka.bootstrap.servers": kafka.bootstrap_servers,
-        "incremental.snapshot.chunk.size": "4096",
-        **{
-            f"signal.consumer.{key}": value
-            for key, value in java_security(kafka, jaas).items()
-        },
-    }
-
-
 def _converters(registry: Registry) -> dict[str, str]:
     """Avro in Confluent's wire format."""
     converter = {
@@ -230,6 +210,8 @@ def _converters(registry: Registry) -> dict[str, str]:
         # Two for each table. With more tables than the default of 1,000 it would make every
         # record's schema anew.
         ".schemas.cache.config": "100000",
+        # Or a NULL becomes its column's default.
+        ".ignore.default.for.nullables": "true",
     }
     config = {}
     for key, value in converter.items():

@@ -33,7 +33,7 @@ PREFIX = "protected"
 TOPIC = f"{PREFIX}.{DATABASE}.people"
 # Above those of the stack's connector, of the binlog watch, and of the look into the log beside it.
 SERVER_ID = SERVER_ID_BASE + 300_000
-OWN_TOPICS = (f"_schema_history.{PREFIX}", f"_signals.{PREFIX}")
+HISTORY = f"_schema_history.{PREFIX}"
 CREATE = """
 CREATE TABLE people (
   id INT PRIMARY KEY, email VARCHAR(30) CHARACTER SET latin1, name VARCHAR(20) NOT NULL,
@@ -74,9 +74,7 @@ def people(settings: Settings) -> Iterator[Connection]:
         mysql.execute(f"GRANT SELECT, LOCK TABLES ON {DATABASE}.* TO debezium@`%%`")
         for row in ROWS:
             mysql.execute("INSERT INTO people VALUES (%s, %s, %s, %s, %s, %s)", row)
-        ensure_topics(
-            settings.kafka, [Topic(name, 1, KEEP_EVERYTHING) for name in OWN_TOPICS]
-        )
+        ensure_topics(settings.kafka, [Topic(HISTORY, 1, KEEP_EVERYTHING)])
         connector.put_config(PREFIX, second_config(settings))
         try:
             yield mysql
@@ -96,8 +94,7 @@ def second_config(settings: Settings) -> dict[str, str]:
         **connector_config(settings),
         "topic.prefix": PREFIX,
         "database.server.id": str(SERVER_ID + settings.port_base),
-        "schema.history.internal.kafka.topic": OWN_TOPICS[0],
-        "signal.kafka.topic": OWN_TOPICS[1],
+        "schema.history.internal.kafka.topic": HISTORY,
     }
 
 

@@ -61,10 +61,7 @@ COVERED_MODULES = {
         "infra/stack/startup.py",
         "infra/stack/supervisord.py",
     ),
-    "integration/test_types.py": (
-        "schemas/mysql_types.py",
-        "connectors/debezium/incremental_snapshot.py",
-    ),
+    "integration/test_types.py": ("schemas/mysql_types.py",),
     "integration/test_verify_counts.py": ("infra/verify/counts/verify.py",),
     "integration/test_verify_warehouse.py": (
         "infra/cli/verify/command.py",

@@ -22,7 +22,7 @@ from schemas.errors import KappaError, StackError
 MARK = "bench_snapshot_peer"
 HISTORY = "schema.history.internal.kafka.topic"
 # What the second connector must not share with the first, or does not need.
-OWN_PREFIXES = ("signal.", "snapshot.select.statement.overrides", "table.")
+OWN_PREFIXES = ("snapshot.select.statement.overrides", "table.")
 OWN_KEYS = ("name", "read.only")
 START_SECONDS = 120.0
 RUN_SECONDS = 1800.0

@@ -9,8 +9,6 @@ def test_the_peer_reads_one_table_with_the_stacks_converters_and_shares_nothing_
         "topic.prefix": "cdc",
         "database.server.id": "1",
         "key.converter": "avro",
-        "read.only": "true",
-        "signal.kafka.topic": "_signals.cdc",
         "snapshot.mode": "when_needed",
         "snapshot.select.statement.overrides": "shop.a",
         "snapshot.select.statement.overrides.shop.a": "SELECT",
