@@ -151,7 +151,7 @@ def _types(field_names: str) -> dict[str, str]:
 def _one_tables_trouble() -> dict[str, str]:
     """Settings by which trouble with one table does not stop the others.
 
-    The binlog watch (connectors/debezium/binlog_watch.py) names the tables whose rows or statements
+    The binlog watch (connectors/debezium/binlog_watch/) names the tables whose rows or statements
     are left out here, and they are read again from MySQL.
     """
     return {

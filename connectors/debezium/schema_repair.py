@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from connectors.control.checked_columns import CheckedColumnsFile, unchecked_tables
 from connectors.control.reread_request import RereadRequests
-from connectors.debezium.binlog_findings import (
+from connectors.debezium.binlog_watch.finding_collector import (
     ALL_TABLES,
     DROPPED_STATEMENT,
     BinlogWatchFile,

@@ -17,8 +17,12 @@ from typing import Any
 
 from connectors.control.reread_request import RereadRequests
 from connectors.debezium.applied_rules import RulesFile
-from connectors.debezium.binlog_findings import ALL_TABLES, BinlogWatchFile, WatchState
-from connectors.debezium.binlog_watch import EXCLUSION_OFFSET, server_id
+from connectors.debezium.binlog_watch.__main__ import EXCLUSION_OFFSET, server_id
+from connectors.debezium.binlog_watch.finding_collector import (
+    ALL_TABLES,
+    BinlogWatchFile,
+    WatchState,
+)
 from connectors.debezium.capture_filters import tables_excluded_by_name
 from connectors.debezium.connect_api import SNAPSHOT_FAILURE, ConnectApi
 from connectors.debezium.snapshot_tables import captured_tables

@@ -1,6 +1,6 @@
 """Topics whose records are not certainly what MySQL has, by what the binlog watch has read. Pure.
 
-The watch reads MySQL's binary log beside Debezium (connectors/debezium/binlog_watch.py). A finding
+The watch reads MySQL's binary log beside Debezium (connectors/debezium/binlog_watch/). A finding
 makes the compactor read a table again, unless it was read since.
 """
 
@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from connectors.debezium.binlog_findings import (
+from connectors.debezium.binlog_watch.finding_collector import (
     ALL_TABLES,
     DdlStatement,
     Finding,

@@ -5,7 +5,7 @@ from uuid import uuid4
 
 import pytest
 
-from connectors.debezium.binlog_findings import (
+from connectors.debezium.binlog_watch.finding_collector import (
     PARTIAL_ROWS,
     STATEMENT_ROWS,
     XA_ROLLBACK,

@@ -7,7 +7,7 @@ import pytest
 
 from connectors.control.checked_columns import CheckedColumnsFile
 from connectors.control.reread_request import RereadRequests
-from connectors.debezium.binlog_findings import (
+from connectors.debezium.binlog_watch.finding_collector import (
     ALL_TABLES,
     DROPPED_STATEMENT,
     BinlogWatchFile,

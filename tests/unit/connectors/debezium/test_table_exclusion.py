@@ -6,7 +6,7 @@ import pytest
 
 from connectors.control.reread_request import RereadRequests
 from connectors.debezium.applied_rules import RulesFile, RulesRecord
-from connectors.debezium.binlog_findings import (
+from connectors.debezium.binlog_watch.finding_collector import (
     BinlogWatchFile,
     DdlStatement,
     Finding,

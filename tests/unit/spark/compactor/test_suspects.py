@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from connectors.debezium.binlog_findings import (
+from connectors.debezium.binlog_watch.finding_collector import (
     ALL_TABLES,
     CommittedXa,
     DdlStatement,

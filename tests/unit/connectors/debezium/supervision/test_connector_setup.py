@@ -3,7 +3,11 @@
 import pytest
 
 from connectors.debezium.applied_rules import AppliedRules
-from connectors.debezium.binlog_findings import STATE_FILE, BinlogWatchFile, WatchState
+from connectors.debezium.binlog_watch.finding_collector import (
+    STATE_FILE,
+    BinlogWatchFile,
+    WatchState,
+)
 from connectors.debezium.supervision.connector_setup import (
     CONFIGURE_SECONDS,
     ConnectorSetup,

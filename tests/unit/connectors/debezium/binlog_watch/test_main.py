@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from connectors.debezium import binlog_watch
-from connectors.debezium.binlog_findings import ALL_TABLES
-from connectors.debezium.binlog_watch import (
+from connectors.debezium.binlog_watch import __main__ as binlog_watch
+from connectors.debezium.binlog_watch.__main__ import (
     CHECK_BATCHES,
     EXCLUSION_OFFSET,
     BinlogWatch,
     reader_ids,
     server_id,
 )
+from connectors.debezium.binlog_watch.finding_collector import ALL_TABLES
 from connectors.debezium.connector_config import SERVER_ID_BASE, connector_config
 from connectors.mysql.binlog_events import BinlogTransaction
 from connectors.mysql.binlog_stream import BinlogPurged

@@ -13,7 +13,7 @@ from dataclasses import asdict, astuple, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from connectors.debezium.binlog_statements import (
+from connectors.debezium.binlog_watch.logged_statements import (
     Rename,
     created_tables,
     created_temporary_table,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from connectors.debezium.binlog_statements import (
+from connectors.debezium.binlog_watch.logged_statements import (
     Rename,
     created_tables,
     created_temporary_table,

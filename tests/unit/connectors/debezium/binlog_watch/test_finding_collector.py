@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from connectors.debezium import binlog_findings
-from connectors.debezium.binlog_findings import (
+from connectors.debezium.binlog_watch import finding_collector as binlog_findings
+from connectors.debezium.binlog_watch.finding_collector import (
     ALL_TABLES,
     DROPPED_STATEMENT,
     INCIDENT,
@@ -29,7 +29,7 @@ from connectors.debezium.binlog_findings import (
     WatchState,
     XaPreparation,
 )
-from connectors.debezium.binlog_statements import Rename
+from connectors.debezium.binlog_watch.logged_statements import Rename
 from connectors.mysql.binlog_events import (
     BinlogTransaction,
     LoggedStatement,
