@@ -2,7 +2,10 @@
 
 from collections.abc import Iterable
 
-from connectors.debezium.capture_filters import capture_filters, name_expression
+from connectors.debezium.capture_rules.capture_filters import (
+    capture_filters,
+    name_expression,
+)
 from connectors.debezium.snapshot_tables import snapshot_part
 from connectors.kafka.java_client import java_security
 from connectors.runtime.settings import Kafka, Registry, Settings

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from connectors.debezium.applied_rules import AppliedRules
+from connectors.debezium.capture_rules.applied_rules import AppliedRules
 from connectors.debezium.connect_api import RUNNING, ConnectApi, Status
 from connectors.debezium.connector_config import PLAIN_FIELD_NAMES
 from connectors.debezium.schema_repair import SchemaRepair

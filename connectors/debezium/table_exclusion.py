@@ -16,14 +16,14 @@ from pathlib import Path
 from typing import Any
 
 from connectors.control.reread_request import RereadRequests
-from connectors.debezium.applied_rules import RulesFile
 from connectors.debezium.binlog_watch.__main__ import EXCLUSION_OFFSET, server_id
 from connectors.debezium.binlog_watch.finding_collector import (
     ALL_TABLES,
     BinlogWatchFile,
     WatchState,
 )
-from connectors.debezium.capture_filters import tables_excluded_by_name
+from connectors.debezium.capture_rules.applied_rules import RulesFile
+from connectors.debezium.capture_rules.capture_filters import tables_excluded_by_name
 from connectors.debezium.connect_api import SNAPSHOT_FAILURE, ConnectApi
 from connectors.debezium.snapshot_tables import captured_tables
 from connectors.mysql.binlog_events import BinlogTransaction

@@ -1,7 +1,7 @@
 """Tables as they may be read from MySQL: without the values that the capture rules protect. Pure.
 
 MySQL itself masks and hashes, so that protected values do not reach the reader either. The results
-are those of Debezium (connectors/debezium/capture_filters.py).
+are those of Debezium (connectors/debezium/capture_rules/capture_filters.py).
 """
 
 import re

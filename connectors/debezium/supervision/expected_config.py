@@ -7,7 +7,7 @@ the tables that are taken out, those without rows in the snapshot, and the colum
 import logging
 from collections.abc import Collection, Iterable
 
-from connectors.debezium.applied_rules import AppliedRules
+from connectors.debezium.capture_rules.applied_rules import AppliedRules
 from connectors.debezium.connect_api import ConnectApi
 from connectors.debezium.connector_config import (
     PLAIN_FIELD_NAMES,

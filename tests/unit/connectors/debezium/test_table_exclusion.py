@@ -5,13 +5,13 @@ from pathlib import Path
 import pytest
 
 from connectors.control.reread_request import RereadRequests
-from connectors.debezium.applied_rules import RulesFile, RulesRecord
 from connectors.debezium.binlog_watch.finding_collector import (
     BinlogWatchFile,
     DdlStatement,
     Finding,
     WatchState,
 )
+from connectors.debezium.capture_rules.applied_rules import RulesFile, RulesRecord
 from connectors.debezium.connect_api import ConnectApi
 from connectors.debezium.table_exclusion import (
     Exclusion,

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from connectors.control.reread_request import RereadRequest
-from connectors.debezium.applied_rules import AppliedRules
+from connectors.debezium.capture_rules.applied_rules import AppliedRules
 from connectors.mysql.client import SqlRefused
 from connectors.mysql.table_description import MysqlTable
 from connectors.runtime.secrets import make_secrets
@@ -20,7 +20,7 @@ from schemas.errors import ContractError, Unavailable
 from schemas.manifest import EMPTY_MANIFEST, TableBase
 from spark.reread import table_reading
 from spark.reread.table_reading import TableReading
-from tests.unit.connectors.debezium.test_applied_rules import table
+from tests.unit.connectors.debezium.capture_rules.test_applied_rules import table
 
 
 class Connection:

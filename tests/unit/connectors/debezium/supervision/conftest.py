@@ -2,7 +2,7 @@
 
 import pytest
 
-from connectors.debezium.applied_rules import AppliedRules
+from connectors.debezium.capture_rules.applied_rules import AppliedRules
 from connectors.debezium.connect_api import ConnectApi, Status
 from connectors.debezium.schema_repair import SchemaRepair
 from connectors.debezium.supervision.expected_config import ExpectedConfig

@@ -2,7 +2,7 @@
 
 import pytest
 
-from connectors.debezium.applied_rules import AppliedRules
+from connectors.debezium.capture_rules.applied_rules import AppliedRules
 from connectors.debezium.connect_api import ConnectApi
 from connectors.debezium.supervision.connector_recovery import ConnectorRecovery
 from connectors.debezium.supervision.connector_setup import NEVER, ConnectorSetup

@@ -2,12 +2,12 @@
 
 import pytest
 
-from connectors.debezium.applied_rules import AppliedRules
 from connectors.debezium.binlog_watch.finding_collector import (
     STATE_FILE,
     BinlogWatchFile,
     WatchState,
 )
+from connectors.debezium.capture_rules.applied_rules import AppliedRules
 from connectors.debezium.supervision.connector_setup import (
     CONFIGURE_SECONDS,
     ConnectorSetup,

@@ -6,7 +6,11 @@ from pathlib import Path
 import pytest
 
 from connectors.control.reread_request import RereadRequests
-from connectors.debezium.applied_rules import AppliedRules, RulesFile, TableColumns
+from connectors.debezium.capture_rules.applied_rules import (
+    AppliedRules,
+    RulesFile,
+    TableColumns,
+)
 from connectors.debezium.connect_api import ConnectApi
 from connectors.debezium.schema_repair import SchemaRepair
 from connectors.debezium.supervision.expected_config import ExpectedConfig
@@ -16,8 +20,8 @@ from connectors.debezium.table_exclusion import TableExclusion
 from connectors.runtime.secrets import make_secrets
 from connectors.runtime.settings import Settings, load
 from schemas.errors import SettingsError, Unavailable
+from tests.unit.connectors.debezium.capture_rules.test_applied_rules import table
 from tests.unit.connectors.debezium.connect_cluster import Cluster
-from tests.unit.connectors.debezium.test_applied_rules import table
 
 Tables = dict[str, TableColumns]
 Hashing = Callable[[Tables], RuleChanges]

@@ -5,7 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from connectors.debezium.applied_rules import (
+from connectors.debezium.binlog_watch.finding_collector import (
+    BinlogWatchFile,
+    DdlStatement,
+    WatchState,
+)
+from connectors.debezium.binlog_watch.logged_statements import Rename
+from connectors.debezium.capture_rules.applied_rules import (
     AppliedRules,
     RulesChange,
     RulesFile,
@@ -15,12 +21,6 @@ from connectors.debezium.applied_rules import (
     statements_since,
     table_columns,
 )
-from connectors.debezium.binlog_watch.finding_collector import (
-    BinlogWatchFile,
-    DdlStatement,
-    WatchState,
-)
-from connectors.debezium.binlog_watch.logged_statements import Rename
 from connectors.mysql.column_types import ColumnFacts
 from connectors.runtime.secrets import make_secrets
 from connectors.runtime.settings import load

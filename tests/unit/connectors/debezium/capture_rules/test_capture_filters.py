@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from connectors.debezium.capture_filters import (
+from connectors.debezium.capture_rules.capture_filters import (
     FLAGS,
     capture_filters,
     tables_excluded_by_name,
