@@ -13,10 +13,10 @@ from dataclasses import dataclass
 
 from connectors.control.checked_columns import CheckedColumnsFile, unchecked_tables
 from connectors.control.reread_request import RereadRequests
-from connectors.debezium.binlog_watch.finding_collector import (
+from connectors.debezium.binlog_watch.state_file import BinlogWatchFile
+from connectors.debezium.binlog_watch.watch_state import (
     ALL_TABLES,
     DROPPED_STATEMENT,
-    BinlogWatchFile,
     WatchState,
 )
 from connectors.debezium.column_check import description, is_same, statements

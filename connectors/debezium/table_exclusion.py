@@ -16,12 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from connectors.control.reread_request import RereadRequests
-from connectors.debezium.binlog_watch.__main__ import EXCLUSION_OFFSET, server_id
-from connectors.debezium.binlog_watch.finding_collector import (
-    ALL_TABLES,
-    BinlogWatchFile,
-    WatchState,
-)
+from connectors.debezium.binlog_watch.server_ids import EXCLUSION_OFFSET, server_id
+from connectors.debezium.binlog_watch.state_file import BinlogWatchFile
+from connectors.debezium.binlog_watch.watch_state import ALL_TABLES, WatchState
 from connectors.debezium.capture_rules.applied_rules import RulesFile
 from connectors.debezium.capture_rules.capture_filters import tables_excluded_by_name
 from connectors.debezium.connect_api import SNAPSHOT_FAILURE, ConnectApi

@@ -86,7 +86,7 @@ def check_mysql(settings: Settings, steps: ProgressSteps, *, running: bool) -> N
     Raises Refused naming everything that is missing, SettingsError without an administrator's
     log-in.
     """
-    from connectors.debezium.binlog_watch.__main__ import reader_ids
+    from connectors.debezium.binlog_watch.server_ids import reader_ids
     from connectors.mysql.server_check.examination import examine_server, require_fit
 
     retry = RetryPolicy(timeout_seconds=MYSQL_SECONDS, on_wait=steps.say)

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from connectors.debezium.binlog_watch.finding_collector import (
+from connectors.debezium.binlog_watch.watch_state import (
     ALL_TABLES,
     DdlStatement,
     Finding,

@@ -10,7 +10,7 @@ from queue import SimpleQueue
 import pyarrow as pa
 
 from connectors.control.reread_request import RereadRequest
-from connectors.debezium.binlog_watch.finding_collector import BinlogWatchFile
+from connectors.debezium.binlog_watch.state_file import BinlogWatchFile
 from connectors.debezium.capture_rules.applied_rules import AppliedRules
 from connectors.hadoop.hdfs import Hdfs
 from connectors.hadoop.manifest_store import ManifestStore

@@ -5,11 +5,11 @@ from uuid import uuid4
 
 import pytest
 
-from connectors.debezium.binlog_watch.finding_collector import (
+from connectors.debezium.binlog_watch.state_file import BinlogWatchFile
+from connectors.debezium.binlog_watch.watch_state import (
     PARTIAL_ROWS,
     STATEMENT_ROWS,
     XA_ROLLBACK,
-    BinlogWatchFile,
     WatchState,
 )
 from connectors.mysql.client import Connection, connect, gtid_executed

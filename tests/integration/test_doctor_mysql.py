@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from connectors.debezium.binlog_watch.__main__ import server_id
+from connectors.debezium.binlog_watch.server_ids import server_id
 from connectors.mysql import bootstrap
 from connectors.mysql.binlog_stream import BinlogStream
 from connectors.mysql.client import Connection

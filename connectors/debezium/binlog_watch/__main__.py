@@ -12,12 +12,10 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 
-from connectors.debezium.binlog_watch.finding_collector import (
-    BinlogWatchFile,
-    FindingCollector,
-    WatchState,
-)
-from connectors.debezium.connector_config import SERVER_ID_BASE
+from connectors.debezium.binlog_watch.finding_collector import FindingCollector
+from connectors.debezium.binlog_watch.server_ids import server_id
+from connectors.debezium.binlog_watch.state_file import BinlogWatchFile
+from connectors.debezium.binlog_watch.watch_state import WatchState
 from connectors.mysql.binlog_events import BinlogTransaction
 from connectors.mysql.binlog_stream import BinlogPurged, BinlogStream
 from connectors.mysql.client import Connection, connect, gtid_executed, gtid_purged
@@ -40,10 +38,6 @@ SKIP_SECONDS = 600.0
 # Between two looks at what the log lacks, more is read than a connection's buffers hold.
 CHECK_SECONDS = 10.0
 CHECK_BATCHES = 100
-# Above Debezium's own (SERVER_ID_BASE + port_base) for every port base, which is below 65,536.
-SERVER_ID_OFFSET = 100_000
-# For a short look into the log beside the watch.
-EXCLUSION_OFFSET = 100_000
 TABLES_OF_DATABASE = (
     "SELECT table_name AS name, COALESCE(engine, '') AS engine "
     "FROM information_schema.tables WHERE table_schema = %s"
@@ -210,21 +204,6 @@ class BinlogWatch:
             self._lookup = None
             self._lookup = connect(self._mysql, self._login)
         return self._lookup
-
-
-def server_id(settings: Settings) -> int:
-    """Return the number under which the watch is a replica of MySQL; Debezium has another."""
-    return SERVER_ID_BASE + SERVER_ID_OFFSET + settings.port_base
-
-
-def reader_ids(settings: Settings) -> dict[int, str]:
-    """Return the numbers under which the stack reads MySQL's log, with their readers' names."""
-    watch_id = server_id(settings)
-    return {
-        SERVER_ID_BASE + settings.port_base: "Debezium",
-        watch_id: "log:binlog-watch",
-        watch_id + EXCLUSION_OFFSET: "log:capture",
-    }
 
 
 def main() -> None:

@@ -1,17 +1,9 @@
-"""Findings of the binary log: the effects of its transactions on the tables Debezium captures.
+"""Collects from the binary log's transactions what they mean for the tables Debezium captures."""
 
-The process `log:binlog-watch` collects it and keeps it in `run/binlog_watch.json`, which other
-processes read.
-"""
-
-import json
 import logging
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, astuple, dataclass, field, replace
-from pathlib import Path
-from typing import Any
+from dataclasses import replace
 
 from connectors.debezium.binlog_watch.logged_statements import (
     Rename,
@@ -26,6 +18,23 @@ from connectors.debezium.binlog_watch.logged_statements import (
     truncates_table,
     unclear_renames,
 )
+from connectors.debezium.binlog_watch.watch_state import (
+    ALL_TABLES,
+    DROPPED_STATEMENT,
+    INCIDENT,
+    MOVED_TABLE,
+    OTHER_ENGINE,
+    PARTIAL_ROWS,
+    REPLACED_XA,
+    STATEMENT_ROWS,
+    TEMPORARY_NAMESAKE,
+    UNREAD_XA,
+    XA_ROLLBACK,
+    DdlStatement,
+    Finding,
+    WatchState,
+)
+from connectors.debezium.binlog_watch.xa_transactions import XaTransactions
 from connectors.mysql.binlog_events import (
     ANY_DATABASE,
     BinlogTransaction,
@@ -33,162 +42,17 @@ from connectors.mysql.binlog_events import (
     Table,
     XaEvent,
 )
-from connectors.runtime.files import read_json_file, replace_file
 from schemas.capture_rules import has_logged_rows
-from schemas.gtid import GtidSet, gtid_set
+from schemas.gtid import GtidSet
 from schemas.sql_tokens import mentioned_names
 
-STATE_FILE = "binlog_watch.json"
 MAX_STATEMENTS = 10_000
 # Statements whose place among the transactions is kept.
 MAX_PLACES = 1_000
 # Names of temporary tables; of more, the oldest are forgotten.
 MAX_TEMPORARY_TABLES = 10_000
-MAX_COMMITTED_XA = 5_000
-# The name of a finding that concerns every table.
-ALL_TABLES = "*"
-
-PARTIAL_ROWS = "a session logged rows without all their columns"
-STATEMENT_ROWS = "a session logged changed rows as a statement (binlog_format)"
-TEMPORARY_NAMESAKE = "a statement may be about a temporary table of the same name"
-MOVED_TABLE = "it was moved into another database"
-XA_ROLLBACK = "a prepared XA transaction was rolled back"
-REPLACED_XA = "an XA transaction was prepared whose id an earlier one had, of unknown end"
-UNREAD_XA = "an XA transaction ended whose rows were logged before the watch began"
-DROPPED_STATEMENT = "a statement about it is not remembered any more"
-OTHER_ENGINE = "its engine is one now whose rows MySQL logs"
-INCIDENT = "MySQL noted in its binary log that changes may be missing"
 
 log = logging.getLogger("binlog-watch")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Finding:
-    """Why Debezium's rows of a table are not MySQL's.
-
-    `since` is the first transaction with a finding, `gtid` the newest, `reason` the newest one's.
-    Both are empty if the log with the transactions is gone. `at` is when the newest was read, in
-    Unix seconds.
-    """
-
-    gtid: str
-    since: str
-    reason: str
-    at: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class DdlStatement:
-    """A DDL statement, and the tables that it may be about: those whose names are in its text.
-
-    It does nothing if the table exists and it creates one `only_if_absent`. Debezium writes a
-    TRUNCATE to the table's topic, and not to that of statements. If it renames something in a way
-    that is not understood, `unclear_names` are all in its text, in lower case. `before` is the GTID
-    set of all transactions before it, and `follows` the last of them; both are empty for an old
-    statement. `at` is when it was read, in Unix seconds.
-    """
-
-    gtid: str
-    names: tuple[str, ...]
-    only_if_absent: bool = False
-    is_truncate: bool = False
-    renames: tuple[Rename, ...] = ()
-    unclear_names: tuple[str, ...] = ()
-    before: str = ""
-    follows: str = ""
-    at: float = field(default=0.0, compare=False)
-
-
-@dataclass(frozen=True)
-class XaPreparation:
-    """The transaction that prepared an XA transaction, and when it was read, in Unix seconds."""
-
-    gtid: str
-    at: float
-
-
-@dataclass(frozen=True)
-class CommittedXa:
-    """The transactions that prepared and committed an XA transaction, and its tables.
-
-    Debezium has its rows with the first. Who reads a table between them does not see them.
-    """
-
-    prepare_gtid: str
-    commit_gtid: str
-    tables: tuple[str, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class WatchState:
-    """The state of the watch: its position, and its findings so far.
-
-    `gtids` are all transactions that it has read or that were there before its first start; None
-    before that. `findings` are by table, ALL_TABLES among them; `statements` are the newest ones,
-    oldest first. `prepared` are the tables of XA transactions that are neither committed nor rolled
-    back, by the transaction's id: Debezium has their rows, and MySQL does not show them yet.
-    `prepared_findings` are those with findings in such a transaction, ALL_TABLES among them.
-    `preparations` say since when it is prepared. `committed_xa` are the newest XA transactions that
-    were committed, oldest first.
-    `tables` are all names of tables that the database has had. `temporary_tables` are the names in
-    lower case, in any database, of temporary tables that sessions may still have, oldest first.
-    `unlogged_tables` are those whose engine keeps other rows than MySQL logs, with the engine.
-    """
-
-    gtids: GtidSet | None = None
-    findings: Mapping[str, Finding] = field(default_factory=dict)
-    statements: tuple[DdlStatement, ...] = ()
-    prepared: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    prepared_findings: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    preparations: Mapping[str, XaPreparation] = field(default_factory=dict)
-    committed_xa: tuple[CommittedXa, ...] = ()
-    tables: frozenset[str] = frozenset()
-    temporary_tables: tuple[str, ...] = ()
-    unlogged_tables: Mapping[str, str] = field(default_factory=dict)
-
-    def up_to(self, gtids: GtidSet) -> "WatchState":
-        """Return the state as if only some transactions were read, with all that was found."""
-        statements = tuple(one for one in self.statements if one.gtid in gtids)
-        return replace(self, gtids=gtids, statements=statements)
-
-    def finding(self, table: str) -> Finding | None:
-        """Return the newest finding about a table or about all tables."""
-        candidates = [self.findings.get(name) for name in (table, ALL_TABLES)]
-        findings = [finding for finding in candidates if finding is not None]
-        return max(findings, key=lambda finding: finding.at, default=None)
-
-
-class BinlogWatchFile:
-    """The state file of a stack's watch, which readers see as a whole."""
-
-    def __init__(self, home: Path) -> None:
-        self._path = home / "run" / STATE_FILE
-
-    def read(self) -> WatchState:
-        """Return the last state; an empty one if the watch has never run.
-
-        Raises UnreadableState if it is cut off, until the watch has begun again.
-        """
-        return read_json_file(self._path, _watch_state, WatchState())
-
-    def write(self, state: WatchState) -> None:
-        """Replace the state."""
-        content: dict[str, Any] = {
-            "gtids": str(state.gtids or ""),
-            "findings": {name: asdict(finding) for name, finding in state.findings.items()},
-            "statements": list(map(_statement_content, state.statements)),
-            "prepared": dict(state.prepared),
-            "prepared_findings": dict(state.prepared_findings),
-            "preparations": {
-                xa_id: astuple(preparation)
-                for xa_id, preparation in state.preparations.items()
-            },
-            "committed_xa": [astuple(committed) for committed in state.committed_xa],
-            "tables": sorted(state.tables),
-            "temporary_tables": list(state.temporary_tables),
-            "unlogged_tables": dict(state.unlogged_tables),
-        }
-        replace_file(self._path, json.dumps(content, ensure_ascii=False))
 
 
 class FindingCollector:
@@ -210,10 +74,7 @@ class FindingCollector:
         self._last_gtid = ""
         self._findings = dict(state.findings)
         self._statements = list(state.statements)
-        self._prepared_tables = dict(state.prepared)
-        self._prepared_findings = dict(state.prepared_findings)
-        self._preparations = dict(state.preparations)
-        self._committed_xa = deque(state.committed_xa, MAX_COMMITTED_XA)
+        self._xa = XaTransactions(state)
         self._tables = set(state.tables)
         self._unlogged_tables = dict(state.unlogged_tables)
         self._are_tables_current = False
@@ -230,10 +91,10 @@ class FindingCollector:
             gtids=self._read_gtids(),
             findings=dict(self._findings),
             statements=tuple(self._statements),
-            prepared=dict(self._prepared_tables),
-            prepared_findings=dict(self._prepared_findings),
-            preparations=dict(self._preparations),
-            committed_xa=tuple(self._committed_xa),
+            prepared=dict(self._xa.prepared_tables),
+            prepared_findings=dict(self._xa.prepared_findings),
+            preparations=dict(self._xa.preparations),
+            committed_xa=tuple(self._xa.committed),
             tables=frozenset(self._tables),
             temporary_tables=tuple(self._temporary_tables),
             unlogged_tables=dict(self._unlogged_tables),
@@ -251,9 +112,7 @@ class FindingCollector:
         """
         self._gtids = gtids
         self._new_gtids = []
-        self._prepared_tables = {}
-        self._prepared_findings = {}
-        self._preparations = {}
+        self._xa.forget_prepared()
         self._findings = {
             table: finding
             for table, finding in self._findings.items()
@@ -443,25 +302,19 @@ class FindingCollector:
 
     def _follow_xa(self, transaction: BinlogTransaction, xa: XaEvent) -> None:
         if xa.step == "prepare":
-            for table in self._prepared_tables.get(xa.id, ()):
+            for table in self._xa.prepared_tables.get(xa.id, ()):
                 self._add_finding(table, transaction.gtid, REPLACED_XA)
             self._prepare_xa(transaction, xa.id)
             return
-        prepared_tables = self._prepared_tables.pop(xa.id, None)
-        preparation = self._preparations.pop(xa.id, None)
-        if prepared_tables is None:
+        ended = self._xa.end(xa, transaction.gtid)
+        if ended is None:
             self._add_finding(ALL_TABLES, transaction.gtid, UNREAD_XA)
             return
-        tables_with_findings = self._prepared_findings.pop(xa.id, ())
         if xa.step == "rollback":
-            for table in prepared_tables:
+            for table in ended.tables:
                 self._add_finding(table, transaction.gtid, XA_ROLLBACK)
             return
-        if preparation is not None:
-            self._committed_xa.append(
-                CommittedXa(preparation.gtid, transaction.gtid, prepared_tables)
-            )
-        for table in tables_with_findings:
+        for table in ended.tables_with_findings:
             finding = self._findings.get(table)
             if finding is not None:
                 # What was found in its rows takes effect with this commit.
@@ -472,65 +325,13 @@ class FindingCollector:
         tables = self._watched_tables(transaction.tables) | self._tables_of_statements
         if ALL_TABLES in tables:
             tables = self._tables
-        self._prepared_tables[xa_id] = tuple(sorted(tables))
-        self._preparations[xa_id] = XaPreparation(transaction.gtid, time.time())
         partial_tables = self._watched_tables(transaction.partial_tables)
-        if tables_with_findings := partial_tables | self._tables_of_statements:
-            self._prepared_findings[xa_id] = tuple(sorted(tables_with_findings))
+        self._xa.prepare(
+            xa_id,
+            transaction.gtid,
+            tables=tables,
+            tables_with_findings=partial_tables | self._tables_of_statements,
+        )
 
     def _watched_tables(self, tables: Iterable[Table]) -> set[str]:
         return {table for database, table in tables if self._is_watched(database)}
-
-
-def _tables_by_xa(content: Mapping[str, Iterable[str]]) -> dict[str, tuple[str, ...]]:
-    return {xa_id: tuple(names) for xa_id, names in content.items()}
-
-
-def _watch_state(content: Mapping[str, Any]) -> WatchState:
-    statements = []
-    for item in content["statements"]:
-        statements.append(
-            DdlStatement(
-                gtid=item["gtid"],
-                names=tuple(item["names"]),
-                only_if_absent=item.get("only_if_absent", False),
-                is_truncate=item.get("is_truncate", False),
-                before=item.get("before", ""),
-                follows=item.get("follows", ""),
-                renames=tuple(map(_rename, item.get("renames", ()))),
-                unclear_names=tuple(item.get("unclear_names", ())),
-                at=float(item.get("at", 0.0)),
-            )
-        )
-    # Earlier versions did not distinguish them.
-    prepared_findings = content.get("prepared_findings", content["prepared"])
-    return WatchState(
-        gtids=gtid_set(content["gtids"]),
-        findings={
-            table: Finding(**finding) for table, finding in content["findings"].items()
-        },
-        statements=tuple(statements),
-        prepared=_tables_by_xa(content["prepared"]),
-        prepared_findings=_tables_by_xa(prepared_findings),
-        preparations={
-            xa_id: XaPreparation(*preparation)
-            for xa_id, preparation in content.get("preparations", {}).items()
-        },
-        committed_xa=tuple(
-            CommittedXa(prepare_gtid, commit_gtid, tuple(tables))
-            for prepare_gtid, commit_gtid, tables in content.get("committed_xa", ())
-        ),
-        tables=frozenset(content["tables"]),
-        temporary_tables=tuple(content.get("temporary_tables", ())),
-        unlogged_tables=content.get("unlogged_tables", {}),
-    )
-
-
-def _statement_content(statement: DdlStatement) -> dict[str, Any]:
-    """Return what is not as it mostly is: there may be thousands of them."""
-    return {name: value for name, value in asdict(statement).items() if value}
-
-
-def _rename(content: Mapping[str, Any]) -> Rename:
-    columns = tuple((old, new) for old, new in content["columns"])
-    return Rename(content["old"], content["new"], columns)

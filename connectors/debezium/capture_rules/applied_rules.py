@@ -13,8 +13,9 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from connectors.debezium.binlog_watch.finding_collector import BinlogWatchFile, DdlStatement
 from connectors.debezium.binlog_watch.logged_statements import Rename
+from connectors.debezium.binlog_watch.state_file import BinlogWatchFile
+from connectors.debezium.binlog_watch.watch_state import DdlStatement
 from connectors.mysql.client import connect
 from connectors.mysql.column_protection import protection, unprotectable
 from connectors.mysql.column_types import ColumnFacts, as_text

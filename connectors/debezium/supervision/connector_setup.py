@@ -6,7 +6,7 @@ All of it is looked at again every CONFIGURE_SECONDS, since others may have chan
 import logging
 from collections.abc import Sequence
 
-from connectors.debezium.binlog_watch.finding_collector import BinlogWatchFile
+from connectors.debezium.binlog_watch.state_file import BinlogWatchFile
 from connectors.debezium.capture_rules.applied_rules import AppliedRules
 from connectors.debezium.connector_config import capture_topics, started_topics
 from connectors.debezium.supervision.expected_config import ExpectedConfig

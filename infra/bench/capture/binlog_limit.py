@@ -2,7 +2,7 @@
 
 import time
 
-from connectors.debezium.binlog_watch.__main__ import EXCLUSION_OFFSET, server_id
+from connectors.debezium.binlog_watch.server_ids import EXCLUSION_OFFSET, server_id
 from connectors.mysql.binlog_stream import BinlogStream
 from connectors.runtime.settings import Settings
 from schemas.errors import StackError

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from connectors.debezium.binlog_watch.__main__ import EXCLUSION_OFFSET, server_id
+from connectors.debezium.binlog_watch.server_ids import EXCLUSION_OFFSET, server_id
 from connectors.debezium.capture_rules.capture_filters import name_expression
 from connectors.debezium.connect_api import STOPPED, ConnectApi
 from connectors.kafka import client as kafka

@@ -67,7 +67,7 @@ def mysql(ctx: click.Context, passwords: bool, json_: bool) -> None:
     Each finding has the statement, or the line of my.cnf, that cures it. MySQL is only read. Exit
     code 1 if anything is missing without which capture is impossible or wrong.
     """
-    from connectors.debezium.binlog_watch.__main__ import reader_ids
+    from connectors.debezium.binlog_watch.server_ids import reader_ids
     from connectors.mysql.server_check.examination import examine_server
     from connectors.mysql.server_check.findings import missing
     from connectors.runtime.secrets import make_secrets

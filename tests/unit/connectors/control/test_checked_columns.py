@@ -11,7 +11,7 @@ from connectors.control.checked_columns import (
     Wait,
     unchecked_tables,
 )
-from connectors.debezium.binlog_watch.finding_collector import DdlStatement
+from connectors.debezium.binlog_watch.watch_state import DdlStatement
 
 
 def newest(statements: list[DdlStatement], checked: dict[str, str]) -> dict[str, str]:

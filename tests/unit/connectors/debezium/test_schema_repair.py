@@ -7,10 +7,10 @@ import pytest
 
 from connectors.control.checked_columns import CheckedColumnsFile
 from connectors.control.reread_request import RereadRequests
-from connectors.debezium.binlog_watch.finding_collector import (
+from connectors.debezium.binlog_watch.state_file import BinlogWatchFile
+from connectors.debezium.binlog_watch.watch_state import (
     ALL_TABLES,
     DROPPED_STATEMENT,
-    BinlogWatchFile,
     DdlStatement,
     Finding,
     WatchState,

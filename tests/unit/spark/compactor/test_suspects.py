@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from connectors.debezium.binlog_watch.finding_collector import (
+from connectors.debezium.binlog_watch.watch_state import (
     ALL_TABLES,
     CommittedXa,
     DdlStatement,

@@ -1,109 +1,43 @@
-"""What transactions of the log mean for the captured database, and the file that has it."""
+"""What transactions of the log mean for the captured database."""
 
-import time
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from connectors.debezium.binlog_watch import finding_collector as binlog_findings
+from connectors.debezium.binlog_watch import finding_collector
 from connectors.debezium.binlog_watch.finding_collector import (
+    MAX_STATEMENTS,
+    FindingCollector,
+)
+from connectors.debezium.binlog_watch.logged_statements import Rename
+from connectors.debezium.binlog_watch.state_file import BinlogWatchFile
+from connectors.debezium.binlog_watch.watch_state import (
     ALL_TABLES,
     DROPPED_STATEMENT,
     INCIDENT,
-    MAX_COMMITTED_XA,
-    MAX_STATEMENTS,
     MOVED_TABLE,
     OTHER_ENGINE,
     PARTIAL_ROWS,
-    REPLACED_XA,
     STATEMENT_ROWS,
     TEMPORARY_NAMESAKE,
-    UNREAD_XA,
-    XA_ROLLBACK,
-    BinlogWatchFile,
-    CommittedXa,
     DdlStatement,
     Finding,
-    FindingCollector,
     WatchState,
-    XaPreparation,
 )
-from connectors.debezium.binlog_watch.logged_statements import Rename
-from connectors.mysql.binlog_events import (
-    BinlogTransaction,
-    LoggedStatement,
-    XaEvent,
-    XaStep,
-)
+from connectors.mysql.binlog_events import LoggedStatement, XaEvent
 from schemas.errors import Unavailable
 from schemas.gtid import gtid_set
-
-A = "3e11fa47-71ca-11e1-9e33-c80aa9429562"
-TABLES = ("orders", "users", "Größe")
-
-
-class Catalogue:
-    """The tables that MySQL has, and how often it was asked for them."""
-
-    def __init__(self) -> None:
-        self.tables = list(TABLES)
-        self.reads = 0
-        self.is_away = False
-        self.engines: dict[str, str] = {}
-
-    def read(self) -> dict[str, str]:
-        self.reads += 1
-        if self.is_away:
-            raise Unavailable("MySQL does not answer")
-        return {table: self.engines.get(table, "InnoDB") for table in self.tables}
-
-
-@pytest.fixture
-def catalogue() -> Catalogue:
-    return Catalogue()
-
-
-@pytest.fixture
-def collector(catalogue: Catalogue) -> FindingCollector:
-    return FindingCollector("eCommerce", catalogue.read, WatchState())
-
-
-def transaction(
-    number: int,
-    *,
-    tables: tuple[str, ...] = (),
-    partial: tuple[str, ...] = (),
-    statement: LoggedStatement | None = None,
-    xa: XaEvent | None = None,
-    has_incident: bool = False,
-    database: str = "eCommerce",
-) -> BinlogTransaction:
-    return BinlogTransaction(
-        gtid=f"{A}:{number}",
-        position=(1, number * 100),
-        statements=(statement,) if statement else (),
-        tables=frozenset((database, table) for table in (*tables, *partial)),
-        partial_tables=frozenset((database, table) for table in partial),
-        xa=xa,
-        has_incident=has_incident,
-    )
-
-
-def row_change(
-    text: str, database: str = "eCommerce", updated: frozenset[str] | None = None
-) -> LoggedStatement:
-    return LoggedStatement(
-        database=database, text=text, is_in_transaction=True, updated_databases=updated
-    )
-
-
-def ddl(text: str, database: str = "eCommerce") -> LoggedStatement:
-    return LoggedStatement(database=database, text=text, is_in_transaction=False)
-
-
-def reasons(collector: FindingCollector) -> dict[str, str]:
-    return {name: finding.reason for name, finding in collector.state().findings.items()}
+from tests.unit.connectors.debezium.binlog_watch.logged_transactions import (
+    TABLES,
+    A,
+    Catalogue,
+    ddl,
+    reasons,
+    row_change,
+    transaction,
+    xa,
+)
 
 
 def test_whole_rows_are_no_finding_and_are_read(collector: FindingCollector) -> None:
@@ -209,7 +143,7 @@ def test_a_temporary_table_is_known_after_a_restart_of_the_watch(
 def test_of_very_many_temporary_tables_the_newest_are_known(
     collector: FindingCollector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(binlog_findings, "MAX_TEMPORARY_TABLES", 3)
+    monkeypatch.setattr(finding_collector, "MAX_TEMPORARY_TABLES", 3)
     for number, name in enumerate(("a", "b", "c", "a", "d"), 1):
         creation = ddl(f"CREATE TEMPORARY TABLE {name} (a INT)")
         collector.add_transaction(transaction(number, statement=creation))
@@ -285,7 +219,7 @@ def test_tables_whose_engine_keeps_other_rows_than_mysql_logs_are_known(
 def test_a_statement_has_its_place_among_the_transactions(
     collector: FindingCollector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(binlog_findings, "MAX_PLACES", 2)
+    monkeypatch.setattr(finding_collector, "MAX_PLACES", 2)
     for number in range(1, 6):
         statement = ddl("ALTER TABLE orders FORCE") if number % 2 else None
         collector.add_transaction(transaction(number, statement=statement))
@@ -372,129 +306,6 @@ def test_only_the_newest_ddl_is_kept_and_older_ones_are_findings(
     }
 
 
-def xa(step: XaStep, xa_id: str = "X'31',X'',1") -> XaEvent:
-    return XaEvent(id=xa_id, step=step)
-
-
-def test_a_prepared_transaction_that_is_committed_is_no_finding(
-    collector: FindingCollector,
-) -> None:
-    collector.add_transaction(transaction(1, tables=("orders",), xa=xa("prepare")))
-    assert collector.state().prepared == {"X'31',X'',1": ("orders",)}
-    collector.add_transaction(transaction(2, xa=xa("commit")))
-    assert collector.state() == WatchState(
-        gtids=gtid_set(f"{A}:1-2"),
-        tables=frozenset({"orders"}),
-        committed_xa=(CommittedXa(f"{A}:1", f"{A}:2", ("orders",)),),
-    )
-
-
-def test_since_when_a_transaction_is_prepared_is_known_until_it_ends(
-    collector: FindingCollector,
-) -> None:
-    begin = time.time()
-    collector.add_transaction(transaction(1, tables=("orders",), xa=xa("prepare")))
-    (preparation,) = collector.state().preparations.values()
-    assert preparation.gtid == f"{A}:1"
-    assert begin <= preparation.at <= time.time()
-    collector.add_transaction(transaction(2, xa=xa("rollback")))
-    assert collector.state().preparations == {}
-    assert collector.state().committed_xa == ()
-
-
-def test_of_very_many_committed_transactions_the_newest_are_kept(
-    collector: FindingCollector,
-) -> None:
-    for number in range(1, 2 * MAX_COMMITTED_XA + 3, 2):
-        step = transaction(number, tables=("orders",), xa=xa("prepare"))
-        collector.add_transaction(step)
-        collector.add_transaction(transaction(number + 1, xa=xa("commit")))
-    committed = collector.state().committed_xa
-    assert len(committed) == MAX_COMMITTED_XA
-    assert committed[0].prepare_gtid == f"{A}:3"
-
-
-def test_a_prepared_transaction_whose_id_is_used_again_has_ended_unseen(
-    collector: FindingCollector,
-) -> None:
-    collector.add_transaction(transaction(1, tables=("orders",), xa=xa("prepare")))
-    collector.add_transaction(transaction(2, tables=("users",), xa=xa("prepare")))
-    assert reasons(collector) == {"orders": REPLACED_XA}
-    assert collector.state().prepared == {"X'31',X'',1": ("users",)}
-
-
-def test_a_prepared_transaction_that_is_rolled_back_is_a_finding_for_its_tables(
-    collector: FindingCollector,
-) -> None:
-    collector.add_transaction(transaction(1, tables=("orders",), xa=xa("prepare")))
-    collector.add_transaction(transaction(2, tables=("users",), xa=xa("prepare", "X'32'")))
-    collector.add_transaction(transaction(3, xa=xa("rollback")))
-    assert reasons(collector) == {"orders": XA_ROLLBACK}
-    assert collector.state().findings["orders"].gtid == f"{A}:3"
-    assert collector.state().prepared == {"X'32'": ("users",)}
-
-
-def test_what_was_found_in_a_prepared_transaction_counts_from_its_commit_on(
-    collector: FindingCollector,
-) -> None:
-    collector.add_transaction(transaction(1, partial=("orders",), xa=xa("prepare")))
-    collector.add_transaction(transaction(2, xa=xa("commit")))
-    finding = collector.state().findings["orders"]
-    assert (finding.since, finding.gtid, finding.reason) == (
-        f"{A}:1",
-        f"{A}:2",
-        PARTIAL_ROWS,
-    )
-
-
-@pytest.mark.parametrize(
-    ("text", "tables"),
-    [("UPDATE orders SET a = 1", {"orders"}), ("DELETE FROM a_view", set(TABLES))],
-)
-def test_rows_that_a_prepared_transaction_changed_by_a_statement_count_from_its_commit_on(
-    collector: FindingCollector, text: str, tables: set[str]
-) -> None:
-    prepared = transaction(1, statement=row_change(text), xa=xa("prepare"))
-    collector.add_transaction(prepared)
-    # Who reads the table now does not see them yet.
-    assert collector.state().prepared == {"X'31',X'',1": tuple(sorted(tables))}
-    collector.add_transaction(transaction(2, xa=xa("commit")))
-    findings = [collector.state().finding(table) for table in tables]
-    assert [finding and finding.gtid for finding in findings] == [f"{A}:2"] * len(tables)
-
-
-def test_a_commit_says_nothing_new_of_a_table_with_an_older_finding(
-    collector: FindingCollector,
-) -> None:
-    collector.add_transaction(transaction(1, partial=("orders",)))
-    collector.add_transaction(transaction(2, tables=("orders",), xa=xa("prepare")))
-    collector.add_transaction(transaction(3, xa=xa("commit")))
-    # It would be read again after each commit.
-    assert collector.state().findings["orders"].gtid == f"{A}:1"
-
-
-def test_another_process_knows_what_was_found_in_a_prepared_transaction(
-    collector: FindingCollector, catalogue: Catalogue, tmp_path: Path
-) -> None:
-    collector.add_transaction(transaction(1, partial=("orders",), xa=xa("prepare")))
-    file = BinlogWatchFile(tmp_path)
-    file.write(collector.state())
-    another = FindingCollector("eCommerce", catalogue.read, file.read())
-    another.add_transaction(transaction(2, xa=xa("commit")))
-    state = another.state()
-    assert state.findings["orders"].gtid == f"{A}:2"
-    assert state.prepared == state.prepared_findings == {}
-
-
-@pytest.mark.parametrize("step", ["commit", "rollback"])
-def test_the_end_of_an_unknown_xa_transaction_is_a_finding_for_all_tables(
-    collector: FindingCollector, step: XaStep
-) -> None:
-    collector.add_transaction(transaction(2, xa=xa(step)))
-    assert reasons(collector) == {ALL_TABLES: UNREAD_XA}
-    assert collector.state().finding("orders") is not None
-
-
 def test_an_incident_is_a_finding_for_all_tables(collector: FindingCollector) -> None:
     collector.add_transaction(transaction(2, has_incident=True))
     assert reasons(collector) == {ALL_TABLES: INCIDENT}
@@ -524,31 +335,6 @@ def test_what_was_found_in_transactions_that_mysql_has_no_longer_is_forgotten(
     # No table will ever be read, and no connector be, after a transaction that is gone.
     assert state.findings.keys() == {"users", ALL_TABLES}
     assert [statement.gtid for statement in state.statements] == [f"{A}:3"]
-
-
-def test_the_state_file_is_read_as_it_was_written(tmp_path: Path) -> None:
-    state = WatchState(
-        gtids=gtid_set(f"{A}:1-9,{A}:tag:1"),
-        findings={"Größe": Finding(gtid=f"{A}:9", since=f"{A}:2", reason="x", at=12.5)},
-        statements=(
-            DdlStatement(
-                gtid=f"{A}:8",
-                names=("orders", "users"),
-                before=f"{A}:1-7",
-                follows=f"{A}:7",
-            ),
-        ),
-        prepared={"X'31',X'',1": ("orders",)},
-        tables=frozenset(TABLES),
-        temporary_tables=("scratch",),
-        unlogged_tables={"orders": "BLACKHOLE"},
-        preparations={"X'31',X'',1": XaPreparation(f"{A}:7", 12.5)},
-        committed_xa=(CommittedXa(f"{A}:3", f"{A}:4", ("orders", "users")),),
-    )
-    file = BinlogWatchFile(tmp_path)
-    assert file.read() == WatchState()
-    file.write(state)
-    assert file.read() == state
 
 
 def test_a_statement_says_what_it_renames(

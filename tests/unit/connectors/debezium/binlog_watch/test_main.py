@@ -7,15 +7,8 @@ from pathlib import Path
 import pytest
 
 from connectors.debezium.binlog_watch import __main__ as binlog_watch
-from connectors.debezium.binlog_watch.__main__ import (
-    CHECK_BATCHES,
-    EXCLUSION_OFFSET,
-    BinlogWatch,
-    reader_ids,
-    server_id,
-)
-from connectors.debezium.binlog_watch.finding_collector import ALL_TABLES
-from connectors.debezium.connector_config import SERVER_ID_BASE, connector_config
+from connectors.debezium.binlog_watch.__main__ import CHECK_BATCHES, BinlogWatch
+from connectors.debezium.binlog_watch.watch_state import ALL_TABLES
 from connectors.mysql.binlog_events import BinlogTransaction
 from connectors.mysql.binlog_stream import BinlogPurged
 from connectors.runtime.settings import Login, load
@@ -62,22 +55,6 @@ def test_transactions_that_mysql_has_from_elsewhere_are_lost_ones(
     else:
         watch._follow(batches(), stop)
     assert stop.is_set() is not is_lost
-
-
-def test_no_watch_is_a_replica_under_the_number_of_a_connector() -> None:
-    lowest = load({"KAPPA_PORT_BASE": "1024"})
-    assert server_id(lowest) > SERVER_ID_BASE + 65_535
-
-
-def test_every_reader_of_the_log_is_listed_with_its_number() -> None:
-    settings = load({"HOME": "/", "KAPPA_PORT_BASE": "30000"})
-    debezium_id = int(connector_config(settings, "", "")["database.server.id"])
-    watch_id = server_id(settings)
-    assert reader_ids(settings) == {
-        debezium_id: "Debezium",
-        watch_id: "log:binlog-watch",
-        watch_id + EXCLUSION_OFFSET: "log:capture",
-    }
 
 
 @pytest.mark.parametrize("content", ["", '{"gtids": "', "{}"])

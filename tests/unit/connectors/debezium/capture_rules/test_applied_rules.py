@@ -5,12 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from connectors.debezium.binlog_watch.finding_collector import (
-    BinlogWatchFile,
-    DdlStatement,
-    WatchState,
-)
 from connectors.debezium.binlog_watch.logged_statements import Rename
+from connectors.debezium.binlog_watch.state_file import BinlogWatchFile
+from connectors.debezium.binlog_watch.watch_state import DdlStatement, WatchState
 from connectors.debezium.capture_rules.applied_rules import (
     AppliedRules,
     RulesChange,

@@ -2,11 +2,8 @@
 
 import pytest
 
-from connectors.debezium.binlog_watch.finding_collector import (
-    STATE_FILE,
-    BinlogWatchFile,
-    WatchState,
-)
+from connectors.debezium.binlog_watch.state_file import STATE_FILE, BinlogWatchFile
+from connectors.debezium.binlog_watch.watch_state import WatchState
 from connectors.debezium.capture_rules.applied_rules import AppliedRules
 from connectors.debezium.supervision.connector_setup import (
     CONFIGURE_SECONDS,
