@@ -19,8 +19,8 @@ from connectors.control.reread_request import RereadRequests
 from connectors.debezium.binlog_watch.server_ids import EXCLUSION_OFFSET, server_id
 from connectors.debezium.binlog_watch.state_file import BinlogWatchFile
 from connectors.debezium.binlog_watch.watch_state import ALL_TABLES, WatchState
-from connectors.debezium.capture_rules.applied_rules import RulesFile
 from connectors.debezium.capture_rules.capture_filters import tables_excluded_by_name
+from connectors.debezium.capture_rules.rules_record import RulesFile
 from connectors.debezium.connect_api import SNAPSHOT_FAILURE, ConnectApi
 from connectors.debezium.snapshot_tables import captured_tables
 from connectors.mysql.binlog_events import BinlogTransaction

@@ -20,7 +20,7 @@ from connectors.control.repair_request import RepublishFile, RepublishRequest
 from connectors.control.replay_lease import CompactorPause, is_replay_running
 from connectors.debezium.binlog_watch.state_file import BinlogWatchFile
 from connectors.debezium.binlog_watch.watch_state import WatchState
-from connectors.debezium.capture_rules.applied_rules import RulesFile
+from connectors.debezium.capture_rules.rules_record import RulesFile
 from connectors.debezium.connect_api import ConnectApi
 from connectors.debezium.snapshot_tables import left_out_tables
 from connectors.debezium.table_exclusion import ExclusionFile

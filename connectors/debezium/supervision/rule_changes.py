@@ -4,7 +4,8 @@ import logging
 
 from connectors.control.reread_request import RereadRequests
 from connectors.debezium.capture_rules import applied_rules
-from connectors.debezium.capture_rules.applied_rules import AppliedRules, RulesChange
+from connectors.debezium.capture_rules.applied_rules import AppliedRules
+from connectors.debezium.capture_rules.rules_comparison import RulesChange
 from connectors.debezium.connect_api import ConnectApi
 from connectors.debezium.schema_repair import SchemaRepair
 from connectors.debezium.supervision.expected_config import ExpectedConfig

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from connectors.debezium.capture_rules.applied_rules import RulesFile, RulesRecord
+from connectors.debezium.capture_rules.rules_record import RulesFile, RulesRecord
 from connectors.debezium.connector_supervisor import Capture
 from connectors.debezium.snapshot_tables import OVERRIDES
 from connectors.runtime.process_state import read_state

@@ -7,7 +7,7 @@ import pytest
 from connectors.control.reread_request import RereadRequests
 from connectors.debezium.binlog_watch.state_file import BinlogWatchFile
 from connectors.debezium.binlog_watch.watch_state import DdlStatement, Finding, WatchState
-from connectors.debezium.capture_rules.applied_rules import RulesFile, RulesRecord
+from connectors.debezium.capture_rules.rules_record import RulesFile, RulesRecord
 from connectors.debezium.connect_api import ConnectApi
 from connectors.debezium.table_exclusion import (
     Exclusion,

@@ -20,7 +20,7 @@ from schemas.errors import ContractError, Unavailable
 from schemas.manifest import EMPTY_MANIFEST, TableBase
 from spark.reread import table_reading
 from spark.reread.table_reading import TableReading
-from tests.unit.connectors.debezium.capture_rules.test_applied_rules import table
+from tests.unit.connectors.debezium.capture_rules.protected_tables import table
 
 
 class Connection:

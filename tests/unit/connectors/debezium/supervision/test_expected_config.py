@@ -2,11 +2,8 @@
 
 import pytest
 
-from connectors.debezium.capture_rules.applied_rules import (
-    AppliedRules,
-    RulesFile,
-    RulesRecord,
-)
+from connectors.debezium.capture_rules.applied_rules import AppliedRules
+from connectors.debezium.capture_rules.rules_record import RulesFile, RulesRecord
 from connectors.debezium.connect_api import ConnectApi
 from connectors.debezium.snapshot_tables import OVERRIDES
 from connectors.debezium.supervision.expected_config import ExpectedConfig

@@ -6,11 +6,9 @@ from pathlib import Path
 import pytest
 
 from connectors.control.reread_request import RereadRequests
-from connectors.debezium.capture_rules.applied_rules import (
-    AppliedRules,
-    RulesFile,
-    TableColumns,
-)
+from connectors.debezium.capture_rules.applied_rules import AppliedRules
+from connectors.debezium.capture_rules.rules_record import RulesFile
+from connectors.debezium.capture_rules.table_columns import TableColumns
 from connectors.debezium.connect_api import ConnectApi
 from connectors.debezium.schema_repair import SchemaRepair
 from connectors.debezium.supervision.expected_config import ExpectedConfig
@@ -20,7 +18,7 @@ from connectors.debezium.table_exclusion import TableExclusion
 from connectors.runtime.secrets import make_secrets
 from connectors.runtime.settings import Settings, load
 from schemas.errors import SettingsError, Unavailable
-from tests.unit.connectors.debezium.capture_rules.test_applied_rules import table
+from tests.unit.connectors.debezium.capture_rules.protected_tables import table
 from tests.unit.connectors.debezium.connect_cluster import Cluster
 
 Tables = dict[str, TableColumns]
