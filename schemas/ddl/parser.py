@@ -56,9 +56,14 @@ class DropDatabase:
 
 @dataclass(frozen=True)
 class IndexStatement:
-    """A CREATE INDEX or DROP INDEX; the latter may remove the primary key."""
+    """A CREATE INDEX or DROP INDEX; the latter may remove the primary key.
+
+    One that only `adds_search_index` changes neither rows nor columns nor keys: it is not unique,
+    and of columns alone (MySQL keeps an expression as a hidden column).
+    """
 
     drops_primary: bool = False
+    adds_search_index: bool = False
 
 
 @dataclass(frozen=True)
@@ -156,8 +161,32 @@ def _create(reader: TokenReader) -> CreateTable | IndexStatement | OtherStatemen
     is_temporary = reader.accept("TEMPORARY")
     if reader.accept("TABLE"):
         return CreateTable(is_temporary, reader.accept("IF", "NOT", "EXISTS"))
-    reader.accept_one_of("UNIQUE", "FULLTEXT", "SPATIAL")
-    return IndexStatement() if reader.accept("INDEX") else OtherStatement()
+    kind = reader.accept_one_of("UNIQUE", "FULLTEXT", "SPATIAL")
+    if not reader.accept("INDEX"):
+        return OtherStatement()
+    return IndexStatement(adds_search_index=not kind and _is_of_columns(reader))
+
+
+def _is_of_columns(reader: TokenReader) -> bool:
+    """Consume the name, the table and the columns of an index; False if it is of anything else."""
+    try:
+        reader.name()
+        if reader.accept("USING"):
+            reader.expect_one_of("BTREE", "HASH")
+        reader.expect("ON")
+        reader.table_name()
+        reader.expect_symbol("(")
+        while True:
+            reader.name()
+            if reader.accept_symbol("("):
+                reader.number()
+                reader.expect_symbol(")")
+            reader.accept_one_of("ASC", "DESC")
+            if not reader.accept_symbol(","):
+                reader.expect_symbol(")")
+                return True
+    except NotUnderstood:
+        return False
 
 
 def _drop(

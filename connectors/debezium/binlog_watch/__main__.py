@@ -91,10 +91,10 @@ class BinlogWatch:
         if self._is_to_skip():
             self._restart(collector, self._unreadable)
             self._skipped_at = time.monotonic()
+            self._unreadable_times = 0
         collector.look_at_tables()
-        gtids = collector.state().gtids or GtidSet()
         try:
-            return self._stream.batches(gtids)
+            return self._stream.batches(collector.gtids)
         except BinlogPurged as error:
             return self._stream.batches(self._restart(collector, str(error)))
 
@@ -106,7 +106,7 @@ class BinlogWatch:
         return executed_gtids
 
     def _note_unreadable(self, error: ContractError) -> None:
-        gtids = (self._collector and self._collector.state().gtids) or GtidSet()
+        gtids = self._collector.gtids if self._collector else GtidSet()
         is_same = gtids == self._unreadable_after
         self._unreadable_times = self._unreadable_times + 1 if is_same else 1
         self._unreadable_after = gtids
@@ -146,7 +146,7 @@ class BinlogWatch:
                 position = transaction.position
             count += len(batch)
             is_due = time.monotonic() - self._written_at >= WRITE_SECONDS
-            if count and (collector.has_news or is_due):
+            if collector.has_news or (count and is_due):
                 self._write(collector)
                 count = 0
             self._check_log(collector)

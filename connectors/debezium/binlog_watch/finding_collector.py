@@ -88,7 +88,7 @@ class FindingCollector:
         """Return everything up to the last transaction."""
         self.has_news = False
         return WatchState(
-            gtids=self._read_gtids(),
+            gtids=self.gtids,
             findings=dict(self._findings),
             statements=tuple(self._statements),
             prepared=dict(self._xa.prepared_tables),
@@ -100,7 +100,9 @@ class FindingCollector:
             unlogged_tables=dict(self._unlogged_tables),
         )
 
-    def _read_gtids(self) -> GtidSet:
+    @property
+    def gtids(self) -> GtidSet:
+        """All transactions that were read."""
         self._gtids = self._gtids.with_gtids(self._new_gtids)
         self._new_gtids = []
         return self._gtids
@@ -203,7 +205,7 @@ class FindingCollector:
                     is_truncate=truncates_table(statement.text),
                     renames=self._renames(statement),
                     unclear_names=tuple(sorted(unclear_renames(statement.text))),
-                    before=str(self._read_gtids()),
+                    before=str(self.gtids),
                     follows=self._last_gtid,
                     at=time.time(),
                 )

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from schemas.ddl.alter_table import AlterTable
-from schemas.ddl.parser import RenameTables, altered_table, parse
+from schemas.ddl.parser import IndexStatement, RenameTables, altered_table, parse
 from schemas.ddl.tokens import NotUnderstood, TableName
 from schemas.sql_tokens import MYSQL, Kind, mentioned_names
 
@@ -53,8 +53,18 @@ def may_change_tables(statement: str) -> bool:
         return False
     if words[:1] and words[0] in OBJECT_VERBS:
         objects = [word for word in words if word in (*TABLE_OBJECTS, *OTHER_OBJECTS)]
-        return not objects or objects[0] in TABLE_OBJECTS
+        is_about_tables = not objects or objects[0] in TABLE_OBJECTS
+        return is_about_tables and not _adds_search_index(statement)
     return True
+
+
+def _adds_search_index(statement: str) -> bool:
+    """Return whether a statement adds an index that changes nothing else: Debezium records none."""
+    try:
+        parsed = parse(statement)
+    except NotUnderstood:
+        return False
+    return isinstance(parsed, IndexStatement) and parsed.adds_search_index
 
 
 def creates_if_absent(statement: str) -> bool:

@@ -41,6 +41,13 @@ def table(name: str, database: str | None = None) -> TableName:
         ("DROP SCHEMA d", DropDatabase("d")),
         ("CREATE UNIQUE INDEX i ON t (a)", IndexStatement()),
         ("DROP INDEX i ON t", IndexStatement()),
+        (
+            "CREATE INDEX `i` USING BTREE ON d.t (a, `b c`(9) DESC) COMMENT 'x' LOCK=NONE",
+            IndexStatement(adds_search_index=True),
+        ),
+        ("CREATE INDEX i ON t (a, (b + 1))", IndexStatement()),
+        ("CREATE INDEX i ON t ((CAST(a->'$.b' AS UNSIGNED ARRAY)))", IndexStatement()),
+        ("CREATE FULLTEXT INDEX i ON t (a)", IndexStatement()),
         ("DROP TABLE t", OtherStatement()),
         ("CREATE VIEW v AS SELECT 1", OtherStatement()),
         ("", OtherStatement()),

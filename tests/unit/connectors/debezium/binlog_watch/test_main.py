@@ -113,6 +113,33 @@ def test_a_transaction_that_cannot_be_read_is_passed_and_all_tables_are_read(
     assert "an event of an unknown form" in state.findings[ALL_TABLES].reason
 
 
+def test_a_transaction_that_was_passed_is_not_passed_again_after_a_break(
+    watch: BinlogWatch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(binlog_watch, "SKIP_SECONDS", 0.0)
+    follow(watch, monkeypatch)
+    monkeypatch.setattr(watch, "_executed_gtids", lambda: gtid_set(f"{A}:1-9"))
+    next(watch._connect())
+    assert watch._file.read().gtids == gtid_set(f"{A}:1-6")
+
+
+def test_what_a_look_at_the_tables_found_is_written_without_a_transaction(
+    watch: BinlogWatch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch._collector, "_read_tables", lambda: {"cache": "BLACKHOLE"})
+    stop = threading.Event()
+
+    def batches(since: GtidSet) -> Iterator[list[BinlogTransaction]]:
+        yield []
+        assert watch._file.read().unlogged_tables == {"cache": "BLACKHOLE"}
+        stop.set()
+        yield []
+
+    monkeypatch.setattr(watch._stream, "batches", batches)
+    watch.run(stop)
+    assert stop.is_set()
+
+
 def test_a_log_of_which_nothing_can_be_read_has_the_tables_read_once_only(
     watch: BinlogWatch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
