@@ -109,8 +109,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--ddl-schedules",
         type=int,
-        default=0,
-        help="how many schedules of DDL statements are played: none by default, 300 for a long run",
+        default=4,
+        help="how many schedules of DDL statements are played; 300 for a long run",
     )
     parser.addoption(
         "--ddl-seed",

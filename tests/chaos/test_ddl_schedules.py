@@ -1,6 +1,6 @@
 """Random schedules of DDL statements and writes: Hive equals MySQL in between and at the end.
 
-It runs on request only, against a running stack:
+A long run is
 `./kappa test --running-stack tests/chaos/test_ddl_schedules.py --ddl-schedules=300 --ddl-seed=N`;
 one schedule of it again is `--ddl-only=NUMBER`.
 """
@@ -45,8 +45,6 @@ def test_after_random_statements_about_tables_hive_has_mysqls_rows(
 ) -> None:
     seed = int(request.config.getoption("--ddl-seed"))
     numbers = chosen_numbers(request.config)
-    if not numbers:
-        pytest.skip("on request: --ddl-schedules=N")
     results: list[Result] = []
     with other_database(stack.settings):
         for first in range(0, len(numbers), SIDE_BY_SIDE):

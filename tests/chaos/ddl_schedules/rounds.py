@@ -29,7 +29,7 @@ from tests.chaos.ddl_schedules.table_state import TableState
 
 SIDE_BY_SIDE = 10
 CAUGHT_UP_SECONDS = 300.0
-HEALED_SECONDS = 120.0
+HEALED_SECONDS = 240.0
 # A difference that lasts so long, while the stack says that the table is replicated, is wrong.
 CONFIRMED_SECONDS = 3.0
 POLL_SECONDS = 0.5
