@@ -40,7 +40,8 @@ class Logical:
     nulls) to Arrow.
 
     `stand_in` is the value that Debezium also writes in place of values that it cannot represent
-    (connectors/mysql/ambiguous_values.py), None for types that have no such values.
+    (connectors/mysql/ambiguous_values.py), None for types that have no such values. Of texts it is
+    a regular expression for those that may have such values in them.
     """
 
     arrow: pa.DataType
@@ -179,7 +180,9 @@ SEMANTIC: dict[str, Logical] = {
     "io.debezium.time.Time": _clock(1000),
     "io.debezium.time.MicroTime": _clock(1),
     "io.debezium.time.Year": _by_value(pa.int32(), "int", mysql_values.year, 2000),
-    "io.debezium.data.Json": _by_value(pa.string(), "string", mysql_values.json_text),
+    "io.debezium.data.Json": _by_value(
+        pa.string(), "string", mysql_values.json_text, mysql_values.OPAQUE_JSON
+    ),
     "io.debezium.data.Xml": TEXT,
     "io.debezium.data.Uuid": TEXT,
 }
@@ -350,6 +353,8 @@ def is_ambiguous(column: Column, values: pa.Array) -> pa.BooleanArray:
     stand_in = column.type.stand_in
     if stand_in is None:
         return pa.array([False] * len(values), pa.bool_())
+    if pa.types.is_string(values.type):
+        return pc.fill_null(pc.match_substring_regex(values, stand_in), False)
     if column.nullable and not pa.types.is_integer(values.type):
         return values.is_null()
     is_stand_in = pc.fill_null(pc.equal(values, pa.scalar(stand_in, values.type)), False)

@@ -264,10 +264,12 @@ LINES: tuple[Line, ...] = (
             "'123456789.123'",
             "'-1.5e-20'",
             "JSON_OBJECT('d', CAST('2020-01-01' AS DATE), 'dec', CAST(1.10 AS DECIMAL(5,2)))",
+            "JSON_OBJECT('t', TIME '-10:00:00.5', 'at', TIMESTAMP '2020-01-01 10:00:00')",
+            "JSON_ARRAY(REPEAT(x'cafe', 60), '10:00:00', 'text')",
         ),
-        "a text as MySQL prints it; whole doubles from 1e7 on print as integers. A TIME, "
-        "DATETIME or BLOB inside a document reads as "
-        "`10:00:00` from the stream and `10:00:00.000000` from a snapshot: store them as text",
+        "a text as MySQL prints it; whole doubles from 1e7 on print as integers. What may be a "
+        "TIME, DATETIME or BLOB inside a document is looked up in MySQL; in a table without a key "
+        "it reads as `10:00:00` in place of `10:00:00.000000`",
     ),
     Line("POINT", POINT, (_shape("POINT(1 2)"),), WKB),
     Line("POINT SRID 4326", POINT, ("ST_GeomFromText('POINT(52.1 21.2)', 4326)",), WKB),

@@ -17,6 +17,16 @@ POSITIONAL_DIGITS = 15
 TOKEN = re.compile(
     r'"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?|[:,]|\s+', re.DOTALL
 )
+# In the text of a document, times without the six digits that MySQL prints behind the point, and
+# what may be Base64: the stream logs a TIME, a DATETIME and bytes so.
+OPAQUE_JSON = (
+    r'"(?:-?[0-9]{2,3}|[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}):[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,5})?"'
+    r'|"(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=|[A-Za-z0-9+/]{4})"'
+)
+# How MySQL prints them. It breaks long Base64 into lines.
+MYSQLS_OPAQUE_JSON = r':[0-9]{2}[.][0-9]{6}"|"base64:type[0-9]+:'
+TIME_FRACTION = re.compile(r'(:[0-9]{2})\.([0-9]{1,6})(?=")')
+BASE64 = re.compile(r'"base64:type[0-9]+:([^"]*)"')
 # A label in a list of labels; a backslash belongs to the character behind it.
 QUOTED_LABEL = re.compile(r"(?:[^\\,]|\\.|\\\Z)+", re.DOTALL)
 ESCAPE = re.compile(r"\\.", re.DOTALL)
@@ -99,6 +109,25 @@ def json_text(value: str) -> str:
     the stream does not distinguish the two.
     """
     return TOKEN.sub(_token, value)
+
+
+def is_same_document(streamed: str, printed: str) -> bool:
+    """Return whether a document is one that MySQL printed, but for how it spells opaque values.
+
+    Both are texts of `json_text`. Inside documents MySQL keeps a TIME, a DATETIME and bytes as
+    opaque values: the stream logs them as texts without zeros at the end, and as mere Base64.
+    """
+    return _without_opaque(streamed) == _without_opaque(printed)
+
+
+def _without_opaque(document: str) -> str:
+    plain = BASE64.sub(lambda match: f'"{match[1]}"'.replace(r"\n", ""), document)
+    return TIME_FRACTION.sub(_shortest_fraction, plain)
+
+
+def _shortest_fraction(match: "re.Match[str]") -> str:
+    digits = match[2].rstrip("0")
+    return f"{match[1]}.{digits}" if digits else match[1]
 
 
 def _token(match: "re.Match[str]") -> str:

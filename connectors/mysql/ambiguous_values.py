@@ -2,8 +2,9 @@
 
 Debezium writes zero dates (`0000-00-00`, `2020-00-01`, the year 0000) as NULL, or as 1970-01-01 in
 a NOT NULL column, and the year 0000 as 2000 in a snapshot; in a column declared BOOLEAN, it writes
--1 and 2 as true. The log does not distinguish them from real values, so the rows in question are
-looked up in MySQL by their keys.
+-1 and 2 as true; a TIME, a DATETIME or bytes inside a JSON document as another text than MySQL
+prints. The log does not distinguish them from real values, so the rows in question are looked up in
+MySQL by their keys.
 """
 
 from collections.abc import Sequence
@@ -12,6 +13,7 @@ from typing import Any
 
 from connectors.mysql.client import Connection, SqlRefused, connect
 from connectors.runtime.settings import Login, Mysql
+from schemas.mysql_values import MYSQLS_OPAQUE_JSON
 from schemas.shop_tables import quoted
 
 KEYS_PER_QUERY = 500
@@ -22,12 +24,12 @@ Key = tuple[Any, ...]
 @dataclass(frozen=True)
 class AmbiguousValue:
     """A value in MySQL that Debezium writes as another: the column, the row's key, and what the
-    warehouse shows in its place (None for a zero date).
+    warehouse shows in its place (None for a zero date; a JSON document as MySQL prints it).
     """
 
     column: str
     key: Key
-    value: int | None
+    value: int | str | None
 
 
 class AmbiguousValues:
@@ -82,7 +84,7 @@ def _find(
     selected = [_quoted(name) for name in key]
     for number, (name, condition) in enumerate(conditions.items()):
         selected.append(f"{condition} AS `is {number}`")
-        expression = _quoted(name) if _is_number(types[name]) else "NULL"
+        expression = _shown_value(name, types[name])
         selected.append(f"{expression} AS `value {number}`")
     select = f"SELECT {', '.join(selected)} FROM {_quoted(table)}"
     any_condition = " OR ".join(conditions.values())
@@ -118,13 +120,25 @@ def _condition(name: str, type_name: str) -> str:
             return f"({column} = 0)"
         case "tinyint":
             return f"({column} NOT IN (0, 1))"
+        case "json":
+            return f"({_document(name)} REGEXP '{MYSQLS_OPAQUE_JSON}')"
         case _:
             return f"(YEAR({column}) = 0 OR MONTH({column}) = 0 OR DAY({column}) = 0)"
 
 
-def _is_number(type_name: str) -> bool:
-    """Whether a column with such a value has a number that the warehouse can show."""
-    return type_name.lower() == "tinyint"
+def _shown_value(name: str, type_name: str) -> str:
+    """Return the SQL for what the warehouse can show of such a value."""
+    match type_name.lower():
+        case "tinyint":
+            return _quoted(name)
+        case "json":
+            return _document(name)
+        case _:
+            return "NULL"
+
+
+def _document(name: str) -> str:
+    return f"CAST({_quoted(name)} AS CHAR CHARACTER SET utf8mb4)"
 
 
 def _parts(keys: Sequence[Key] | None) -> list[Sequence[Key] | None]:

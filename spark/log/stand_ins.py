@@ -1,7 +1,7 @@
 """Values that Debezium writes in place of others: MySQL's own values instead.
 
 A zero date is NULL in the warehouse, or stops its table. A number in a column declared BOOLEAN,
-which the stream shows as true, is that number.
+which the stream shows as true, is that number. A document is as MySQL prints it.
 """
 
 from collections.abc import Sequence
@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from connectors.mysql.ambiguous_values import AmbiguousValue
+from schemas import mysql_values
 from schemas.errors import ContractError
 from schemas.logical_types import Column, is_ambiguous
 from schemas.topics import source_table
@@ -59,9 +60,13 @@ def replace_stand_ins(
         mask = _suspicious_rows(column, after, stop_at_zero_dates=stop_at_zero_dates)
         if mask is not None:
             masks[column.name] = mask
+    keys = _keys(after, key) if masks else None
+    documents = {column.name for column in columns if pa.types.is_string(column.type.arrow)}
+    if keys is None:
+        # No document can be looked up, and none is a reason to stop a table.
+        masks = {name: mask for name, mask in masks.items() if name not in documents}
     if not masks:
         return after
-    keys = _keys(after, key)
     looked_up_keys = None
     if keys is not None:
         is_suspicious = _disjunction(list(masks.values())).to_pylist()
@@ -70,7 +75,8 @@ def replace_stand_ins(
     values = ambiguous_rows.find(table, list(masks), key, looked_up_keys)
     numbers = {column.name for column in columns if column.type.hive == "smallint"}
     for value in values:
-        if looked_up_keys is None or (stop_at_zero_dates and value.column not in numbers):
+        is_date = value.column not in numbers | documents
+        if looked_up_keys is None or (stop_at_zero_dates and is_date):
             raise _refusal(source, key, value, is_number=value.column in numbers)
     return _with_values(after, values, masks, keys or [])
 
@@ -96,7 +102,7 @@ def _with_values(
     masks: dict[str, pa.BooleanArray],
     keys: Sequence[Key],
 ) -> pa.StructArray:
-    values_by_column: dict[str, dict[Key, int | None]] = {}
+    values_by_column: dict[str, dict[Key, int | str | None]] = {}
     for value in values:
         values_by_column.setdefault(value.column, {})[value.key] = value.value
     if not values_by_column:
@@ -109,10 +115,18 @@ def _with_values(
             items = array.to_pylist()
             for number, is_suspicious in enumerate(masks[field.name].to_pylist()):
                 if is_suspicious and keys[number] in new_values:
-                    items[number] = new_values[keys[number]]
+                    items[number] = _new_value(items[number], new_values[keys[number]])
             array = pa.array(items, field.type)
         arrays.append(array)
     return pa.StructArray.from_arrays(arrays, fields=list(after.type), mask=after.is_null())
+
+
+def _new_value(stand_in: Any, value: int | str | None) -> Any:
+    """Return MySQL's value; a document only if the row has the same one still."""
+    if not isinstance(value, str):
+        return value
+    document = mysql_values.json_text(value)
+    return document if mysql_values.is_same_document(stand_in, document) else stand_in
 
 
 def _refusal(

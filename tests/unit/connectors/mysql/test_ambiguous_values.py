@@ -10,7 +10,7 @@ from connectors.mysql.ambiguous_values import AmbiguousValue, AmbiguousValues
 from connectors.mysql.client import SqlRefused
 from connectors.runtime.settings import Login, Mysql
 
-TYPES = {"id": "int", "born": "date", "year%": "year", "flag": "tinyint"}
+TYPES = {"id": "int", "born": "date", "year%": "year", "flag": "tinyint", "data": "json"}
 
 
 class Connection:
@@ -121,3 +121,16 @@ def test_a_table_without_a_key_is_asked_for_any_such_row(
         "SELECT (`flag` NOT IN (0, 1)) AS `is 0`, `flag` AS `value 0` FROM"
     )
     assert sql.endswith(" LIMIT 1")
+
+
+def test_a_document_is_looked_up_as_mysql_prints_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    printed = '{"at": "10:00:00.000000"}'
+    connection = Connection([[{"id": 6, "is 0": 1, "value 0": printed}]])
+    values = lookup(monkeypatch, connection)
+    assert values.find("t", ["data"], ["id"], [(6,)]) == [
+        AmbiguousValue("data", (6,), printed)
+    ]
+    ((sql, _),) = connection.queries
+    assert sql.count("CAST(`data` AS CHAR CHARACTER SET utf8mb4)") == 3

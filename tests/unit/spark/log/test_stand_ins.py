@@ -16,6 +16,7 @@ from tests.unit.spark.debezium_log import TABLE
 
 DATE = SEMANTIC["io.debezium.time.Date"]
 YEAR = SEMANTIC["io.debezium.time.Year"]
+JSON = SEMANTIC["io.debezium.data.Json"]
 NUMBER = plain(pa.int64(), "bigint")
 EPOCH = date(1970, 1, 1)
 LATER = date(2026, 1, 1)
@@ -150,3 +151,33 @@ def test_a_value_whose_row_no_key_finds_stops_its_table(
     assert mysql.lookups == [None]
     none_found = replace(mysql, values=[])
     assert replaced(kind, rows, none_found, key=key, key_type=key_type) == [rows[0][1]]
+
+
+def test_a_document_is_as_mysql_prints_it_while_the_row_has_it() -> None:
+    streamed = ['{"at": "10:00:00.5", "b": "yv4=", "n": 1}', '"23:24:25"', '"10:00:00"']
+    printed = [
+        '{"at": "10:00:00.500000", "b": "base64:type15:yv4=", "n": 1}',
+        '"23:24:25.000000"',
+        '"a later one, of 10:00:00.000000"',
+    ]
+    mysql = AmbiguousRows(
+        [AmbiguousValue("v", (number,), text) for number, text in enumerate(printed)]
+    )
+    rows = list(enumerate(streamed))
+    assert replaced(JSON, rows, mysql, stop=True) == [*printed[:2], streamed[2]]
+    assert mysql.lookups == [[(0,), (1,), (2,)]]
+
+
+@pytest.mark.parametrize(
+    "document", ['{"a": 1.5}', '"10:00:00.123456"', '"a \\"b"', '"abc"']
+)
+def test_a_document_without_such_texts_is_not_looked_up(document: str) -> None:
+    mysql = AmbiguousRows()
+    assert replaced(JSON, [(1, document)], mysql) == [document]
+    assert not mysql.lookups
+
+
+def test_a_document_of_a_table_without_a_key_stays_as_it_is() -> None:
+    mysql = AmbiguousRows()
+    assert replaced(JSON, [(1, '"23:24:25"')], mysql, key=()) == ['"23:24:25"']
+    assert not mysql.lookups
