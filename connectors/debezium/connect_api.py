@@ -24,6 +24,8 @@ CAUSE = "Caused by: "
 SNAPSHOT_FAILURE = re.compile(
     r"Snapshotting of table (?P<table>.+?)(?: chunk \S+)? failed(?=: |$)"
 )
+# The converter's words about a record that it cannot write, such as one whose schema is refused.
+CONVERSION_FAILURE = re.compile(r"Failed to serialize \w+ data from topic \S+")
 
 
 @dataclass(frozen=True)
@@ -292,15 +294,18 @@ def _component_state(body: Mapping[str, Any]) -> ComponentState:
 def _innermost_cause(trace: list[str]) -> str:
     """Return the innermost cause of a stack trace; the outermost only says that a task failed.
 
-    The table that a snapshot could not read is in another one.
+    The table that a snapshot could not read, and the topic of a record that could not be written,
+    are in others.
     """
     causes = [line.strip().removeprefix(CAUSE) for line in trace if line.startswith(CAUSE)]
     if not causes:
         return trace[0].strip()
-    tables = [
-        match[0] for cause in causes[:-1] if (match := SNAPSHOT_FAILURE.search(cause))
+    places = [
+        match[0]
+        for cause in causes[:-1]
+        if (match := SNAPSHOT_FAILURE.search(cause) or CONVERSION_FAILURE.search(cause))
     ]
-    return ": ".join([*tables[-1:], causes[-1]])
+    return ": ".join([*places[-1:], causes[-1]])
 
 
 def _reason(response: requests.Response) -> str:

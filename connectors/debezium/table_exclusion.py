@@ -9,7 +9,8 @@ that a snapshot cannot read: it would never end.
 import json
 import logging
 import re
-from collections.abc import Iterable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -36,6 +37,10 @@ PUT_BACK = "Debezium could not follow it for a while"
 LOST = "it is not known any more which tables Debezium could not follow for a while"
 # An error is the change's own fault if the connector fails so often without getting any further.
 PATIENCE = 2
+# A table that makes the connector fail again so soon after it was put back stays out for longer
+# each time: its own changes are the cause, and each restart delays all tables.
+AGAIN_SECONDS = 900.0
+HOLD_SECONDS = (0.0, 60.0, 300.0, 1800.0)
 # How many transactions are looked at first; with each attempt as many times more.
 TRANSACTIONS = 8
 # A batch without transactions says that none has come for a moment.
@@ -46,15 +51,25 @@ log = logging.getLogger("capture")
 
 @dataclass(frozen=True)
 class Exclusion:
-    """Why a table is out of the connector, and the GTID set after which it is put back.
+    """The error for which a table is out of the connector, and the GTID set after which it is put
+    back.
 
     One that `is_put_back` is in the connector's configuration again, or will be with the next one,
-    and its table is still to be requested.
+    and its table is still to be requested. It stays out until `held_until`, in Unix seconds.
     """
 
     reason: str
     until: str
     is_put_back: bool = False
+    held_until: float = 0.0
+
+
+@dataclass(frozen=True)
+class _LastTime:
+    """How often a table was excluded, each time soon after the last, and when it was put back."""
+
+    count: int
+    at: float
 
 
 class ExclusionFile:
@@ -76,9 +91,16 @@ class ExclusionFile:
 class TableExclusion:
     """Excludes tables when the connector keeps failing, and puts them back."""
 
-    def __init__(self, settings: Settings, connect_api: ConnectApi) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        connect_api: ConnectApi,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self._settings = settings
         self._connect = connect_api
+        self._clock = clock
+        self._last_times: dict[str, _LastTime] = {}
         self._file = ExclusionFile(settings.home)
         self._watch = BinlogWatchFile(settings.home)
         self._failed_at: str | None = None
@@ -111,14 +133,24 @@ class TableExclusion:
         if not candidates:
             return []
         executed_gtids, _ = self._server_gtids()
-        reason = f"Debezium cannot follow it: {error}"
         for table in candidates:
-            exclusions[table] = Exclusion(reason, executed_gtids)
+            held_until = self._held_until(table)
+            exclusions[table] = Exclusion(error, executed_gtids, held_until=held_until)
         self._file.write(exclusions)
         # Connect may show the error for a while. If it comes again, other tables are behind it.
         self._failures = 1 - PATIENCE
         log.warning("taking %s out of the connector: %s", ", ".join(candidates), error)
         return sorted(candidates)
+
+    def _held_until(self, table: str) -> float:
+        """Return until when a table stays out that has just made the connector fail."""
+        now = self._clock()
+        last_time = self._last_times.get(table)
+        is_again = last_time is not None and now - last_time.at < AGAIN_SECONDS
+        count = last_time.count + 1 if last_time is not None and is_again else 1
+        held_until = now + HOLD_SECONDS[min(count, len(HOLD_SECONDS)) - 1]
+        self._last_times[table] = _LastTime(count, held_until)
+        return held_until
 
     def _tables_behind(self, error: str, taken_out: set[str]) -> set[str]:
         """Return the tables behind an error in the binary log."""
@@ -145,6 +177,8 @@ class TableExclusion:
 
     def _next_state(self, exclusion: Exclusion) -> Exclusion:
         """Return an exclusion that is put back, or has another end, or is as before."""
+        if self._clock() < exclusion.held_until:
+            return exclusion
         until = gtid_set(exclusion.until)
         passed_gtids = self._written()
         if passed_gtids.covers(until):
@@ -167,6 +201,8 @@ class TableExclusion:
                 topic = change_topic(self._settings.mysql.database, table)
                 requests.add(topic, PUT_BACK)
             exclusions.pop(table, None)
+            if table in self._last_times:
+                self._last_times[table] = replace(self._last_times[table], at=self._clock())
         self._file.write(exclusions)
         log.warning("put %s back into the connector", ", ".join(tables))
 

@@ -227,7 +227,7 @@ class CompactorProcess:
             self._compactor.recorded_statements(),
             gtids_reached,
             database,
-            self._exclusions.read(),
+            {name: one.reason for name, one in self._exclusions.read().items()},
             unchecked_tables,
             now=time.time(),
         )

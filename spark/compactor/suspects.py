@@ -7,6 +7,7 @@ makes the compactor read a table again, unless it was read since.
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from types import MappingProxyType
 
 from connectors.debezium.binlog_watch.watch_state import (
     ALL_TABLES,
@@ -26,6 +27,7 @@ LEFT_OUT_REASON = "Debezium has left out a statement about it"
 UNREAD_REASON = "waits until Debezium has read a statement about it"
 UNCHECKED_REASON = "waits until its columns are compared with MySQL's, after a statement"
 EXCLUSION_REASON = "waits until Debezium has passed what it cannot follow"
+NONE_EXCLUDED: Mapping[str, str] = MappingProxyType({})
 UNCAPTURED_REASON = "the settings do not capture it any more"
 XA_REASON = "waits for a prepared XA transaction"
 LONG_XA_REASON = "an XA transaction stays prepared, or was ended without being logged"
@@ -51,7 +53,7 @@ def find_suspects(
     recorded_statements: RecordedStatements,
     gtids_reached: GtidSet,
     database: str,
-    excluded_tables: Collection[str] = (),
+    excluded_tables: Mapping[str, str] = NONE_EXCLUDED,
     unchecked_tables: Collection[str] = (),
     now: float = 0.0,
 ) -> Suspects:
@@ -59,8 +61,8 @@ def find_suspects(
 
     `bases` are what tables were read as last, by topic; `recorded_statements` the
     statements in Debezium's topic; `gtids_reached` the transactions that Debezium has behind it;
-    `excluded_tables` the tables that it leaves out for a while; `unchecked_tables` those whose
-    columns were not compared with MySQL's in time; `now` is in Unix seconds.
+    `excluded_tables` the tables that it leaves out for a while, with its error; `unchecked_tables`
+    those whose columns were not compared with MySQL's in time; `now` is in Unix seconds.
     """
     suspects = Suspects()
     for table, finding in _findings(watch, manifest, database):
@@ -79,10 +81,10 @@ def find_suspects(
     for table in unchecked_tables:
         suspects.to_wait.setdefault(change_topic(database, table), UNCHECKED_REASON)
     _add_xa_suspects(suspects, watch, manifest, bases, database, now)
-    for table in excluded_tables:
+    for table, reason in excluded_tables.items():
         topic = change_topic(database, table)
         suspects.to_read.pop(topic, None)
-        suspects.to_wait[topic] = EXCLUSION_REASON
+        suspects.to_wait[topic] = f"{EXCLUSION_REASON}: {reason}"
     return suspects
 
 

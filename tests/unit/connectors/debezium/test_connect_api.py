@@ -26,6 +26,23 @@ def test_a_failure_of_a_snapshot_also_names_the_table(cluster: Cluster, url: str
     assert status.error == "Snapshotting of table shop.t failed: java.sql.SQLException: why"
 
 
+def test_a_failure_to_write_a_record_also_names_the_topic(
+    cluster: Cluster, url: str
+) -> None:
+    cluster.fail(
+        "a.ConnectException: Tolerance exceeded in error handler\n\tat Task.java:1\n"
+        "Caused by: a.DataException: Failed to serialize Avro data from topic cdc.shop.t.2 :\n"
+        "\tat A.java:1\nCaused by: b.RestClientException: no artifact type; error code: 42201"
+    )
+    status = ConnectApi(url).status("ecommerce")
+    assert status is not None
+    where = "Failed to serialize Avro data from topic cdc.shop.t.2"
+    assert (
+        status.error
+        == f"{where}: b.RestClientException: no artifact type; error code: 42201"
+    )
+
+
 @pytest.mark.parametrize(
     ("snapshot", "expected"),
     [("INITIAL", True), ("BLOCKING", True), ("INCREMENTAL", False), ("", False)],

@@ -10,6 +10,7 @@ from connectors.debezium.binlog_watch.watch_state import DdlStatement, Finding, 
 from connectors.debezium.capture_rules.rules_record import RulesFile, RulesRecord
 from connectors.debezium.connect_api import ConnectApi
 from connectors.debezium.table_exclusion import (
+    AGAIN_SECONDS,
     Exclusion,
     ExclusionFile,
     TableExclusion,
@@ -208,3 +209,28 @@ def test_a_table_is_put_back_once_the_connector_has_passed_all_that_mysql_will_s
     cluster.gtids = written
     exclusion.release()
     assert exclusion.release() == (["orders"] if is_back else [])
+
+
+def test_a_table_that_fails_again_and_again_stays_out_longer_each_time(
+    settings: Settings, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 0.0
+    exclusion = TableExclusion(settings, ConnectApi(settings.connect.url), lambda: now)
+    monkeypatch.setattr(exclusion, "_next_tables", lambda _: {"t.2", "orders"})
+    monkeypatch.setattr(exclusion, "_server_gtids", lambda: (f"{A}:1-9", ""))
+    cluster.gtids = f"{A}:1-9"
+    held = []
+    for _ in range(5):
+        while not exclusion.note_failure("no data from topic cdc.shop.t.2: refused"):
+            pass
+        assert exclusion.tables() == ["t.2"]
+        since = now
+        while not exclusion.release():
+            now += 10
+        exclusion.request(["t.2"])
+        held.append(now - since)
+    assert held == [0, 60, 300, 1800, 1800]
+    now += AGAIN_SECONDS
+    while not exclusion.note_failure("t.2"):
+        pass
+    assert exclusion.release() == ["t.2"]

@@ -253,10 +253,10 @@ def test_a_table_out_of_the_connector_waits_and_is_not_read_yet() -> None:
         RecordedStatements(frozenset(), frozenset()),
         gtid_set(""),
         "eCommerce",
-        ["orders"],
+        {"orders": "row size 1"},
     )
     assert found.to_read == {}
-    assert found.to_wait == {TOPIC: EXCLUSION_REASON}
+    assert found.to_wait == {TOPIC: f"{EXCLUSION_REASON}: row size 1"}
 
 
 @pytest.mark.parametrize(
