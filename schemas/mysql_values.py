@@ -17,15 +17,18 @@ POSITIONAL_DIGITS = 15
 TOKEN = re.compile(
     r'"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?|[:,]|\s+', re.DOTALL
 )
-# In the text of a document, times without the six digits that MySQL prints behind the point, and
-# what may be Base64: the stream logs a TIME, a DATETIME and bytes so.
+# What the stream may log for a TIME, a DATETIME and bytes in a document: times without the six
+# digits that MySQL prints behind the point (of negative ones, minus signs anywhere), and Base64.
 OPAQUE_JSON = (
-    r'"(?:-?[0-9]{2,3}|[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}):[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,5})?"'
+    r'"-?[0-9]+:[-0-9]{2,4}:[-0-9]{2,4}(?:\.[-0-9]+)?"'
+    r'|"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,5})?"'
     r'|"(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=|[A-Za-z0-9+/]{4})"'
 )
 # How MySQL prints them. It breaks long Base64 into lines.
 MYSQLS_OPAQUE_JSON = r':[0-9]{2}[.][0-9]{6}"|"base64:type[0-9]+:'
 TIME_FRACTION = re.compile(r'(:[0-9]{2})\.([0-9]{1,6})(?=")')
+NEGATIVE_TIME = re.compile(r'"-[0-9]+:[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?"')
+STREAMED_TIME = r'"-?[0-9]+:[-0-9]+:[-0-9.]+"'
 BASE64 = re.compile(r'"base64:type[0-9]+:([^"]*)"')
 # A label in a list of labels; a backslash belongs to the character behind it.
 QUOTED_LABEL = re.compile(r"(?:[^\\,]|\\.|\\\Z)+", re.DOTALL)
@@ -115,9 +118,11 @@ def is_same_document(streamed: str, printed: str) -> bool:
     """Return whether a document is one that MySQL printed, but for how it spells opaque values.
 
     Both are texts of `json_text`. Inside documents MySQL keeps a TIME, a DATETIME and bytes as
-    opaque values: the stream logs them as texts without zeros at the end, and as mere Base64.
+    opaque values: the stream logs them as texts without zeros at the end, and as mere Base64. Of a
+    negative TIME it logs other digits.
     """
-    return _without_opaque(streamed) == _without_opaque(printed)
+    parts = map(re.escape, NEGATIVE_TIME.split(_without_opaque(printed)))
+    return re.fullmatch(STREAMED_TIME.join(parts), _without_opaque(streamed)) is not None
 
 
 def _without_opaque(document: str) -> str:

@@ -154,10 +154,14 @@ def test_a_value_whose_row_no_key_finds_stops_its_table(
 
 
 def test_a_document_is_as_mysql_prints_it_while_the_row_has_it() -> None:
-    streamed = ['{"at": "10:00:00.5", "b": "yv4=", "n": 1}', '"23:24:25"', '"10:00:00"']
+    streamed = [
+        '{"at": "10:00:00.5", "b": "yv4=", "n": 1}',
+        '["23:24:25", "11:0-1:0-1.00000-5"]',
+        '"10:00:00"',
+    ]
     printed = [
         '{"at": "10:00:00.500000", "b": "base64:type15:yv4=", "n": 1}',
-        '"23:24:25.000000"',
+        '["23:24:25.000000", "-10:00:00.500000"]',
         '"a later one, of 10:00:00.000000"',
     ]
     mysql = AmbiguousRows(
@@ -169,7 +173,7 @@ def test_a_document_is_as_mysql_prints_it_while_the_row_has_it() -> None:
 
 
 @pytest.mark.parametrize(
-    "document", ['{"a": 1.5}', '"10:00:00.123456"', '"a \\"b"', '"abc"']
+    "document", ['{"a": 1.5}', '"2020-01-01 10:00:00.123456"', '"a \\"b"', '"abc"']
 )
 def test_a_document_without_such_texts_is_not_looked_up(document: str) -> None:
     mysql = AmbiguousRows()
