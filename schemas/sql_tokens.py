@@ -106,6 +106,16 @@ CQL = Dialect(
     quoted_name=r'"(?:[^"]|"")*(?:"|\Z)',
 )
 
+# DuckDB's manual, "Literal Types", "Identifiers", "Comments": quotes are doubled; a backslash counts
+# in texts that begin with e', and texts are between $$ too (tags between the dollars are not known
+# here).
+DUCKDB = Dialect(
+    comment=f"{LINE_COMMENT}|{BLOCK_COMMENT}",
+    string=r"\b[eE]'(?:[^'\\]|\\.|'')*(?:'|\\?\Z)|'(?:[^']|'')*(?:'|\Z)"
+    r"|\$\$.*?(?:\$\$|\Z)",
+    quoted_name=r'"(?:[^"]|"")*(?:"|\Z)',
+)
+
 # MySQL Reference Manual, "Comments", "String Literals", "Schema Object Names".
 MYSQL_COMMENT = r"#[^\n]*|--(?=[\s\x00-\x1f]|\Z)[^\n]*|/\*(?!!).*?(?:\*/|\Z)"
 # Text in a comment that MySQL executes is like any other here: only its delimiters are comments.

@@ -6,11 +6,13 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
-
-import pyarrow as pa
+from typing import TYPE_CHECKING
 
 from schemas import topics
 from schemas.hive.names import column_names, distinct_name, name_hash, readable_table_name
+
+if TYPE_CHECKING:  # a quarter of a second, which commands that only read names need not pay
+    import pyarrow as pa
 
 # Hive's own name for the partition of rows without a partition value.
 NO_DATE = "__HIVE_DEFAULT_PARTITION__"
@@ -119,12 +121,14 @@ def _has_other_name(topic: str) -> bool:
     return readable_table_name(name) != name
 
 
-def partitioning(table: str, columns: pa.Schema) -> Partitioning | None:
+def partitioning(table: str, columns: "pa.Schema") -> Partitioning | None:
     """Return the partitioning of a table.
 
     None if it has none, if its column is no timestamp, or if one of the table's own columns has the
     name of Hive's partition column.
     """
+    import pyarrow as pa
+
     declared_partitioning = PARTITIONING.get(table)
     if declared_partitioning is None or declared_partitioning.column not in columns.names:
         return None
@@ -135,8 +139,12 @@ def partitioning(table: str, columns: pa.Schema) -> Partitioning | None:
     return declared_partitioning if pa.types.is_timestamp(column_type) else None
 
 
-def utc_dates(instants: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
+def utc_dates(
+    instants: "pa.Array | pa.ChunkedArray",
+) -> "pa.Array | pa.ChunkedArray":
     """Return the hive partition ('YYYY-MM-DD' of UTC) of each instant."""
+    import pyarrow as pa
+
     utc_timestamps = instants.cast(pa.int64()).cast(pa.timestamp("us"))
     dates = utc_timestamps.cast(pa.date32(), safe=False)
     return dates.cast(pa.string()).fill_null(NO_DATE)

@@ -80,6 +80,22 @@ class Session:
                 rows.append(tuple(row))
             return Rows(columns, rows)
 
+    def pages(self, cql: str, page_rows: int) -> Iterator[list[Row]]:
+        """Execute one statement, and yield its rows page by page as they come.
+
+        Raises Refused, Unavailable.
+        """
+        from cassandra.query import SimpleStatement
+
+        with errors(cql):
+            result = self._driver.execute(SimpleStatement(cql, fetch_size=page_rows))
+        while True:
+            yield _tuples(result.current_rows)
+            if not result.has_more_pages:
+                return
+            with errors(cql):
+                result.fetch_next_page()
+
     def change_schema(self, cql: str) -> None:
         """Execute a statement that creates, empties or drops tables or keyspaces.
 

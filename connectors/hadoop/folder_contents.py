@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from itertools import combinations, islice
 from typing import Self
 
-from connectors.hadoop.hdfs import Entry
+from connectors.hadoop.file_reader import Entry
 from schemas.manifest import HivePartition, LakeDay, Manifest
 
 # Hive reads no file and no folder whose name begins so.

@@ -17,6 +17,8 @@ from hdfs import Client
 from hdfs.util import HdfsError
 from requests.adapters import HTTPAdapter
 
+from connectors.hadoop.file_reader import Entry as Entry
+from connectors.hadoop.file_reader import file_entry
 from connectors.runtime import settings
 from schemas.errors import KappaError, Refused, Unavailable
 
@@ -85,16 +87,6 @@ def trouble_in(text: str) -> Trouble | None:
     return None
 
 
-@dataclass(frozen=True)
-class Entry:
-    """A file or folder; `size` is in bytes, `changed_at` in seconds since the epoch."""
-
-    name: str
-    is_folder: bool
-    size: int
-    changed_at: float
-
-
 class Hdfs:
     """A file system. Every call raises Unavailable if trying again can help, otherwise Refused."""
 
@@ -155,7 +147,7 @@ class Hdfs:
                 if error.exception != MISSING:
                     raise
                 return []
-        entries = [_entry(name, status) for name, status in statuses]
+        entries = [file_entry(name, status) for name, status in statuses]
         return sorted(entries, key=lambda entry: entry.name)
 
     def list_all(self, folders: Iterable[str]) -> dict[str, Sequence[Entry] | None]:
@@ -182,7 +174,7 @@ class Hdfs:
                     return None
                 raise HdfsError("%s", reason)
             statuses = response.json()["FileStatuses"]["FileStatus"]
-        return [_entry(status["pathSuffix"], status) for status in statuses]
+        return [file_entry(status["pathSuffix"], status) for status in statuses]
 
     def exists(self, path: str) -> bool:
         """Whether there is a file or folder of that name."""
@@ -287,15 +279,6 @@ def _reason(response: requests.Response) -> str:
         return f"{refusal['exception']}: {refusal['message']}"
     except (requests.RequestException, KeyError, TypeError):
         return response.text[:500]
-
-
-def _entry(name: str, status: dict[str, Any]) -> Entry:
-    return Entry(
-        name=name,
-        is_folder=status["type"] == "DIRECTORY",
-        size=int(status["length"]),
-        changed_at=status["modificationTime"] / 1000,
-    )
 
 
 def read_json(hdfs: Hdfs, path: str) -> Any:

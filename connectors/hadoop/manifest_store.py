@@ -1,11 +1,15 @@
 """The manifests of all versions in HDFS: one file each, created atomically."""
 
-from typing import Protocol
+import json
+from typing import TYPE_CHECKING, Protocol
 
-from connectors.hadoop.hdfs import Hdfs, read_json
+from connectors.hadoop.file_reader import FileReader
 from schemas.errors import WarehouseError
 from schemas.manifest import EMPTY_MANIFEST, Manifest, from_json, to_json
 from schemas.warehouse_layout import versions_folder
+
+if TYPE_CHECKING:  # its client takes a quarter of a second to import: only writers need it
+    from connectors.hadoop.hdfs import Hdfs
 
 
 class ManifestReader(Protocol):
@@ -21,29 +25,40 @@ class ManifestReader(Protocol):
         """Return the newest version's manifest, or `EMPTY_MANIFEST`."""
 
 
-class ManifestStore:
-    """The manifests in HDFS."""
+class StoredManifests:
+    """The manifests in HDFS, for reading."""
 
-    def __init__(self, hdfs: Hdfs, root: str) -> None:
-        self._hdfs = hdfs
+    def __init__(self, files: FileReader, root: str) -> None:
+        self._files = files
         self._folder = versions_folder(root)
 
     def numbers(self) -> list[int]:
         """Return the versions that are kept, oldest first."""
         return sorted(
             int(entry.name.removesuffix(".json"))
-            for entry in self._hdfs.list(self._folder)
+            for entry in self._files.list(self._folder)
             if not entry.name.startswith(".")
         )
 
     def read(self, number: int) -> Manifest:
         """Return the manifest of one version."""
-        return from_json(read_json(self._hdfs, self._path(number)))
+        return from_json(json.loads(self._files.read_bytes(self._path(number))))
 
     def newest(self) -> Manifest:
         """Return the newest version's manifest; `EMPTY_MANIFEST` if there is none yet."""
         numbers = self.numbers()
         return self.read(numbers[-1]) if numbers else EMPTY_MANIFEST
+
+    def _path(self, number: int) -> str:
+        return f"{self._folder}/{number:020d}.json"
+
+
+class ManifestStore(StoredManifests):
+    """The manifests in HDFS, for the compactor too."""
+
+    def __init__(self, hdfs: "Hdfs", root: str) -> None:
+        super().__init__(hdfs, root)
+        self._hdfs = hdfs
 
     def commit(self, manifest: Manifest) -> None:
         """Make a version the newest.
@@ -65,6 +80,3 @@ class ManifestStore:
     def forget(self, number: int) -> None:
         """Remove a manifest."""
         self._hdfs.delete(self._path(number))
-
-    def _path(self, number: int) -> str:
-        return f"{self._folder}/{number:020d}.json"

@@ -53,6 +53,10 @@ COMMANDS = {
         "infra.cli.query.command:query",
         "Query Hive or Cassandra: prints a table, CSV or JSON; without a statement, opens a shell.",
     ),
+    "sql": LateCommand(
+        "infra.cli.sql.command:sql",
+        "Query the warehouse, the archive and the live counts in one statement, in DuckDB's SQL.",
+    ),
     "compact": LateCommand(
         "infra.cli.versions.command:compact",
         "Show the newest version of the warehouse and how far the log is ahead of it; with --now, "

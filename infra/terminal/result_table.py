@@ -36,28 +36,89 @@ def show(answer: ResultTable, shape: Shape) -> None:
         click.echo(as_csv(answer), nl=False)
     elif answer.columns:
         _print_table(answer)
-    if answer.cut:
-        click.echo(
-            f"only the first {len(answer.rows)} rows; --max-rows gives more", err=True
-        )
+    _say_if_cut(answer.cut, len(answer.rows))
+
+
+def show_batches(
+    columns: Sequence[str],
+    batches: Iterable[Sequence[Sequence[Any]]],
+    shape: Shape,
+    max_rows: int | None,
+) -> None:
+    """Print an answer whose rows come in batches.
+
+    CSV and JSON are printed as the rows come, so that their number needs no memory; a table when
+    all of them, or `max_rows`, are there.
+    """
+    if shape == "table":
+        show(_first_rows(columns, batches, max_rows), shape)
+        return
+    lines = _batch_as_csv if shape == "csv" else _batch_as_json
+    click.echo("[" if shape == "json" else _csv_lines([columns]), nl=False)
+    count = 0
+    is_cut = False
+    for batch in batches:
+        rows = batch if max_rows is None else batch[: max_rows - count]
+        click.echo(lines(ResultTable(columns, rows), count == 0), nl=False)
+        count += len(rows)
+        is_cut = len(rows) < len(batch)
+        if is_cut:
+            break
+    click.echo("]\n" if shape == "json" else "", nl=False)
+    _say_if_cut(is_cut, count)
+
+
+def _batch_as_csv(answer: ResultTable, _is_first: bool) -> str:
+    return _csv_lines([_cells(row, null="") for row in answer.rows])
+
+
+def _batch_as_json(answer: ResultTable, is_first: bool) -> str:
+    separator = "" if is_first or not answer.rows else ",\n "
+    return separator + _json_lines(answer)
+
+
+def _first_rows(
+    columns: Sequence[str],
+    batches: Iterable[Sequence[Sequence[Any]]],
+    max_rows: int | None,
+) -> ResultTable:
+    rows: list[Sequence[Any]] = []
+    for batch in batches:
+        rows += batch
+        if max_rows is not None and len(rows) > max_rows:
+            return ResultTable(columns, rows[:max_rows], cut=True)
+    return ResultTable(columns, rows)
+
+
+def _say_if_cut(is_cut: bool, count: int) -> None:
+    if is_cut:
+        click.echo(f"only the first {count} rows; --max-rows gives more", err=True)
 
 
 def as_json(answer: ResultTable) -> str:
     """Return a list with one object per row and line."""
+    return f"[{_json_lines(answer)}]"
+
+
+def _json_lines(answer: ResultTable) -> str:
+    """Return the objects of the rows, which stand in brackets."""
     objects = []
     for row in answer.rows:
         values = dict(zip(answer.columns, map(plain, row), strict=True))
         objects.append(json.dumps(values, ensure_ascii=False))
-    return "[" + ",\n ".join(objects) + "]"
+    return ",\n ".join(objects)
 
 
 def as_csv(answer: ResultTable) -> str:
     """Return a header, and one line per row; NULL is empty."""
+    return _csv_lines([answer.columns]) + _csv_lines(
+        [_cells(row, null="") for row in answer.rows]
+    )
+
+
+def _csv_lines(rows: Iterable[Sequence[str]]) -> str:
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(answer.columns)
-    for row in answer.rows:
-        writer.writerow(_cells(row, null=""))
+    csv.writer(text, lineterminator="\n").writerows(rows)
     return text.getvalue()
 
 

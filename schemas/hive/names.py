@@ -48,6 +48,13 @@ def column_names(columns: Sequence[str]) -> tuple[str, ...]:
     return tuple(distinct_names)
 
 
+def hive_columns(columns: Sequence[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+    """Return columns (name, Hive type) with their names in Hive."""
+    names = column_names([name for name, _ in columns])
+    kinds = [kind for _, kind in columns]
+    return tuple((name.lower(), kind) for name, kind in zip(names, kinds, strict=True))
+
+
 def _readable_column_name(column: str) -> str:
     if PLAIN.fullmatch(column):
         return column

@@ -17,10 +17,11 @@ from connectors.hadoop.hive_metastore import (
     PartitionDefinition,
 )
 from connectors.runtime.settings import Settings
+from schemas.hive.names import hive_columns
 from schemas.hive.properties import gtid_property
 from schemas.manifest import LakeTable, Manifest
 from schemas.warehouse_layout import LAKE_PARTITION, Kind, lake_folder
-from spark.publish.hive_tables import TableState, UriResolver, hive_columns, warehouse_table
+from spark.publish.hive_tables import TableState, UriResolver, warehouse_table
 from spark.publish.refused_tables import RefusedTables, TableName
 
 # A table property: "true" from the change of a table's columns until its partitions have them too.

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from connectors.hadoop.hive_metastore import HiveTable
-from schemas.hive.names import column_names
+from schemas.hive.names import hive_columns
 from schemas.hive.properties import gtid_property, json_properties
-from schemas.manifest import HiveColumns, PublishedTable
+from schemas.manifest import PublishedTable
 from schemas.topics import source_table
 from schemas.warehouse_layout import WHOLE, Kind, table_folder
 
@@ -56,13 +56,6 @@ def warehouse_table(
         },
     )
     return TableState(hive_table, locations if is_partitioned else {})
-
-
-def hive_columns(columns: HiveColumns) -> HiveColumns:
-    """Return columns with their names in Hive."""
-    names = column_names([name for name, _ in columns])
-    kinds = [kind for _, kind in columns]
-    return tuple((name.lower(), kind) for name, kind in zip(names, kinds, strict=True))
 
 
 def _mysql_names(table: PublishedTable) -> dict[str, str]:

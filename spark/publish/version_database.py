@@ -8,13 +8,13 @@ from dataclasses import replace
 from connectors.hadoop import hiveserver2
 from connectors.hadoop.hdfs import Hdfs
 from connectors.hadoop.hive_metastore import Metastore
-from connectors.hadoop.manifest_store import ManifestReader, ManifestStore
+from connectors.hadoop.manifest_store import ManifestStore
 from connectors.runtime.settings import Settings
-from schemas.errors import Refused
 from schemas.hive.properties import gtid_property
-from schemas.manifest import Manifest, PublishedTable
+from schemas.manifest import PublishedTable
 from schemas.warehouse_layout import Kind, pinned_database
 from spark.publish.hive_tables import warehouse_table
+from spark.publish.retained_manifest import retained_manifest
 
 # Later versions add files of facts to the same folders. A file's name begins with its version.
 VERSION_OF_FILE = (
@@ -52,29 +52,6 @@ def pin(settings: Settings, number: int) -> str:
         }
         metastore.describe_database(database, properties)
     return database
-
-
-def retained_manifest(versions: ManifestReader, number: int) -> Manifest:
-    """Return the manifest of a version.
-
-    Raises Refused for a version that is not retained or has a part of a snapshot.
-    """
-    numbers = versions.numbers()
-    if number not in numbers:
-        readable = "there is no version yet"
-        if numbers:
-            readable = f"versions {numbers[0]} to {numbers[-1]} can be read"
-        raise Refused(
-            f"version {number} is not kept: {readable}",
-            "./kappa versions lists them; spark.grace_seconds says how long they stay",
-        )
-    manifest = versions.read(number)
-    if not manifest.whole:
-        raise Refused(
-            f"version {number} has a part of a snapshot and equals no point of MySQL's history",
-            "ask for a later one",
-        )
-    return manifest
 
 
 def _create_table(

@@ -1,19 +1,8 @@
 """The file system that tasks need: HDFS, or a double of it in tests."""
 
-from collections.abc import Sequence
 from typing import Protocol
 
-from connectors.hadoop.hdfs import Entry
-
-
-class FileReader(Protocol):
-    """Reads files. Every call raises Unavailable when trying again can help, else Refused."""
-
-    def read_bytes(self, path: str, offset: int = 0, length: int | None = None) -> bytes:
-        """Return the content of a file, or of a range of its bytes."""
-
-    def list(self, folder: str) -> Sequence[Entry]:
-        """Return the entries of a folder by name; none if the folder does not exist."""
+from connectors.hadoop.file_reader import FileReader as FileReader
 
 
 class FileSystem(FileReader, Protocol):
