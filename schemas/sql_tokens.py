@@ -106,9 +106,9 @@ CQL = Dialect(
     quoted_name=r'"(?:[^"]|"")*(?:"|\Z)',
 )
 
-# DuckDB's manual, "Literal Types", "Identifiers", "Comments": quotes are doubled; a backslash counts
-# in texts that begin with e', and texts are between $$ too (tags between the dollars are not known
-# here).
+# DuckDB's manual, "Literal Types", "Identifiers", "Comments": quotes are doubled, and a backslash
+# counts in texts that begin with e'. Texts are between $$ too (tags between the dollars are not
+# known here).
 DUCKDB = Dialect(
     comment=f"{LINE_COMMENT}|{BLOCK_COMMENT}",
     string=r"\b[eE]'(?:[^'\\]|\\.|'')*(?:'|\\?\Z)|'(?:[^']|'')*(?:'|\Z)"

@@ -56,6 +56,15 @@ class ProgressLine:
             if time.monotonic() - self._last >= self._every_seconds:
                 self._show()
 
+    def clear(self) -> None:
+        """Erase the line, and forget the tasks: what was awaited is there."""
+        with self._lock:
+            if self._last and self._moving:
+                self._stream.write("\r\x1b[K")
+                self._stream.flush()
+            self._last = 0.0
+            self._task_texts.clear()
+
     def _show(self) -> None:
         self._last = time.monotonic()
         tasks = " · ".join(self._task_texts.values())

@@ -5,12 +5,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from infra.cli.sql.column_types import quoted_name, select_files
+from infra.cli.sql.column_types import quoted_name, select_files, select_nothing
+from infra.cli.sql.files.table_files import FolderLister, archive_files, table_files
+from infra.cli.sql.files.virtual_files import VirtualFiles
 from infra.cli.sql.live_counts import SCHEMA as LIVE
 from infra.cli.sql.live_counts import VIEWS_BY_NAME, columns_of, create_table
 from infra.cli.sql.statement import Name
-from infra.cli.sql.table_files import FolderLister, archive_files, table_files
-from infra.cli.sql.virtual_files import VirtualFiles
 from schemas.count_tables import View
 from schemas.hive.names import hive_columns
 from schemas.manifest import EMPTY_MANIFEST, Manifest
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     import duckdb
 
 ARCHIVE = "archive"
+# The manifest does not say it; an order of magnitude is enough to order joins.
+ROWS_OF_ARCHIVE_FILE = 1000
 # A statement with one of these names may want to know all tables.
 CATALOG_NAMES = frozenset(("information_schema", "pg_catalog", "tables", "databases"))
 CATALOG_PREFIXES = ("duckdb_", "pg_")
@@ -139,7 +141,10 @@ class Catalog:
         files = table_files(self._hdfs, self._manifest, table)
         path = self._files.add_table(f"{self._warehouse}.{name}", files)
         columns = hive_columns(table.columns)
-        select = select_files(path, columns, table.partition_column, bool(files))
+        rows = sum(partition.rows for partition in table.partitions.values())
+        select = select_nothing(columns, table.partition_column)
+        if files:
+            select = select_files(path, columns, table.partition_column, rows)
         self._create_view(self._warehouse, name, select)
 
     def _prepare_archive(self, schema: str, name: str) -> None:
@@ -148,7 +153,10 @@ class Catalog:
         archive = self._manifest.archives[name]
         files = archive_files(self._hdfs, self._manifest, archive)
         path = self._files.add_table(f"{schema}.{name}", files)
-        select = select_files(path, archive.columns, LAKE_PARTITION, bool(files))
+        select = select_nothing(archive.columns, LAKE_PARTITION)
+        if files:
+            rows = len(files) * ROWS_OF_ARCHIVE_FILE
+            select = select_files(path, archive.columns, LAKE_PARTITION, rows)
         self._create_view(schema, name, select)
 
     def _create_view(self, schema: str, name: str, select: str) -> None:

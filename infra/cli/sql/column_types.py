@@ -88,14 +88,13 @@ class _TypeParser:
 
 
 def select_files(
-    path: str, columns: HiveColumns, partition_column: str | None, has_files: bool
+    path: str, columns: HiveColumns, partition_column: str | None, rows: int
 ) -> str:
     """Return the query of all rows of a table, whose files are behind `path`.
 
-    `columns` have their names in Hive; the partition column comes last, as in Hive.
+    `columns` have their names in Hive; the partition column comes last, as in Hive. `rows` is about
+    how many there are: DuckDB orders joins by it, and would have to open files to know it.
     """
-    if not has_files:
-        return _select_nothing(columns, partition_column)
     entries = []
     for name, hive in columns:
         entries.append(
@@ -111,13 +110,16 @@ def select_files(
         names.append(quoted_name(partition_column))
     return (
         f"SELECT {', '.join(names)} "
-        f"FROM read_parquet({quoted_text(path)}, {schema}, {partitioning})"
+        f"FROM read_parquet({quoted_text(path)}, {schema}, {partitioning}, "
+        f"explicit_cardinality = {max(rows, 1)})"
     )
 
 
-def _select_nothing(columns: HiveColumns, partition_column: str | None) -> str:
+def select_nothing(columns: HiveColumns, partition_column: str | None) -> str:
+    """Return the query of a table without files."""
     names = [
-        f"CAST(NULL AS {duckdb_type(hive)}) AS {quoted_name(name)}" for name, hive in columns
+        f"CAST(NULL AS {duckdb_type(hive)}) AS {quoted_name(name)}"
+        for name, hive in columns
     ]
     if partition_column is not None:
         names.append(f"CAST(NULL AS VARCHAR) AS {quoted_name(partition_column)}")

@@ -14,7 +14,7 @@ from typing import Any
 MAX_KEYS = 200
 # In these joins a row reaches WHERE by its own values alone, however many rows are beside it.
 JOINS_BY_CONDITION = ("REGULAR", "CROSS")
-OUTER_AND_INNER = ("INNER", "LEFT", "RIGHT", "OUTER")
+ORDINARY_JOINS = ("INNER", "LEFT", "RIGHT")
 LONG_LOWEST = -(2**63)
 LONG_HIGHEST = 2**63 - 1
 
@@ -79,7 +79,10 @@ def _names_tables_in_text(node: Node) -> bool:
 
 
 def _is_table(node: Node, schema: str, table: str) -> bool:
-    names = [str(node.get("schema_name", "")).lower(), str(node.get("table_name", "")).lower()]
+    names = [
+        str(node.get("schema_name", "")).lower(),
+        str(node.get("table_name", "")).lower(),
+    ]
     return node.get("type") == "BASE_TABLE" and names == [schema, table]
 
 
@@ -113,7 +116,7 @@ def _joined_tables(node: Node) -> Iterator[Node]:
     is_ordinary = (
         node.get("type") == "JOIN"
         and node.get("ref_type", "") in JOINS_BY_CONDITION
-        and node.get("join_type", "") in OUTER_AND_INNER
+        and node.get("join_type", "") in ORDINARY_JOINS
         and not node.get("sample")
     )
     if not is_ordinary:

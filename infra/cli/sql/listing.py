@@ -20,7 +20,11 @@ def table_list(sql: str, entries: Iterable[TableEntry]) -> ResultTable | None:
     words = [token.text.upper() for token in meaningful_tokens(sql) if token.text != ";"]
     if words in SHOWS_OF_ALL:
         return listed(entries)
-    if words[:2] == ["SHOW", "TABLES"] and words[2:3] in (["FROM"], ["IN"]) and len(words) == 4:
+    if (
+        words[:2] == ["SHOW", "TABLES"]
+        and words[2:3] in (["FROM"], ["IN"])
+        and len(words) == 4
+    ):
         schema = words[3].strip('"').lower()
         return listed(entry for entry in entries if entry.schema == schema)
     return None

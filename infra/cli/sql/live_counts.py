@@ -8,8 +8,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
-from connectors.cassandra import client, generations
-from connectors.cassandra.client import Row, Session
 from connectors.runtime.settings import Settings
 from infra.cli.sql.column_types import quoted_name
 from schemas.count_tables import VIEWS, View
@@ -17,6 +15,8 @@ from schemas.count_tables import VIEWS, View
 if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
+
+    from connectors.cassandra.client import Row, Session
 
 SCHEMA = "live"
 PAGE_ROWS = 5000
@@ -80,7 +80,9 @@ class LiveCounts:
         self._session = None
         self._resources.close()
 
-    def _pages(self, view: View, keys: Sequence[int] | None) -> Iterable[list[Row]]:
+    def _pages(self, view: View, keys: Sequence[int] | None) -> "Iterable[list[Row]]":
+        from connectors.cassandra import generations
+
         session = self._connect()
         # Each time, since another generation may be active since the last statement.
         base = self._settings.cassandra.keyspace
@@ -91,7 +93,9 @@ class LiveCounts:
             return session.pages(select, PAGE_ROWS)
         return _pages_of_keys(session, f"{select} WHERE {view.partition_key.name}", keys)
 
-    def _connect(self) -> Session:
+    def _connect(self) -> "Session":
+        from connectors.cassandra import client
+
         if self._session is None:
             login = self._settings.login("cassandra.reader")
             connection = client.connect(self._settings.cassandra, login)
@@ -100,14 +104,14 @@ class LiveCounts:
 
 
 def _pages_of_keys(
-    session: Session, condition: str, keys: Sequence[int]
-) -> Iterator[list[Row]]:
+    session: "Session", condition: str, keys: Sequence[int]
+) -> "Iterator[list[Row]]":
     for key in keys:
         yield from session.pages(f"{condition} = {key}", PAGE_ROWS)
 
 
 def _insert_rows(
-    connection: "duckdb.DuckDBPyConnection", view: View, rows: Sequence[Row]
+    connection: "duckdb.DuckDBPyConnection", view: View, rows: "Sequence[Row]"
 ) -> None:
     with _registered(connection, arrow_rows(view, rows)) as name:
         connection.execute(
@@ -116,9 +120,7 @@ def _insert_rows(
 
 
 @contextmanager
-def _registered(
-    connection: "duckdb.DuckDBPyConnection", rows: "pa.Table"
-) -> Iterator[str]:
+def _registered(connection: "duckdb.DuckDBPyConnection", rows: "pa.Table") -> Iterator[str]:
     connection.register("page", rows)
     try:
         yield "page"
@@ -126,7 +128,7 @@ def _registered(
         connection.unregister("page")
 
 
-def arrow_rows(view: View, rows: Sequence[Row]) -> "pa.Table":
+def arrow_rows(view: View, rows: "Sequence[Row]") -> "pa.Table":
     """Return rows of Cassandra as Arrow, with the columns of the view in its order."""
     import pyarrow as pa
 

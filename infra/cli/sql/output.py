@@ -2,15 +2,14 @@
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from infra.terminal.progress_line import ProgressLine
+from infra.terminal.progress_line import ProgressLine, Report
 from infra.terminal.result_table import Shape, show_batches
 
 if TYPE_CHECKING:
-    from infra.cli.sql.session import SqlSession
+    from infra.cli.sql.session import Rows, SqlSession
 
 # A statement that takes longer shows what it does.
 QUIET_SECONDS = 2.0
@@ -29,25 +28,25 @@ def run_statement(session: "SqlSession", sql: str, output: Output) -> None:
 
     Raises Refused, WarehouseError, Unavailable.
     """
-    with (
-        late_progress(time.monotonic) as on_progress,
-        session.answer(sql, on_progress) as answer,
-    ):
-        show_batches(answer.columns, answer.batches, output.shape, output.max_rows)
+    with ProgressLine() as line, session.answer(sql, _late(line, time.monotonic)) as answer:
+        batches = _cleared_before(answer.batches, line)
+        show_batches(answer.columns, batches, output.shape, output.max_rows)
 
 
-@contextmanager
-def late_progress(
-    clock: Callable[[], float],
-) -> Iterator[Callable[[str, float | None, str], None]]:
-    """Yield a report that shows nothing for QUIET_SECONDS."""
+def _late(line: ProgressLine, clock: Callable[[], float]) -> Report:
+    """Return a report that shows nothing for QUIET_SECONDS."""
     started_at = clock()
-    with ProgressLine() as line:
 
-        def report(task: str, fraction: float | None, detail: str) -> None:
-            if clock() - started_at >= QUIET_SECONDS:
-                # A terminal that is gone has no reader of progress.
-                with suppress(BrokenPipeError):
-                    line(task, fraction, detail)
+    def report(task: str, fraction: float | None, detail: str) -> None:
+        if clock() - started_at >= QUIET_SECONDS:
+            line(task, fraction, detail)
 
-        yield report
+    return report
+
+
+def _cleared_before(batches: "Iterator[Rows]", line: ProgressLine) -> "Iterator[Rows]":
+    """Yield batches of rows, each when the line makes room for it."""
+    for batch in batches:
+        line.clear()
+        yield batch
+    line.clear()

@@ -1,5 +1,5 @@
-"""What `kappa sql` runs: the statement of the command line, those of a file or of standard input, or
-a shell.
+"""What `kappa sql` runs: the statement of the command line, those of a file or of standard input,
+or a shell.
 """
 
 import sys
@@ -42,7 +42,7 @@ def run(
     session = SqlSession(settings, hdfs, read_version)
     try:
         if is_shell:
-            from infra.cli.sql.shell import run_shell
+            from infra.cli.sql.terminal.shell import run_shell
 
             run_shell(session, output, settings.home / "sql.history")
         for sql in statements:

@@ -15,17 +15,16 @@ from typing import Any
 
 import duckdb
 
-from connectors.hadoop.webhdfs_reader import WebHdfsReader
 from connectors.runtime.settings import Settings
 from infra.cli.sql.catalog import Catalog
 from infra.cli.sql.column_types import quoted_name, quoted_text
-from infra.cli.sql.key_filter import statement_keys
+from infra.cli.sql.files.table_files import FolderLister
+from infra.cli.sql.files.virtual_files import PREFIX, VirtualFiles, VirtualFileSystem
 from infra.cli.sql.listing import table_list
 from infra.cli.sql.live_counts import SCHEMA as LIVE
 from infra.cli.sql.live_counts import LiveCounts
 from infra.cli.sql.statement import check_reads, names_in, syntax_error
 from infra.cli.sql.versions import ReadVersion
-from infra.cli.sql.virtual_files import PREFIX, VirtualFiles, VirtualFileSystem
 from schemas.errors import KappaError, Refused
 
 MEMORY_LIMIT = "1GB"
@@ -34,8 +33,6 @@ FETCH_ROWS = 10_000
 # Batches of rows that wait for being printed.
 WAITING_BATCHES = 2
 POLL_SECONDS = 0.1
-# DuckDB asks for a part of a column at once, and reads it from memory when it is needed again.
-RANGE_BYTES = 2 * 2**20
 
 Rows = Sequence[tuple[Any, ...]]
 # Called while a statement runs with what it does, the fraction that is done (None if unknown) and a
@@ -55,7 +52,7 @@ class SqlSession:
     """A connection for statements, one at a time. Close it in the end."""
 
     def __init__(
-        self, settings: Settings, hdfs: WebHdfsReader, version: ReadVersion
+        self, settings: Settings, hdfs: FolderLister, version: ReadVersion
     ) -> None:
         self.version = version
         self._cancelled = threading.Event()
@@ -125,6 +122,8 @@ class SqlSession:
             keys = None
             # Keys are whole numbers; of tables by time, all rows are read.
             if view.partition_key.type == "bigint":
+                from infra.cli.sql.key_filter import statement_keys
+
                 tree = self._parse_tree(sql)
                 keys = statement_keys(tree, LIVE, view.name, view.partition_key.name)
 
@@ -238,10 +237,8 @@ def _connect(home: Path, files: VirtualFiles) -> duckdb.DuckDBPyConnection:
         "enable_progress_bar": "true",
         "enable_progress_bar_print": "false",
         "progress_bar_time": "0",
-        # Files of HDFS count as local, and are cached as if they were remote: they never change.
-        "cache_local_files": "true",
-        "external_file_cache_local_max_block_size": str(RANGE_BYTES),
-        "validate_external_file_cache": "'NO_VALIDATION'",
+        # Its blocks have another size than the ranges that cost one request; see VirtualFiles.
+        "enable_external_file_cache": "false",
         "parquet_metadata_cache": "true",
         "allowed_directories": f"[{quoted_text(PREFIX)}]",
     }

@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from connectors.hadoop.manifest_store import ManifestReader
 from schemas.errors import UsageError
 from schemas.manifest import Manifest
-from spark.history.as_of import version_as_of
 from spark.publish.retained_manifest import newest_whole_manifest, retained_manifest
 
 
@@ -31,9 +30,11 @@ class ReadVersion:
         if number is not None:
             return cls(versions, retained_manifest(versions, number))
         if as_of is not None:
+            from spark.history.as_of import version_as_of
+
             return cls(versions, version_as_of(versions, as_of, datetime.now(UTC)))
         return cls(versions)
 
     def manifest(self) -> Manifest:
-        """Return the manifest that the next statement sees, all of it. Raises Refused, Unavailable."""
+        """Return the manifest that the whole next statement sees. Raises Refused, Unavailable."""
         return self.pinned or newest_whole_manifest(self.versions)

@@ -1,11 +1,11 @@
 """A double of HDFS in memory: `spark.storage.file_system.FileSystem` over a dictionary."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import pyarrow as pa
 
-from connectors.hadoop.hdfs import Entry
-from schemas.errors import Refused
+from connectors.hadoop.file_reader import Entry, MissingFile
 from spark.storage.parquet import ParquetWriter, read_table
 
 
@@ -22,7 +22,7 @@ class MemoryFiles:
     def read_bytes(self, path: str, offset: int = 0, length: int | None = None) -> bytes:
         self.reads.append(path)
         if path not in self.contents:
-            raise Refused(f"there is no file {path}")
+            raise MissingFile(f"there is no file {path}")
         end = None if length is None else offset + length
         return self.contents[path][offset:end]
 
@@ -36,6 +36,9 @@ class MemoryFiles:
             changed_at = self.changed_at.get(prefix + name, 0.0)
             entries[name] = Entry(name, bool(rest), 0 if rest else len(data), changed_at)
         return [entries[name] for name in sorted(entries)]
+
+    def list_all(self, folders: Iterable[str]) -> dict[str, Sequence[Entry]]:
+        return {folder: self.list(folder) for folder in folders}
 
     def write_bytes(self, path: str, data: bytes) -> None:
         self.contents[path] = data

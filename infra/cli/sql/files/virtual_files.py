@@ -17,17 +17,20 @@ from urllib.parse import quote
 from fsspec.spec import AbstractFileSystem
 
 from connectors.hadoop.file_reader import FileReader, MissingFile
-from infra.cli.sql.parquet_footer import TRAILER_BYTES, footer_length, without_zones
+from infra.cli.sql.files.parquet_footer import TRAILER_BYTES, footer_length, without_zones
 from schemas.errors import KappaError, WarehouseError
 
 PROTOCOL = "kappa"
 PREFIX = f"{PROTOCOL}://"
 # Most footers are smaller, and so one request reads them.
 TAIL_BYTES = 32 * 1024
-TAILS_BYTES = 64 * 2**20
+# What is kept of the files for the next statement, which asks for the same ranges.
+KEPT_BYTES = 256 * 2**20
 # The content under a path never changes: a new version has new paths.
 UNCHANGED_SINCE = datetime(2000, 1, 1, tzinfo=UTC)
-EXPIRED_HINT = "./kappa versions lists those that can be read; spark.grace_seconds is how long"
+EXPIRED_HINT = (
+    "./kappa versions lists those that can be read; spark.grace_seconds is how long"
+)
 RESTORE_HINT = "./kappa verify warehouse says what else is damaged"
 
 
@@ -62,6 +65,36 @@ class ReadFigures:
     bytes: int = 0
 
 
+class KeptRanges:
+    """The ranges of files that were read last, up to a number of bytes. Safe to share."""
+
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
+        self._bytes = 0
+        self._ranges: OrderedDict[tuple[str, int, int], bytes] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, path: str, offset: int, length: int) -> bytes | None:
+        """Return a range that was kept with the same bounds, None if it was not."""
+        key = (path, offset, length)
+        with self._lock:
+            data = self._ranges.get(key)
+            if data is not None:
+                self._ranges.move_to_end(key)
+            return data
+
+    def keep(self, path: str, offset: int, length: int, data: bytes) -> None:
+        """Keep a range, in place of those that were not read for the longest time."""
+        key = (path, offset, length)
+        with self._lock:
+            if key not in self._ranges:
+                self._ranges[key] = data
+                self._bytes += len(data)
+            while self._bytes > self._max_bytes:
+                _, oldest = self._ranges.popitem(last=False)
+                self._bytes -= len(oldest)
+
+
 @dataclass
 class VirtualFiles:
     """The content of the files that DuckDB may read. Safe to share between threads.
@@ -77,9 +110,7 @@ class VirtualFiles:
     _files: dict[str, DataFile] = field(default_factory=dict)
     _tables: dict[str, list[str]] = field(default_factory=dict)
     _known_paths: dict[DataFile, str] = field(default_factory=dict)
-    _tails: OrderedDict[str, bytes] = field(default_factory=OrderedDict)
-    _tails_bytes: int = 0
-    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _kept_ranges: KeptRanges = field(default_factory=lambda: KeptRanges(KEPT_BYTES))
 
     def add_table(self, name: str, files: Iterable[DataFile]) -> str:
         """Let DuckDB read the files of a table. Returns the path that stands for all of them."""
@@ -126,24 +157,22 @@ class VirtualFiles:
         tail_offset = file.size - len(tail)
         if offset >= tail_offset:
             return tail[offset - tail_offset : end - tail_offset]
-        data = self._fetch(file, offset, min(end, tail_offset) - offset)
+        data = self._kept(file, path, offset, min(end, tail_offset) - offset)
         return data + tail[: end - tail_offset] if end > tail_offset else data
+
+    def _kept(self, file: DataFile, path: str, offset: int, length: int) -> bytes:
+        data = self._kept_ranges.get(path, offset, length)
+        if data is None:
+            data = self._fetch(file, offset, length)
+            self._kept_ranges.keep(path, offset, length, data)
+        return data
 
     def _tail(self, file: DataFile, path: str) -> bytes:
         """Return the end of a file with all of its footer, in which timestamps have no zone."""
-        with self._lock:
-            tail = self._tails.get(path)
-            if tail is not None:
-                self._tails.move_to_end(path)
-                return tail
-        tail = self._fetch_tail(file)
-        with self._lock:
-            if path not in self._tails:
-                self._tails[path] = tail
-                self._tails_bytes += len(tail)
-            while self._tails_bytes > TAILS_BYTES and len(self._tails) > 1:
-                _, oldest = self._tails.popitem(last=False)
-                self._tails_bytes -= len(oldest)
+        tail = self._kept_ranges.get(path, file.size, 0)
+        if tail is None:
+            tail = self._fetch_tail(file)
+            self._kept_ranges.keep(path, file.size, 0, tail)
         return tail
 
     def _fetch_tail(self, file: DataFile) -> bytes:

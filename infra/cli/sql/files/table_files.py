@@ -10,7 +10,7 @@ from typing import Protocol
 
 from connectors.hadoop.file_reader import Entry, FileReader
 from connectors.hadoop.folder_contents import StatedFiles, match_folder
-from infra.cli.sql.virtual_files import DataFile
+from infra.cli.sql.files.virtual_files import DataFile
 from schemas.errors import WarehouseError
 from schemas.manifest import HivePartition, LakeTable, Manifest, PublishedTable
 from schemas.warehouse_layout import LAKE_PARTITION, Kind
@@ -113,7 +113,9 @@ class _Folders:
 
     def _look_again(self, hdfs: FolderLister) -> None:
         """List the folders of files that are being moved: first the old one, then the new one."""
-        staged_paths = [path for by_name in self._staged.values() for path in by_name.values()]
+        staged_paths = [
+            path for by_name in self._staged.values() for path in by_name.values()
+        ]
         staging_folders = [path.rpartition("/")[0] for path in staged_paths]
         for folder, entries in hdfs.list_all(staging_folders).items():
             for entry in entries:
@@ -145,7 +147,7 @@ class _Folders:
                 f"{stated_files.text()}",
                 RESTORE_HINT,
             )
-        files = []
+        files: list[tuple[tuple[str, ...], int]] = []
         for entry in match.manifest_files:
             path = f"{location}/{entry.name}"
             paths = (path, staged[entry.name]) if entry.name in staged else (path,)

@@ -10,11 +10,11 @@ from prompt_toolkit.auto_suggest import AutoSuggestFromHistory
 from prompt_toolkit.history import FileHistory
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 
-from infra.cli.sql.completion import SqlCompleter
 from infra.cli.sql.listing import described, find_entries, listed
 from infra.cli.sql.output import Output, run_statement
-from infra.cli.sql.pager import paged_output
 from infra.cli.sql.session import SqlSession
+from infra.cli.sql.terminal.completion import SqlCompleter
+from infra.cli.sql.terminal.pager import paged_output
 from infra.terminal.error_line import print_error
 from infra.terminal.result_table import ResultTable, show
 from schemas.errors import KappaError, UsageError

@@ -11,11 +11,55 @@ from infra.cli.sql.column_types import quoted_name
 from infra.cli.sql.statement import meaningful_tokens
 
 KEYWORDS = (
-    *("ALL", "AND", "AS", "ASC", "BETWEEN", "BY", "CASE", "CAST", "CROSS", "DESC", "DESCRIBE"),
+    *(
+        "ALL",
+        "AND",
+        "AS",
+        "ASC",
+        "BETWEEN",
+        "BY",
+        "CASE",
+        "CAST",
+        "CROSS",
+        "DESC",
+        "DESCRIBE",
+    ),
     *("DISTINCT", "ELSE", "END", "EXCEPT", "EXISTS", "EXPLAIN", "FALSE", "FILTER", "FROM"),
-    *("FULL", "GROUP", "HAVING", "ILIKE", "IN", "INNER", "INTERSECT", "INTERVAL", "IS", "JOIN"),
-    *("LEFT", "LIKE", "LIMIT", "NOT", "NULL", "NULLS", "OFFSET", "ON", "OR", "ORDER", "OVER"),
-    *("PARTITION", "QUALIFY", "RIGHT", "SELECT", "SHOW TABLES", "SUMMARIZE", "THEN", "TRUE"),
+    *(
+        "FULL",
+        "GROUP",
+        "HAVING",
+        "ILIKE",
+        "IN",
+        "INNER",
+        "INTERSECT",
+        "INTERVAL",
+        "IS",
+        "JOIN",
+    ),
+    *(
+        "LEFT",
+        "LIKE",
+        "LIMIT",
+        "NOT",
+        "NULL",
+        "NULLS",
+        "OFFSET",
+        "ON",
+        "OR",
+        "ORDER",
+        "OVER",
+    ),
+    *(
+        "PARTITION",
+        "QUALIFY",
+        "RIGHT",
+        "SELECT",
+        "SHOW TABLES",
+        "SUMMARIZE",
+        "THEN",
+        "TRUE",
+    ),
     *("UNION", "USING", "VALUES", "WHEN", "WHERE", "WINDOW", "WITH"),
     *("avg(", "coalesce(", "count(*)", "date_trunc('", "max(", "min(", "round(", "sum("),
 )
@@ -43,9 +87,7 @@ class SqlCompleter(Completer):
             yield Completion(candidate, start_position=-len(word), display_meta=meta)
 
 
-def candidates(
-    text: str, word: str, tables: Sequence[TableEntry]
-) -> list[tuple[str, str]]:
+def candidates(text: str, word: str, tables: Sequence[TableEntry]) -> list[tuple[str, str]]:
     """Return what a word can become in a text, and what each of it is."""
     qualifier, dot, _ = word.rpartition(".")
     options = _columns_behind(text, qualifier, tables) if dot else _columns(text, tables)
@@ -58,12 +100,11 @@ def candidates(
         options += [(command, "") for command in COMMANDS if word.startswith("\\")]
     beginning = word.lower()
     distinct_options = dict(reversed(options))
-    chosen = [
+    return [
         (option, distinct_options[option])
         for option in dict.fromkeys(option for option, _ in options)
         if option.lower().startswith(beginning)
     ]
-    return chosen
 
 
 def _columns(text: str, tables: Sequence[TableEntry]) -> list[tuple[str, str]]:
@@ -72,7 +113,9 @@ def _columns(text: str, tables: Sequence[TableEntry]) -> list[tuple[str, str]]:
     columns = []
     for table in tables:
         if table.name in names:
-            columns += [(_as_typed(name), f"{table.name} {kind}") for name, kind in table.columns]
+            columns += [
+                (_as_typed(name), f"{table.name} {kind}") for name, kind in table.columns
+            ]
     return columns
 
 
@@ -91,7 +134,9 @@ def _columns_behind(
     columns = []
     for table in tables:
         if table.name == wanted:
-            columns += [(f"{qualifier}.{_as_typed(name)}", kind) for name, kind in table.columns]
+            columns += [
+                (f"{qualifier}.{_as_typed(name)}", kind) for name, kind in table.columns
+            ]
     return columns
 
 
