@@ -76,6 +76,7 @@ COVERED_MODULES = {
     "unit/connectors/debezium/test_connector_config.py": (
         "connectors/kafka/java_client.py",
     ),
+    "unit/connectors/hadoop/test_webhdfs_reader.py": ("connectors/hadoop/file_reader.py",),
     "unit/connectors/kafka/readers/test_aligned_reader.py": (
         "connectors/kafka/readers/broker_loss.py",
         "connectors/kafka/readers/topic_reader.py",
@@ -105,6 +106,8 @@ COVERED_MODULES = {
         "infra/cli/check/statements.py",
     ),
     "unit/infra/cli/query/test_command.py": ("infra/cli/query/hive.py",),
+    "unit/infra/cli/sql/test_command.py": ("infra/cli/sql/run.py",),
+    "unit/infra/cli/sql/test_session.py": ("infra/cli/sql/catalog.py",),
     "unit/infra/cli/replay/test_warehouse_replay.py": ("infra/cli/replay/command.py",),
     "unit/infra/cli/status/test_command.py": ("infra/cli/options.py",),
     "unit/infra/cli/test_reference_docs.py": ("infra/cli/reference_text.py",),

@@ -1,7 +1,7 @@
 """Completion of words, tables and columns in the shell."""
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Set
 
 from prompt_toolkit.completion import CompleteEvent, Completer, Completion
 from prompt_toolkit.document import Document
@@ -124,25 +124,27 @@ def _columns_behind(
 ) -> list[tuple[str, str]]:
     """Return the columns of the table that a qualifier means: its name or its alias."""
     wanted = qualifier.strip('"').lower()
-    tokens = meaningful_tokens(text)
-    for first, second in zip(tokens, [*tokens[1:], None], strict=True):
-        words = [token.name.lower() for token in (second,) if token and token.name]
-        if words == [wanted] and first.name:
-            table_name = _named_before(tokens, first.name.lower(), wanted)
-            wanted = table_name or wanted
-            break
+    wanted_table = _aliases(text, {table.name for table in tables}).get(wanted, wanted)
     columns = []
     for table in tables:
-        if table.name == wanted:
+        if table.name == wanted_table:
             columns += [
                 (f"{qualifier}.{_as_typed(name)}", kind) for name, kind in table.columns
             ]
     return columns
 
 
-def _named_before(tokens: Sequence[object], previous: str, _alias: str) -> str:
-    """Return the table of an alias, which stands before it, perhaps with AS between them."""
-    return previous if previous != "as" else ""
+def _aliases(text: str, table_names: Set[str]) -> dict[str, str]:
+    """Return the tables of a text by the names that stand behind them, perhaps after AS."""
+    names = [(token.name or "").lower() for token in meaningful_tokens(text)]
+    aliases = {}
+    for position, name in enumerate(names):
+        if name not in table_names:
+            continue
+        following = [word for word in names[position + 1 : position + 3] if word != "as"]
+        if following and following[0]:
+            aliases[following[0]] = name
+    return aliases
 
 
 def _as_typed(name: str) -> str:
