@@ -13,6 +13,8 @@ from tests.eventually import eventually
 
 BLOCK = re.compile(r"^```\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 OMITTED = "…"
+# Those of which all output is compared.
+PRINTING_COMMANDS = ("query hive", "query cassandra", "sql", "verify warehouse")
 UUID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 # From a special form to a general one: a time is not three numbers.
 VALUE_FORMS = (
@@ -81,7 +83,7 @@ def test_a_form_keeps_words_and_loses_values() -> None:
 
 
 def test_every_example_is_tried_here() -> None:
-    tried = ("up", "watch", "query hive", "query cassandra", "verify warehouse", "explain")
+    tried = ("up", "watch", *PRINTING_COMMANDS, "explain")
     assert len(README) == len(tried)
     assert all(example(start) for start in tried)
 
@@ -94,7 +96,7 @@ def test_up_prints_what_readme_shows(stack: Stack) -> None:
     assert missing(shown, printed) == []
 
 
-@pytest.mark.parametrize("command", ["query hive", "query cassandra", "verify warehouse"])
+@pytest.mark.parametrize("command", PRINTING_COMMANDS)
 def test_a_command_prints_what_readme_shows(stack: Stack, command: str) -> None:
     words, shown = example(command)
     assert missing(shown, stack.kappa(*words, check=True).stdout) == []
