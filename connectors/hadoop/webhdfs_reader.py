@@ -4,6 +4,7 @@ For commands that take a fraction of a second, of which importing a client would
 takes one request once it is known which datanode serves the file.
 """
 
+import contextlib
 import http.client
 import json
 import os
@@ -38,6 +39,7 @@ class WebHdfsReader:
         self._user = hdfs.user or pwd.getpwuid(os.getuid()).pw_name
         self._connections = threading.local()
         self._datanode_urls: OrderedDict[str, str] = OrderedDict()
+        self._local_datanode: str | None = None
         self._lock = threading.Lock()
 
     def read_bytes(self, path: str, offset: int = 0, length: int | None = None) -> bytes:
@@ -53,6 +55,14 @@ class WebHdfsReader:
                 # The datanode may be gone, or the file: the NameNode knows.
                 with self._lock:
                     self._datanode_urls.pop(path, None)
+                    self._local_datanode = None
+        elif self._local_datanode is not None:
+            # Any datanode serves any file; the one on this machine saves asking which.
+            with contextlib.suppress(KappaError):
+                parts = urlsplit(self._local_datanode)._replace(path=_webhdfs_path(path))
+                data = self._read(_with_range(parts.geturl(), offset, length), path)
+                self._remember(path, parts.geturl())
+                return data
         url = self._namenode_url(path, _range("OPEN", offset, length))
         status, headers, body = self._get(url, f"reading {path}")
         location = headers.get("location")
@@ -89,15 +99,15 @@ class WebHdfsReader:
 
     def _remember(self, path: str, location: str) -> None:
         with self._lock:
+            if urlsplit(location).hostname == settings.LOOPBACK:
+                self._local_datanode = location
             self._datanode_urls[path] = location
             if len(self._datanode_urls) > REMEMBERED_FILES:
                 self._datanode_urls.popitem(last=False)
 
     def _namenode_url(self, path: str, parameters: Mapping[str, str]) -> str:
         query = urlencode({**parameters, "user.name": self._user})
-        # Hive writes %3A in names of folders: quoted, or the NameNode would decode it.
-        quoted_path = quote(path, safe="/=")
-        return f"{self._url.geturl()}/webhdfs/v1{quoted_path}?{query}"
+        return f"{self._url.geturl()}{_webhdfs_path(path)}?{query}"
 
     def _get(self, url: str, action: str) -> tuple[int, Mapping[str, str], bytes]:
         """Return the status, the headers (names in lower case) and the body of an answer."""
@@ -147,6 +157,11 @@ class WebHdfsReader:
         connections: dict[tuple[str, str], http.client.HTTPConnection]
         connections = self._connections.by_address
         return connections
+
+
+def _webhdfs_path(path: str) -> str:
+    # Hive writes %3A in names of folders: quoted, or the NameNode would decode it.
+    return f"/webhdfs/v1{quote(path, safe='/=')}"
 
 
 def _new_connection(scheme: str, netloc: str) -> http.client.HTTPConnection:

@@ -6,7 +6,7 @@ beside an older version of the warehouse.
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from connectors.runtime.settings import Settings
 from infra.cli.sql.column_types import quoted_name
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 SCHEMA = "live"
 PAGE_ROWS = 5000
+# To import Arrow takes longer than to hand over so few rows as they are.
+FEW_ROWS = 2000
 VIEWS_BY_NAME = {view.name: view for view in VIEWS}
 
 # DuckDB's types of CQL's. A product and its views are a tuple in Cassandra, whose fields have no
@@ -113,6 +115,13 @@ def _pages_of_keys(
 def _insert_rows(
     connection: "duckdb.DuckDBPyConnection", view: View, rows: "Sequence[Row]"
 ) -> None:
+    if len(rows) <= FEW_ROWS:
+        values = ", ".join(f"unnest(CAST(? AS {kind}[]))" for _, kind in columns_of(view))
+        connection.execute(
+            f"INSERT INTO {SCHEMA}.{quoted_name(view.name)} SELECT {values}",
+            columns_of_rows(view, rows),
+        )
+        return
     with _registered(connection, arrow_rows(view, rows)) as name:
         connection.execute(
             f"INSERT INTO {SCHEMA}.{quoted_name(view.name)} SELECT * FROM {name}"
@@ -141,11 +150,18 @@ def arrow_rows(view: View, rows: "Sequence[Row]") -> "pa.Table":
         TOP_LIST: pa.list_(pair),
     }
     arrays = []
-    for column, values in zip(view.columns, zip(*rows, strict=True), strict=True):
-        if column.type == TOP_LIST:
-            values = tuple(map(_pairs, values))
+    for column, values in zip(view.columns, columns_of_rows(view, rows), strict=True):
         arrays.append(pa.array(values, arrow_types[column.type]))
     return pa.table(arrays, names=[column.name for column in view.columns])
+
+
+def columns_of_rows(view: View, rows: "Sequence[Row]") -> list[list[Any]]:
+    """Return the values of each column, in the view's order."""
+    columns = []
+    for column, values in zip(view.columns, zip(*rows, strict=True), strict=True):
+        is_top_list = column.type == TOP_LIST
+        columns.append(list(map(_pairs, values)) if is_top_list else list(values))
+    return columns
 
 
 def _pairs(products: Sequence[tuple[int, int]] | None) -> list[dict[str, int]] | None:

@@ -10,6 +10,7 @@ import pytest
 
 from connectors.cassandra import client, generations
 from connectors.runtime import settings
+from infra.cli.sql import live_counts
 from infra.cli.sql.live_counts import TYPES, LiveCounts, create_table
 from schemas.count_tables import PRODUCT_VIEWS, TOP_PRODUCTS, VIEWS, View
 
@@ -50,9 +51,9 @@ def read(
     connection = duckdb.connect()
     connection.execute("CREATE SCHEMA live")
     counts: list[int] = []
-    live_counts = LiveCounts(loaded_settings)
-    live_counts.read_rows(connection, view, keys, counts.append)
-    live_counts.close()
+    reader = LiveCounts(loaded_settings)
+    reader.read_rows(connection, view, keys, counts.append)
+    reader.close()
     return connection.execute(f"SELECT * FROM live.{view.name}").fetchall(), counts
 
 
@@ -68,6 +69,20 @@ def test_all_rows_come_page_by_page_from_the_active_generation(
         "SELECT product_id, created_at, kafka_partition, view_count, last_offset "
         "FROM ecommerce_g2.product_view"
     ]
+
+
+@pytest.mark.parametrize("few_rows", [0, 2000])
+@pytest.mark.parametrize("view", VIEWS, ids=lambda view: view.name)
+def test_values_of_every_type_are_the_same_however_they_are_handed_over(
+    monkeypatch: pytest.MonkeyPatch, view: View, few_rows: int
+) -> None:
+    monkeypatch.setattr(live_counts, "FEW_ROWS", few_rows)
+    samples = {"bigint": 2**40, "int": 7, "timestamp": NOON, "blob": b"\x00\xff"}
+    full = tuple(samples.get(column.type, [(7, 5)]) for column in view.columns)
+    empty = tuple(None for _ in view.columns)
+    answer, _ = read(monkeypatch, Cassandra([full, empty]), view)
+    pairs = [{"product_id": 7, "view_count": 5}]
+    assert answer == [tuple(pairs if value == [(7, 5)] else value for value in full), empty]
 
 
 def test_keys_are_asked_for_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
