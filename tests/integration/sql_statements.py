@@ -65,7 +65,7 @@ TYPES = (
     "SELECT * FROM sql_types",
     "SELECT price, price * 2, round(price, 1) FROM sql_types",
     "SELECT sum(price), min(price), max(huge) FROM sql_types",
-    "SELECT at, seen FROM sql_types WHERE at > TIMESTAMP '2026-01-01 00:00:00'",
+    "SELECT made_at, seen FROM sql_types WHERE made_at > TIMESTAMP '2026-01-01 00:00:00'",
     "SELECT day, count(*) FROM sql_types GROUP BY day",
     "SELECT ratio, small FROM sql_types WHERE ratio IS NOT NULL",
     "SELECT b FROM sql_types WHERE b = 'ż'",

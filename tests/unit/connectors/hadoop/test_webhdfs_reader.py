@@ -41,10 +41,9 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         parts = urlsplit(self.path)
-        server_name, _, quoted_path = parts.path.lstrip("/").partition("webhdfs/v1")
-        path = unquote(quoted_path)
+        path = unquote(parts.path.removeprefix("/webhdfs/v1"))
         query = {name: values[0] for name, values in parse_qs(parts.query).items()}
-        server_name = server_name.strip("/")
+        server_name = query.get("datanode", "")
         self.server.requests.append(server_name or query["op"])
         if self.server.refusal:
             self._refuse(403, *self.server.refusal)
@@ -53,7 +52,7 @@ class Handler(BaseHTTPRequestHandler):
         elif path not in self.server.files:
             self._refuse(404, "FileNotFoundException", f"File does not exist: {path}")
         elif not server_name:
-            location = f"{self.server.url}/{self.server.datanode}{self.path}"
+            location = f"{self.server.url}{self.path}&datanode={self.server.datanode}"
             self._answer(307, b"", {"Location": location})
         elif server_name != self.server.datanode:
             self._refuse(500, "IOException", "this datanode has gone")
@@ -124,6 +123,20 @@ def test_the_name_node_is_asked_once_where_a_file_is(
     for offset in range(3):
         assert reader.read_bytes(PATH, offset, 10) == CONTENT[offset : offset + 10]
     assert hadoop.requests == ["OPEN", "dn1", "dn1", "dn1"]
+
+
+def test_a_datanode_on_this_machine_is_asked_for_other_files_too(
+    hadoop: Hadoop, reader: WebHdfsReader
+) -> None:
+    hadoop.files["/data/b.parquet"] = b"other"
+    hadoop.files["/data/c.parquet"] = b"third"
+    reader.read_bytes(PATH, 0, 10)
+    assert reader.read_bytes("/data/b.parquet", 1, 3) == b"the"
+    hadoop.datanode = "dn2"
+    assert reader.read_bytes("/data/c.parquet") == b"third"
+    assert hadoop.requests == ["OPEN", "dn1", "dn1", "dn1", "OPEN", "dn2"]
+    with pytest.raises(MissingFile):
+        reader.read_bytes("/data/none.parquet")
 
 
 def test_a_file_is_found_again_when_its_datanode_has_gone(
