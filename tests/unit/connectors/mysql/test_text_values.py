@@ -20,7 +20,7 @@ CASES: list[tuple[str, bytes, Any]] = [
     ("TINYINT", b"-128", -128),
     ("TINYINT UNSIGNED", b"255", 255),
     ("TINYINT(1)", b"2", 2),
-    ("BOOLEAN", b"1", True),
+    ("BOOLEAN", b"1", 1),
     ("SMALLINT UNSIGNED", b"65535", 65535),
     ("INT UNSIGNED ZEROFILL", b"0000000007", 7),
     ("BIGINT", b"-9223372036854775808", -(2**63)),
