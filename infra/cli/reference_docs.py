@@ -5,6 +5,7 @@
 
 import dataclasses
 import io
+from copy import copy
 from pathlib import Path
 
 import click
@@ -109,8 +110,11 @@ def cli_page() -> str:
 
 
 def _command(group: click.Group, name: str, parent: click.Context) -> str:
-    command = group.get_command(parent, name)
-    assert command is not None, name
+    shared_command = group.get_command(parent, name)
+    assert shared_command is not None, name
+    command = copy(shared_command)
+    # A command keeps the help option of its first use, whose names may be others.
+    command._help_option = None
     context = click.Context(
         command, info_name=name, parent=parent, max_content_width=HELP_COLUMNS
     )

@@ -41,8 +41,6 @@ def run(home: Path, *words: str, typed: str = "") -> Result:
         words,
         obj=load({"KAPPA_HOME": str(home), "KAPPA_CONFIG": str(home / "none")}),
         input=typed,
-        # As `kappa` has it: the first use of a command decides.
-        help_option_names=["-h", "--help"],
     )
 
 
