@@ -68,9 +68,9 @@ class Column:
             ) from error
 
 
-def plain(arrow: pa.DataType, hive: str) -> Logical:
+def plain(arrow: pa.DataType, hive: str, stand_in: Any = None) -> Logical:
     """Return a type whose decoded Avro values Arrow takes unchanged."""
-    return Logical(arrow, hive, lambda values: pa.array(values, arrow))
+    return Logical(arrow, hive, lambda values: pa.array(values, arrow), stand_in)
 
 
 def _instant(unit: str) -> Logical:
@@ -136,7 +136,7 @@ def _time_text(values: Sequence[datetime.time | None]) -> pa.Array:
     )
 
 
-TEXT = plain(pa.string(), "string")
+TEXT = plain(pa.string(), "string", mysql_values.UNREADABLE)
 BINARY = plain(pa.binary(), "binary")
 INTEGER = plain(pa.int32(), "int")
 

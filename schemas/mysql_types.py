@@ -220,7 +220,9 @@ LINES: tuple[Line, ...] = (
         f"{TEXT_NOTE}; without trailing spaces, as MySQL gives it",
     ),
     Line("VARCHAR(50)", "string", ("' żółw 🐢  '", "''", "'NULL'"), TEXT_NOTE),
-    Line("VARCHAR(10) CHARACTER SET latin1", "string", ("'é€'",)),
+    Line(
+        "VARCHAR(10) CHARACTER SET latin1", "string", ("'é€'", "_latin1 x'41818d8f909d41'")
+    ),
     Line("VARCHAR(10) CHARACTER SET sjis", "string", ("'日本'",)),
     Line("VARCHAR(10) CHARACTER SET utf16", "string", ("'🐢é'",)),
     Line("TINYTEXT", "string", ("'ż'",)),

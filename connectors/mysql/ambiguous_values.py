@@ -3,8 +3,8 @@
 Debezium writes zero dates (`0000-00-00`, `2020-00-01`, the year 0000) as NULL, or as 1970-01-01 in
 a NOT NULL column, and the year 0000 as 2000 in a snapshot; in a column declared BOOLEAN, it writes
 -1 and 2 as true; a TIME, a DATETIME or bytes inside a JSON document as another text than MySQL
-prints. The log does not distinguish them from real values, so the rows in question are looked up in
-MySQL by their keys.
+prints; and characters that Java cannot read as U+FFFD. The log does not distinguish them from real
+values, so the rows in question are looked up in MySQL by their keys.
 """
 
 from collections.abc import Sequence
@@ -17,6 +17,7 @@ from schemas.mysql_values import MYSQLS_OPAQUE_JSON
 from schemas.shop_tables import quoted
 
 KEYS_PER_QUERY = 500
+TEXT_TYPES = ("char", "varchar", "tinytext", "text", "mediumtext", "longtext")
 
 Key = tuple[Any, ...]
 
@@ -24,7 +25,7 @@ Key = tuple[Any, ...]
 @dataclass(frozen=True)
 class AmbiguousValue:
     """A value in MySQL that Debezium writes as another: the column, the row's key, and what the
-    warehouse shows in its place (None for a zero date; a JSON document as MySQL prints it).
+    warehouse shows in its place (None for a zero date; a document or a text as MySQL prints it).
     """
 
     column: str
@@ -121,7 +122,9 @@ def _condition(name: str, type_name: str) -> str:
         case "tinyint":
             return f"({column} NOT IN (0, 1))"
         case "json":
-            return f"({_document(name)} REGEXP '{MYSQLS_OPAQUE_JSON}')"
+            return f"({_text(name)} REGEXP '{MYSQLS_OPAQUE_JSON}')"
+        case kind if kind in TEXT_TYPES:
+            return f"({column} IS NOT NULL)"
         case _:
             return f"(YEAR({column}) = 0 OR MONTH({column}) = 0 OR DAY({column}) = 0)"
 
@@ -131,13 +134,13 @@ def _shown_value(name: str, type_name: str) -> str:
     match type_name.lower():
         case "tinyint":
             return _quoted(name)
-        case "json":
-            return _document(name)
+        case kind if kind == "json" or kind in TEXT_TYPES:
+            return _text(name)
         case _:
             return "NULL"
 
 
-def _document(name: str) -> str:
+def _text(name: str) -> str:
     return f"CAST({_quoted(name)} AS CHAR CHARACTER SET utf8mb4)"
 
 

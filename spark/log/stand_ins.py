@@ -1,7 +1,7 @@
 """Values that Debezium writes in place of others: MySQL's own values instead.
 
 A zero date is NULL in the warehouse, or stops its table. A number in a column declared BOOLEAN,
-which the stream shows as true, is that number. A document is as MySQL prints it.
+which the stream shows as true, is that number. A document or a text is as MySQL prints it.
 """
 
 from collections.abc import Sequence
@@ -61,10 +61,10 @@ def replace_stand_ins(
         if mask is not None:
             masks[column.name] = mask
     keys = _keys(after, key) if masks else None
-    documents = {column.name for column in columns if pa.types.is_string(column.type.arrow)}
+    texts = {column.name for column in columns if pa.types.is_string(column.type.arrow)}
     if keys is None:
-        # No document can be looked up, and none is a reason to stop a table.
-        masks = {name: mask for name, mask in masks.items() if name not in documents}
+        # No text can be looked up, and none is a reason to stop a table.
+        masks = {name: mask for name, mask in masks.items() if name not in texts}
     if not masks:
         return after
     looked_up_keys = None
@@ -75,7 +75,7 @@ def replace_stand_ins(
     values = ambiguous_rows.find(table, list(masks), key, looked_up_keys)
     numbers = {column.name for column in columns if column.type.hive == "smallint"}
     for value in values:
-        is_date = value.column not in numbers | documents
+        is_date = value.column not in numbers | texts
         if looked_up_keys is None or (stop_at_zero_dates and is_date):
             raise _refusal(source, key, value, is_number=value.column in numbers)
     return _with_values(after, values, masks, keys or [])
@@ -122,9 +122,11 @@ def _with_values(
 
 
 def _new_value(stand_in: Any, value: int | str | None) -> Any:
-    """Return MySQL's value; a document only if the row has the same one still."""
+    """Return MySQL's value; a text only if the row has the same one still."""
     if not isinstance(value, str):
         return value
+    if mysql_values.UNREADABLE in stand_in:
+        return value if mysql_values.is_same_text(stand_in, value) else stand_in
     document = mysql_values.json_text(value)
     return document if mysql_values.is_same_document(stand_in, document) else stand_in
 

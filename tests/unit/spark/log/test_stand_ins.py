@@ -10,7 +10,7 @@ import pytest
 
 from connectors.mysql.ambiguous_values import AmbiguousValue
 from schemas.errors import ContractError
-from schemas.logical_types import SEMANTIC, TRUTH, Column, Logical, plain
+from schemas.logical_types import SEMANTIC, TEXT, TRUTH, Column, Logical, plain
 from spark.log.stand_ins import CONTINUES_HINT, replace_stand_ins
 from tests.unit.spark.debezium_log import TABLE
 
@@ -185,3 +185,14 @@ def test_a_document_of_a_table_without_a_key_stays_as_it_is() -> None:
     mysql = AmbiguousRows()
     assert replaced(JSON, [(1, '"23:24:25"')], mysql, key=()) == ['"23:24:25"']
     assert not mysql.lookups
+
+
+def test_a_character_that_java_cannot_read_is_mysqls() -> None:
+    streamed = ["Ciego de \ufffdvila", "\ufffdx", "plain", "a real \ufffd"]
+    in_mysql = ["Ciego de \x81vila", "a later one", "plain", "a real \ufffd"]
+    mysql = AmbiguousRows(
+        [AmbiguousValue("v", (number,), text) for number, text in enumerate(in_mysql)]
+    )
+    expected = [in_mysql[0], *streamed[1:]]
+    assert replaced(TEXT, list(enumerate(streamed)), mysql, stop=True) == expected
+    assert mysql.lookups == [[(0,), (1,), (3,)]]
