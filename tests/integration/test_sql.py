@@ -64,9 +64,20 @@ def version(stack: Stack, mysql: Connection) -> Iterator[Manifest]:
     stack.kappa("compact", "--now", check=True)
     mysql.execute(ADD_COLUMN)
     mysql.execute("INSERT INTO sql_types (a, late) VALUES (3, 4)")
-    stack.kappa("compact", "--now", check=True)
-    yield newest_whole_manifest(versions(stack))
+    # The table may be read again: Debezium takes BOOLEAN for another type.
+    yield eventually(
+        lambda: version_with_column(stack, "sql_types", "late"),
+        within=120,
+        because="the new column is in a version",
+    )
     mysql.execute("DROP TABLE sql_types")
+
+
+def version_with_column(stack: Stack, table: str, column: str) -> Manifest | None:
+    """Return the newest version if it has a table with a column."""
+    manifest = newest_whole_manifest(versions(stack))
+    columns = dict(manifest.tables[table].columns)
+    return manifest if column in columns else None
 
 
 def versions(stack: Stack) -> StoredManifests:
