@@ -146,7 +146,7 @@ def fill(mysql: Connection, chosen: list[Table]) -> None:
             mysql.execute(
                 f"INSERT INTO `{table.name}` (id, n) WITH RECURSIVE numbers (id) AS "
                 f"(SELECT {first} UNION ALL SELECT id + 1 FROM numbers WHERE id < {last}) "
-                "SELECT id, id % 97 FROM numbers"
+                "SELECT id, id %% 97 FROM numbers"
             )
 
 
