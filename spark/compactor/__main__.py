@@ -171,6 +171,8 @@ class CompactorProcess:
             version = (self._published_version or previous).version
             self._cut_files.write_response(CutResponse(result.reached, version))
         self._read_again(self._published_version or previous, refusals, suspects)
+        # Those of this version's refusals among them, which were requested just now.
+        self._healing_topics = healing_topics(suspects, self._rereads.waiting_topics())
         self._report("running", self._status())
         self._expire_versions()
         return result.more
@@ -407,7 +409,6 @@ class CompactorProcess:
         for topic in self._refused_topics.note_refused(new_refusals):
             self._log.warning("%s is not replicated: %s", topic, refusals[topic])
         self._refusals_shown = dict(refusals)
-        self._healing_topics = healing_topics(suspects, self._rereads.waiting_topics())
         return new_refusals
 
     def _status(self) -> str:
